@@ -1,0 +1,141 @@
+/**
+ * The ports of the engine: what a store, an origin and a clock must be. Everything else in keepfresh stands behind these.
+ *
+ * The store's rules:
+ * 1. Keys are opaque strings of any length; an entry's `meta` is opaque data: Vary, freshness and tags never reach a store.
+ * 2. A write becomes visible only when it is complete, and then as a whole; a failed write leaves what was there, or nothing.
+ * 3. `update` changes metadata without touching the body, and only if the entry is still of that version.
+ * 4. What a reader holds stays readable as the version it opened, or its stream fails: never a mix.
+ * 5. A corrupt entry is reported by throwing StoreError with code 'ERR_STORE_CORRUPT'; a missing one is undefined.
+ * 6. All methods may answer at once or by a promise: the engine awaits only promises, so that memory and SQLite hits stay synchronous.
+ */
+import type { ResponseMeta, VariantIndex } from '../policy/decision.ts'
+import type { RequestHead, ResponseHead } from '../http/message.ts'
+
+/** A value now, or a promise of it. */
+export type MaybePromise<T> = T | Promise<T>
+
+/** What an entry is, opaque to stores: plain JSON data, written and read by the codec in record.ts. */
+export type EntryMeta = ResponseMeta | VariantIndex
+
+/** An instant in ms since the epoch that never comes. */
+export const NEVER: number = 8_640_000_000_000_000
+
+/** What the engine writes beside the body. Instants are ms since the epoch; NEVER where there is none. */
+export interface EntryHead {
+  readonly key: string
+  readonly meta: EntryMeta
+  readonly createdAt: number
+  /** From here on the entry is expired (stale): what deleteExpired removes. */
+  readonly expiresAt: number
+  /** From here on the entry is of no use to anyone: a store with native TTL may drop it. */
+  readonly keepUntil: number
+}
+
+/** Tells two writes of one key apart; compared with ===. */
+export type Version = string | number
+
+/** A stored body that may be opened any number of times, each time anew. */
+export interface StoredBody {
+  /** Length in bytes. */
+  readonly size: number
+  /** The whole body where the store has it at hand (small entries); never modified by anyone. Null: open it. */
+  readonly bytes: Uint8Array | null
+  /** The bytes from `start` up to, but not including, `end`. A corrupt body fails the stream with a StoreError. */
+  open(start: number, end: number): ReadableStream<Uint8Array>
+}
+
+export interface StoredEntry extends EntryHead {
+  readonly version: Version
+  readonly body: StoredBody
+}
+
+/** A change of metadata by a 304 or by resetExpiration. */
+export interface EntryChange {
+  readonly meta: EntryMeta
+  readonly expiresAt: number
+  readonly keepUntil: number
+}
+
+/** Facts about a store that the engine consults; declared, not discovered. */
+export interface StoreLimits {
+  /** The largest body in bytes the store takes; `Infinity` where only the disk limits it. */
+  readonly maxEntrySize: number
+  /** Bodies up to this many bytes are written whole (`Uint8Array`); longer ones as a stream. */
+  readonly inlineSize: number
+  /** Entries survive the process. */
+  readonly persistent: boolean
+}
+
+export interface Store {
+  /** A short name for messages: 'memory', 'sqlite', ... */
+  readonly name: string
+  readonly limits: StoreLimits
+  read(key: string): MaybePromise<StoredEntry | undefined>
+  /**
+   * Stores the entry under `head.key`, in place of what was there. The store consumes the stream; when the stream fails, nothing
+   * is stored, what was there before stays, and the write rejects with the stream's own error.
+   */
+  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void>
+  /** True if the entry still had this version and is changed; false if it is gone or was replaced. */
+  update(key: string, change: EntryChange, version: Version): MaybePromise<boolean>
+  /** Deletes any number of keys, ignoring missing ones; how many there were. */
+  delete(keys: readonly string[]): MaybePromise<number>
+  /** Releases everything; idempotent. Every other method then throws StoreError 'ERR_STORE_CLOSED'. */
+  close(): MaybePromise<void>
+}
+
+/** An entry as listed: everything but its body. */
+export interface ListedEntry extends EntryHead {
+  readonly version: Version
+  /** Length of the body in bytes. */
+  readonly size: number
+}
+
+export interface ListQuery {
+  /** Only entries that expired at or before this instant (ms). */
+  readonly expiredAt?: number
+  /** Only entries that are not yet expired at this instant (ms). */
+  readonly freshAt?: number
+  /** Only entries created before this instant (ms). */
+  readonly createdBefore?: number
+  readonly order?: 'created' | 'expires' | 'size' | 'key'
+  readonly descending?: boolean
+  readonly limit?: number
+}
+
+export interface StoreSize {
+  readonly entries: number
+  /** Bytes used: bodies and metadata; for a store on disk, what it occupies there. */
+  readonly bytes: number
+}
+
+/** A store that can say what it holds. A separate type, since some (Memcached) cannot. */
+export interface ListableStore extends Store {
+  keys(): AsyncIterable<string>
+  /** Entries without their bodies; safe while entries change. A corrupt entry is skipped. */
+  entries(query?: ListQuery): AsyncIterable<ListedEntry>
+  size(): MaybePromise<StoreSize>
+  clear(): MaybePromise<void>
+  /** Deletes what the query selects without reading bodies, in slices that leave the event loop free; how many. */
+  deleteWhere(query: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): Promise<number>
+}
+
+export function isListable(store: Store): store is ListableStore {
+  return 'entries' in store && 'keys' in store && 'size' in store && 'clear' in store && 'deleteWhere' in store
+}
+
+/** Time as an argument: ms since the epoch. */
+export interface Clock {
+  now(): number
+}
+
+/** What the origin answered: a head, and the body as it streams in (null: there is none). */
+export interface OriginResponse extends ResponseHead {
+  readonly body: ReadableStream<Uint8Array> | null
+  /** The body is already decoded although the headers say Content-Encoding. */
+  readonly decoded: boolean
+}
+
+/** Asks the origin with exactly this head. The edge knows how (which fetch, which body, which other init fields). */
+export type Origin = (request: RequestHead, signal: AbortSignal | null) => Promise<OriginResponse>
