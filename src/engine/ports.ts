@@ -9,14 +9,14 @@
  * 5. A corrupt entry is reported by throwing StoreError with code 'ERR_STORE_CORRUPT'; a missing one is undefined.
  * 6. All methods may answer at once or by a promise: the engine awaits only promises, so that memory and SQLite hits stay synchronous.
  */
-import type { ResponseMeta, VariantIndex } from '../policy/decision.ts'
+import type { ResponseMeta, TagMark, VariantIndex } from '../policy/decision.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 
 /** A value now, or a promise of it. */
 export type MaybePromise<T> = T | Promise<T>
 
 /** What an entry is, opaque to stores: plain JSON data, written and read by the codec in record.ts. */
-export type EntryMeta = ResponseMeta | VariantIndex
+export type EntryMeta = ResponseMeta | VariantIndex | TagMark
 
 /** An instant in ms since the epoch that never comes. */
 export const NEVER: number = 8_640_000_000_000_000

@@ -87,6 +87,15 @@ export interface Variant {
   readonly etag: string | null
 }
 
+/** The mark of a tag: entries that carry the tag and were stored until `at` (ms) are invalid (feature I2). */
+export interface TagMark {
+  readonly kind: 'mark'
+  readonly key: string
+  readonly at: number
+  /** What it does to them: they must be revalidated, or count as absent. */
+  readonly mode: 'stale' | 'delete'
+}
+
 /** The six modes of the Fetch standard (`init.cache`). */
 export type CacheMode = 'default' | 'no-store' | 'reload' | 'no-cache' | 'force-cache' | 'only-if-cached'
 

@@ -1,0 +1,14 @@
+import makeFetchHappen from 'make-fetch-happen'
+import type { Contender } from '../lib/types.ts'
+import { clientOf } from '../lib/web.ts'
+
+export const contender: Contender = {
+  name: 'make-fetch-happen',
+  package: 'make-fetch-happen',
+  stores: ['disk'],
+  note: 'make-fetch-happen keeps files (cacache).',
+  async setup(_origin, { dir }) {
+    const fetch = makeFetchHappen.defaults({ cachePath: dir })
+    return clientOf(async (url) => await fetch(url), async () => {})
+  },
+}

@@ -1,0 +1,115 @@
+/**
+ * The race: subjects take turns in rounds, each round starting with another one.
+ *
+ * 1. A sample is the mean time of a group of calls that takes at least GROUP_US together, or one call (or one wave) that takes longer.
+ * 2. Ratios are taken within a round; the median over the rounds is reported.
+ * 3. Rubbish of one subject is not paid for by the next: the young generation is collected before each turn, everything before each round.
+ */
+import { setImmediate } from 'node:timers/promises'
+import { median, quantile } from './stats.ts'
+
+export interface Subject {
+  readonly label: string
+  /** One call; `i` counts up, for subjects that take another URL each time. */
+  call(i: number): Promise<unknown>
+}
+
+export interface RaceOptions {
+  readonly rounds: number
+  /** How long a turn lasts, in ms. */
+  readonly turn: number
+  /** Calls in flight at a time. */
+  readonly concurrency: number
+  /** How long each subject runs before the first round, in ms. */
+  readonly warmUp: number
+  /** A turn ends after so many calls, too. */
+  readonly maxCalls?: number
+}
+
+export interface Result {
+  readonly label: string
+  /** us per call. */
+  readonly median: number
+  readonly p95: number
+  /** The median of each round, us. */
+  readonly rounds: readonly number[]
+  readonly calls: number
+}
+
+const GROUP_US = 50
+
+class Lane {
+  readonly subject: Subject
+  readonly samples: number[] = []
+  readonly rounds: number[] = []
+  calls = 0
+  waves = 1
+  private readonly concurrency: number
+  constructor(subject: Subject, concurrency: number) {
+    this.subject = subject
+    this.concurrency = concurrency
+  }
+
+  async wave(): Promise<void> {
+    if (this.concurrency === 1) {
+      await this.subject.call(this.calls++)
+      return
+    }
+    const pending: Promise<unknown>[] = []
+    for (let i = 0; i < this.concurrency; i++) pending.push(this.subject.call(this.calls++))
+    await Promise.all(pending)
+  }
+
+  /** Runs for `ms`, returning the samples in us per call. */
+  async turn(ms: number, maxCalls: number): Promise<number[]> {
+    const samples: number[] = []
+    const end = performance.now() + ms
+    const lastCall = this.calls + maxCalls
+    let before = performance.now()
+    while (before < end && this.calls < lastCall) {
+      for (let i = 0; i < this.waves; i++) await this.wave()
+      const after = performance.now()
+      samples.push(((after - before) * 1000) / (this.waves * this.concurrency))
+      before = after
+    }
+    return samples
+  }
+
+  /** Warms up, and finds how many waves make a group. */
+  async warmUp(ms: number, maxCalls: number): Promise<void> {
+    const samples = await this.turn(ms, maxCalls)
+    const wave = median(samples.slice(samples.length >> 1)) * this.concurrency
+    this.waves = Math.max(1, Math.ceil(GROUP_US / wave))
+  }
+
+  result(): Result {
+    const { samples, rounds, calls } = this
+    return { label: this.subject.label, median: median(samples), p95: quantile(samples, 0.95), rounds, calls }
+  }
+}
+
+/** Runs the subjects against each other. Call it under --expose-gc. */
+export async function race(subjects: readonly Subject[], options: RaceOptions): Promise<Map<string, Result>> {
+  const { maxCalls = Infinity } = options
+  const lanes = subjects.map((subject) => new Lane(subject, options.concurrency))
+  for (const lane of lanes) await lane.warmUp(options.warmUp, maxCalls)
+  for (let round = 0; round < options.rounds; round++) {
+    await globalThis.gc?.({ execution: 'async', type: 'major' })
+    for (let i = 0; i < lanes.length; i++) {
+      const lane = lanes[(i + round) % lanes.length]
+      if (lane === undefined) continue
+      await setImmediate()
+      await globalThis.gc?.({ execution: 'async', type: 'minor' })
+      const samples = await lane.turn(options.turn, maxCalls)
+      for (const sample of samples) lane.samples.push(sample)
+      lane.rounds.push(median(samples))
+    }
+  }
+  return new Map(lanes.map((lane) => [lane.subject.label, lane.result()]))
+}
+
+/** How many times `a` takes of `b`: the median over the rounds; NaN where one is missing. */
+export function ratio(a: Result | undefined, b: Result | undefined): number {
+  if (a === undefined || b === undefined) return Number.NaN
+  return median(a.rounds.map((value, round) => value / (b.rounds[round] ?? Number.NaN)))
+}

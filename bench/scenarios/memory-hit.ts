@@ -1,0 +1,48 @@
+import { bodyFor } from '../lib/bodies.ts'
+import { enter, leave, notesOf } from '../lib/entrants.ts'
+import { caseName, hitTables, raceHits, type Results } from '../lib/hits.ts'
+import { ratio } from '../lib/race.ts'
+import type { Scenario, Shape, Target } from '../lib/types.ts'
+
+const FLOOR = 'floor: Map + minimal object'
+const PARSE = 'floor: JSON.parse of a string'
+const OURS = 'keepfresh'
+
+export const scenario: Scenario = {
+  title: 'Memory hit',
+  about:
+    '64 URLs are stored, then asked for again and again. A call is the request and the reading of its body. The origin is asked nothing while the clock runs.',
+  async run(context) {
+    const entrants = await enter(context, ['memory'])
+    const hits = await raceHits(context, entrants, (shape, bytes) => (shape === 'json' ? [parse(bytes)] : []))
+    await leave(entrants)
+    const labels = [...entrants.map(({ label }) => label)]
+    labels.splice(2, 0, PARSE)
+    return { tables: hitTables(hits, labels, FLOOR, OURS), targets: goals(hits.results), notes: notesOf(entrants) }
+  },
+}
+
+function parse(bytes: number): { label: string; call(): Promise<unknown> } {
+  const text = bodyFor('json', bytes).toString()
+  return { label: PARSE, call: async () => JSON.parse(text) }
+}
+
+function goals(results: Results): Target[] {
+  const of = (a: string, b: string, size: string, shape: Shape, concurrency: number): number => {
+    const found = results.get(caseName(size, shape, concurrency))
+    const [first] = [...(found?.keys() ?? [])].filter((label) => label.startsWith(a))
+    const [second] = [...(found?.keys() ?? [])].filter((label) => label.startsWith(b))
+    return ratio(found?.get(first ?? ''), found?.get(second ?? ''))
+  }
+  const most = (what: string, limit: number, got: number): Target => ({ what, sense: 'at most', limit, got, unit: 'x' })
+  const least = (what: string, limit: number, got: number): Target => ({ what, sense: 'at least', limit, got, unit: 'x' })
+  return [
+    most('1 KB text, of the floor', 2.2, of(OURS, FLOOR, '1 KB', 'text', 1)),
+    most('64 KB text, of the floor', 1.7, of(OURS, FLOOR, '64 KB', 'text', 1)),
+    most('64 KB JSON, of JSON.parse', 1.15, of(OURS, PARSE, '64 KB', 'json', 1)),
+    least('1 KB text, undici.request, 1 at a time', 8, of('undici.request', OURS, '1 KB', 'text', 1)),
+    least('1 KB text, undici.fetch, 1 at a time', 20, of('undici.fetch', OURS, '1 KB', 'text', 1)),
+    least('1 KB text, undici.request, 32 at a time', 4, of('undici.request', OURS, '1 KB', 'text', 32)),
+    least('1 KB text, undici.fetch, 32 at a time', 10, of('undici.fetch', OURS, '1 KB', 'text', 32)),
+  ]
+}

@@ -1,0 +1,283 @@
+/**
+ * The Response a caller gets: a genuine one to every user of the Fetch API, made of a reply without making anything yet.
+ *
+ * Rule 1: `new Response()` costs more than a whole hit, so no native Response, Headers or stream exists until somebody asks:
+ *         this class has Response.prototype above it, but never runs Response's constructor.
+ * Rule 2: once `body` or `clone()` of a live body is asked for, a native Response takes over everything about the body.
+ * Rule 3: bytes handed out are copies: no caller can change what the next one gets (RELIABILITY 70).
+ */
+import { currentAge } from '../policy/age.ts'
+import { REASONS, type Explanation } from '../policy/reasons.ts'
+import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
+import { freshUntil } from '../policy/freshness.ts'
+import { NEVER } from '../engine/ports.ts'
+
+/** A Response with what requests-cache users look for on it. */
+export interface CachedResponse extends Response {
+  /** Answered from the store: a hit, a stale answer, or one the origin has just confirmed by a 304. */
+  readonly fromCache: boolean
+  /** When the entry behind it was received from the origin; undefined where nothing is stored. */
+  readonly createdAt: Date | undefined
+  /** When the entry behind it stops being fresh; undefined where nothing is stored, or where it never does. */
+  readonly expiresAt: Date | undefined
+  /** Whether the entry behind it is past `expiresAt` now. */
+  readonly isExpired: boolean
+  /** This very call asked the origin, which answered 304. */
+  readonly revalidated: boolean
+  /** The key of the entry behind it; undefined where nothing is stored. */
+  readonly cacheKey: string | undefined
+  /** The redirects that led here, first to last; each is a response of its own, cached by its own rules. */
+  readonly history: readonly CachedResponse[]
+  clone(): CachedResponse
+}
+
+/** Why a response is what it is: what cacheInfo() returns. */
+export interface CacheInfo {
+  /** RFC 9211's word for what happened: `hit`, or why the request was forwarded. */
+  readonly outcome: CacheOutcome
+  /** The literal reason of the decision, for programs. */
+  readonly reason: string
+  /** The reason as a sentence, with the section of the RFC that decided. */
+  readonly explain: Explanation
+  readonly fromCache: boolean
+  readonly revalidated: boolean
+  /** Another request's exchange with the origin was shared. */
+  readonly collapsed: boolean
+  /** Whether the response is, or is being, stored. */
+  readonly stored: boolean
+  /** Why it is not stored; undefined while it is. */
+  readonly refused: string | undefined
+  readonly key: string | undefined
+  /** Age in seconds when the response was handed out; undefined where nothing is stored. */
+  readonly age: number | undefined
+  /** Seconds of freshness left when it was handed out, negative once stale; undefined where nothing is stored. */
+  readonly ttl: number | undefined
+  readonly createdAt: Date | undefined
+  readonly expiresAt: Date | undefined
+  readonly tags: readonly string[]
+}
+
+const UNUSABLE = 'Body is unusable: Body has already been read'
+
+const decoder = new TextDecoder()
+
+/** Bodies whose response was collected unread: their connection is freed (RELIABILITY 14). */
+const abandoned = new FinalizationRegistry<LeavableBody>((body) => body.leave(undefined))
+
+interface LeavableBody extends ReplyBody {
+  leave(reason: unknown): void
+}
+
+function isLeavable(body: ReplyBody): body is LeavableBody {
+  return 'leave' in body
+}
+
+export class LazyResponse implements CachedResponse {
+  readonly #reply: Reply
+  readonly #url: string
+  readonly #history: readonly CachedResponse[]
+  readonly #now: () => number
+  #headers: Headers | null = null
+  #native: Response | null = null
+  #used = false
+
+  constructor(reply: Reply, url: string, history: readonly CachedResponse[], now: () => number, native: Response | null = null) {
+    this.#reply = reply
+    this.#url = url
+    this.#history = history
+    this.#now = now
+    this.#native = native
+    if (!reply.info.fromCache) this.#watch()
+  }
+
+  #watch(): void {
+    const { body } = this.#reply
+    if (body !== null && isLeavable(body)) abandoned.register(this, body, this)
+  }
+
+  get status(): number {
+    return this.#reply.head.status
+  }
+
+  get statusText(): string {
+    return this.#reply.head.statusText
+  }
+
+  get ok(): boolean {
+    const { status } = this
+    return status >= 200 && status <= 299
+  }
+
+  get url(): string {
+    return this.#url
+  }
+
+  get redirected(): boolean {
+    return this.#history.length > 0
+  }
+
+  get type(): 'basic' {
+    return 'basic'
+  }
+
+  get headers(): Headers {
+    return (this.#headers ??= new Headers(this.#reply.head.headers as [string, string][]))
+  }
+
+  get body(): Response['body'] {
+    if (this.#reply.body === null) return null
+    return this.#materialise().body
+  }
+
+  get bodyUsed(): boolean {
+    return this.#native?.bodyUsed ?? this.#used
+  }
+
+  #materialise(): Response {
+    if (this.#native) return this.#native
+    const { body } = this.#reply
+    // A body already read by text() and its like: as a native Response, it shows a locked, empty stream.
+    const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : body.stream()
+    if (stream && this.#used) stream.getReader()
+    else if (stream && body && isLeavable(body)) {
+      abandoned.unregister(this)
+      abandoned.register(stream, body, stream)
+    }
+    return (this.#native = new Response(stream, { headers: this.headers }))
+  }
+
+  clone(): CachedResponse {
+    if (this.bodyUsed) throw new TypeError('Response.clone: Body has already been consumed.')
+    const { body } = this.#reply
+    const shared = this.#native === null && (body === null || body.repeatable)
+    const native = shared ? null : this.#materialise().clone()
+    return new LazyResponse(this.#reply, this.#url, this.#history, this.#now, native)
+  }
+
+  /** The body's bytes, shared with the store: every caller below copies or decodes them. */
+  async #read(): Promise<Uint8Array> {
+    if (this.#used) throw new TypeError(UNUSABLE)
+    this.#used = true
+    const { body } = this.#reply
+    if (body === null) {
+      this.#used = false
+      return new Uint8Array()
+    }
+    if (body.bytes !== null) return body.bytes
+    abandoned.unregister(this)
+    return body.read()
+  }
+
+  async text(): Promise<string> {
+    if (this.#native) return this.#native.text()
+    return decoder.decode(await this.#read())
+  }
+
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text())
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    if (this.#native) return this.#native.arrayBuffer()
+    return (await this.#read()).slice().buffer as ArrayBuffer
+  }
+
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#native) return new Uint8Array(await this.#native.arrayBuffer())
+    return (await this.#read()).slice() as Uint8Array<ArrayBuffer>
+  }
+
+  async blob(): Promise<Blob> {
+    if (this.#native) return this.#native.blob()
+    const bytes = (await this.#read()) as Uint8Array<ArrayBuffer>
+    return new Blob([bytes], { type: this.headers.get('content-type')?.toLowerCase() ?? '' })
+  }
+
+  async formData(): Promise<FormData> {
+    if (this.#native) return this.#native.formData()
+    const bytes = (await this.#read()) as Uint8Array<ArrayBuffer>
+    return new Response(bytes, { headers: this.headers }).formData()
+  }
+
+  get fromCache(): boolean {
+    return this.#reply.info.fromCache
+  }
+
+  get createdAt(): Date | undefined {
+    const meta = this.#entryMeta()
+    return meta ? new Date(meta.responseTime) : undefined
+  }
+
+  get expiresAt(): Date | undefined {
+    const meta = this.#entryMeta()
+    if (!meta) return undefined
+    const at = freshUntil(meta)
+    return at >= NEVER ? undefined : new Date(at)
+  }
+
+  get isExpired(): boolean {
+    const { expiresAt } = this
+    return expiresAt !== undefined && expiresAt.getTime() <= this.#now()
+  }
+
+  get revalidated(): boolean {
+    return this.#reply.info.revalidated
+  }
+
+  get cacheKey(): string | undefined {
+    return this.#entryMeta()?.key
+  }
+
+  get history(): readonly CachedResponse[] {
+    return this.#history
+  }
+
+  #entryMeta(): Reply['info']['meta'] {
+    const { info } = this.#reply
+    return info.stored ? info.meta : null
+  }
+
+  /** The facts behind this response; see cacheInfo(). */
+  static infoOf(response: LazyResponse): CacheInfo {
+    const { info } = response.#reply
+    const meta = response.#entryMeta()
+    const at = meta ? freshUntil(meta) : 0
+    return {
+      outcome: info.outcome,
+      reason: info.reason,
+      explain: explain(info.reason),
+      fromCache: info.fromCache,
+      revalidated: info.revalidated,
+      collapsed: info.collapsed,
+      stored: info.stored,
+      refused: info.refused ?? undefined,
+      key: meta?.key ?? info.key ?? undefined,
+      age: meta ? currentAge(meta, info.now) : undefined,
+      ttl: meta ? (at >= NEVER ? Infinity : (at - info.now) / 1000) : undefined,
+      createdAt: response.createdAt,
+      expiresAt: response.expiresAt,
+      tags: meta?.tags ?? [],
+    }
+  }
+}
+
+Object.setPrototypeOf(LazyResponse.prototype, Response.prototype)
+Object.setPrototypeOf(LazyResponse, Response)
+
+function explain(reason: string): Explanation {
+  return (REASONS as Readonly<Record<string, Explanation>>)[reason] ?? { sentence: reason, rfc: null }
+}
+
+/**
+ * Everything the cache knows about a response of ours, hit or miss; undefined for any other Response
+ * (also for one made from ours by `new Response(res.body, res)`).
+ *
+ * @example
+ * ```ts
+ * const res = await fetch('https://api.example.com/x')
+ * cacheInfo(res)?.outcome // 'hit', 'uri-miss', 'expired', ...
+ * ```
+ */
+export function cacheInfo(response: Response): CacheInfo | undefined {
+  return response instanceof LazyResponse ? LazyResponse.infoOf(response) : undefined
+}

@@ -1,0 +1,52 @@
+/** Byte arrays and streams of them: the few operations several files need. */
+
+/** One array of all chunks; the chunk itself where there is only one. */
+export function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  if (chunks.length === 1 && chunks[0]) return chunks[0]
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
+}
+
+/** A stream read to its end, or null when it holds more than `limit` bytes (it is cancelled then). */
+export async function collect(stream: ReadableStream<Uint8Array>, limit: number): Promise<Uint8Array | null> {
+  const reader = stream.getReader()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return concat(chunks, size)
+    size += value.length
+    if (size > limit) {
+      await reader.cancel()
+      return null
+    }
+    chunks.push(value)
+  }
+}
+
+/** A stream of bytes at hand. Each chunk is a copy: what a reader does to it never reaches the store (RELIABILITY 70). */
+export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  let at = 0
+  return new ReadableStream({
+    type: 'bytes',
+    pull(controller) {
+      if (at < bytes.length) {
+        const chunk = bytes.slice(at, at + 65_536)
+        at += chunk.length
+        controller.enqueue(chunk)
+      }
+      if (at >= bytes.length) closeBytes(controller)
+    },
+  })
+}
+
+/** Closes a byte stream, answering a pending BYOB read as the Streams standard asks. */
+export function closeBytes(controller: ReadableByteStreamController): void {
+  controller.close()
+  controller.byobRequest?.respond(0)
+}

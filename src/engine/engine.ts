@@ -1,0 +1,350 @@
+/**
+ * The only performer: looks up, lets policy decide, asks the origin, stores. Every decision is made elsewhere, as data.
+ *
+ * Reading order: `handle` (one request), `#perform` (the switch over Plan), then forward.ts (asking the origin, the switch over Outcome).
+ */
+import { bypass, plan as decide } from '../policy/plan.ts'
+import type { Answer, Plan, TagMark } from '../policy/decision.ts'
+import { Events } from './events.ts'
+import type { Exchange, Reply } from './exchange.ts'
+import type { Catch } from './fill.ts'
+import { Forwarder } from './forward.ts'
+import { Keeper } from './keeper.ts'
+import { Lookup, NOTHING, type Found } from './lookup.ts'
+import { isPromise } from './maybe.ts'
+import { isPlainEffective, isPlainHit } from './plain-hit.ts'
+import type { Clock, MaybePromise, Store, StoredEntry } from './ports.ts'
+import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
+import { SingleFlight, type Flight } from './single-flight.ts'
+import { Counters, type CacheStats } from './stats.ts'
+import { StoreGuard } from './store-guard.ts'
+import { Tags } from './tags.ts'
+import { gatewayTimeout } from './synthetic.ts'
+
+export interface EngineOptions {
+  readonly store: Store
+  readonly clock: Clock
+  /** Uniform in [0, 1): jitter only. */
+  readonly random: () => number
+  /** Milliseconds a store may take to read (250), and to write, update or delete (5000). */
+  readonly readTimeout: number
+  readonly writeTimeout: number
+  /** Milliseconds a request waits for another's flight before it goes its own way. */
+  readonly collapseTimeout: number
+  /** Bytes read ahead of a caller who is slow or has not begun. */
+  readonly readAhead: number
+  /** Bytes still read for the store after the caller has left. */
+  readonly backgroundFill: number
+}
+
+/** What was read under a key before the engine was asked in full. */
+export interface AlreadyRead {
+  readonly read: MaybePromise<StoredEntry | undefined>
+}
+
+/** Reasons for which a request may wait for one already under way: the others demand an exchange of their own. */
+const JOINABLE: ReadonlySet<string> = new Set(['uri-miss', 'vary-miss', 'partial-miss', 'filtered', 'stale', 'invalidated'])
+
+export class Engine {
+  readonly events: Events = new Events()
+  readonly store: Store
+  readonly counters: Counters = new Counters()
+  readonly #options: EngineOptions
+  readonly #clock: Clock
+  readonly #guard: StoreGuard
+  readonly #tags: Tags
+  readonly #lookup: Lookup
+  readonly #flights = new SingleFlight<Catch>()
+  readonly #forwarder: Forwarder
+
+  constructor(options: EngineOptions) {
+    const { store, clock, readTimeout, writeTimeout } = options
+    this.#options = options
+    this.#clock = clock
+    this.store = store
+    this.#guard = new StoreGuard(store, this.events, clock, { readTimeout, writeTimeout })
+    this.#tags = new Tags(this.#guard, clock)
+    this.#lookup = new Lookup(this.#guard, this.#tags)
+    this.#forwarder = new Forwarder({
+      ...options,
+      guard: this.#guard,
+      keeper: new Keeper(this.#guard),
+      events: this.events,
+      counters: this.counters,
+      invalidate: (keys, tags) => this.#invalidateAll(keys, tags),
+      keysUnder: (key) => this.#lookup.keysUnder(key),
+    })
+    this.events.on('error', () => {
+      this.counters.errors += 1
+    })
+  }
+
+  /**
+   * The hit path: one synchronous look-up for a GET with no headers, no options and a plain key.
+   * A reply, or what was read, to go on with in `handle`.
+   */
+  quick(key: string): StoredReply | AlreadyRead {
+    const entry = this.#guard.read(key)
+    if (entry === undefined || isPromise(entry)) return { read: entry }
+    const now = this.#clock.now()
+    return isPlainHit(entry, now) ? this.#plainHit(entry, now) : { read: entry }
+  }
+
+  #plainHit(entry: ResponseEntry, now: number): StoredReply {
+    const { counters, events } = this
+    counters.hits += 1
+    counters.bytesServed += entry.body.size
+    counters.timeSaved += entry.meta.responseTime - entry.meta.requestTime
+    const reply = new StoredReply(entry, PLAIN_HIT, now, this.#bodyFailure(entry.key))
+    if (events.wants('hit')) this.#emitStored(reply, 'GET')
+    return reply
+  }
+
+  /** Answers one request. `already` is what `quick` read under the key: one read a look-up (row 197). */
+  handle(x: Exchange, already?: AlreadyRead): MaybePromise<Reply> {
+    const { key, effective, request } = x
+    if (!effective.enabled) return this.#forwarder.bypass(x, 'disabled')
+    if (key === null) return this.#forwarder.bypass(x, 'key-unavailable')
+    const reason = bypass(request, effective.demand, effective.policy)
+    if (reason !== null) return this.#forwarder.bypass(x, reason)
+    const primary = already ? already.read : this.#guard.read(key)
+    if (primary !== undefined && !isPromise(primary) && request.headers.length === 0 && request.method === 'GET') {
+      const now = this.#clock.now()
+      if (isPlainEffective(effective) && isPlainHit(primary, now)) return this.#plainHit(primary, now)
+    }
+    return this.#proceed(x, key, primary)
+  }
+
+  async #proceed(x: Exchange, key: string, primary: MaybePromise<StoredEntry | undefined>): Promise<Reply> {
+    x.signal?.throwIfAborted()
+    const found = await this.#lookup.find(x, key, await primary)
+    const { usable, plan } = await this.#plan(x, found)
+    return this.#perform(x, key, usable, plan)
+  }
+
+  /** Policy's decision; stored data it cannot digest is no data (RELIABILITY B30). */
+  async #plan(x: Exchange, found: Found): Promise<{ usable: Found; plan: Plan }> {
+    const usable = await this.#filtered(x, found)
+    try {
+      return { usable, plan: this.#decide(x, usable) }
+    } catch (error) {
+      if (usable.entry === null) throw error
+      this.#guard.report('read', usable.entry.key, error)
+      return { usable: NOTHING, plan: this.#decide(x, NOTHING) }
+    }
+  }
+
+  #decide(x: Exchange, found: Found): Plan {
+    const { request, effective } = x
+    const stored = {
+      meta: found.entry?.meta ?? null,
+      size: found.entry?.body.size ?? 0,
+      invalidated: found.invalidated,
+      variants: found.others,
+    }
+    return decide(request, effective.demand, stored, this.#clock.now(), effective.policy)
+  }
+
+  /** Feature K6: a stored response the filter refuses is deleted and fetched anew. */
+  async #filtered(x: Exchange, found: Found): Promise<Found> {
+    const { filter } = x.effective
+    const { entry } = found
+    if (filter === null || entry === null) return found
+    const { status, statusText, headers, url, method } = entry.meta
+    const body = async (): Promise<Uint8Array | null> => entry.body.bytes?.slice() ?? null
+    const keep = await filter({ status, statusText, headers, url, method, fromCache: true, body })
+    if (keep) return found
+    if (!x.effective.readOnly) await this.#guard.delete([entry.key])
+    return { ...NOTHING, primary: found.primary }
+  }
+
+  async #perform(x: Exchange, key: string, found: Found, plan: Plan): Promise<Reply> {
+    switch (plan.kind) {
+      case 'hit':
+      case 'stale':
+        return this.#answerStored(x, key, found, plan)
+      case 'miss':
+      case 'revalidate':
+        return this.#fly(x, key, found, plan)
+      case 'bypass':
+        return this.#forwarder.bypass(x, plan.reason)
+      case 'unsatisfiable':
+        return gatewayTimeout(x, plan.reason, this.#clock.now())
+      default:
+        throw plan satisfies never
+    }
+  }
+
+  async #answerStored(x: Exchange, key: string, found: Found, plan: Extract<Plan, { kind: 'hit' | 'stale' }>): Promise<Reply> {
+    const { entry } = found
+    if (entry === null) throw new TypeError('policy answered from an entry that is not there')
+    const outcome = plan.kind === 'hit' ? 'hit' : 'stale'
+    const reply = this.#storedReply(x, entry, { outcome, reason: plan.reason, answer: plan.answer })
+    if (!(await this.#readable(reply))) {
+      return this.#perform(x, key, NOTHING, this.#decide(x, NOTHING))
+    }
+    this.#count(reply, x.request.method)
+    if (plan.kind === 'stale' && plan.refresh) this.#forwarder.refresh(x, key, found, this.#flights)
+    return reply
+  }
+
+  /** RELIABILITY 41: a reply is made only of what can be read. */
+  async #readable(reply: StoredReply): Promise<boolean> {
+    const { body } = reply
+    if (body === null || body.bytes !== null || !('probe' in body)) return true
+    try {
+      await (body as { probe(): Promise<void> }).probe()
+      return true
+    } catch {
+      // `bodyFailure` has not seen it: the body was not handed out yet.
+      await this.#guard.delete([reply.entry.key])
+      return false
+    }
+  }
+
+  #storedReply(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts> & { answer?: Answer }): StoredReply {
+    const { effective, request } = x
+    const all = { ...PLAIN_HIT, cacheStatus: effective.cacheStatus, headOnly: request.method === 'HEAD', ...facts }
+    return new StoredReply(entry, all, this.#clock.now(), this.#bodyFailure(entry.key))
+  }
+
+  #bodyFailure(key: string): (error: unknown) => void {
+    return (error) => {
+      this.#guard.report('read', key, error)
+      void this.#guard.delete([key])
+    }
+  }
+
+  #count(reply: StoredReply, method: string): void {
+    const { counters } = this
+    if (reply.facts.collapsed) counters.collapsed += 1
+    else if (reply.facts.outcome === 'stale') counters.stale += 1
+    else counters.hits += 1
+    counters.bytesServed += reply.body?.size ?? 0
+    counters.timeSaved += reply.entry.meta.responseTime - reply.entry.meta.requestTime
+    this.#emitStored(reply, method)
+  }
+
+  #emitStored(reply: StoredReply, method: string): void {
+    const { facts, entry } = reply
+    const type = facts.collapsed ? 'collapsed' : facts.outcome === 'stale' ? 'stale' : 'hit'
+    if (!this.events.wants(type)) return
+    const base = { key: entry.key, url: entry.meta.url, method }
+    if (type === 'collapsed') this.events.emit({ type, ...base })
+    else this.events.emit({ type, ...base, reason: facts.reason, age: (reply.now - entry.meta.responseTime) / 1000 })
+  }
+
+  /** Asks the origin, or waits for the one who does (single-flight.ts). */
+  async #fly(x: Exchange, key: string, found: Found, plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>): Promise<Reply> {
+    const flightKey = flightKeyOf(x, key)
+    if (flightKey === null) return this.#forwarder.lead(x, key, found, plan, null)
+    const joinable = JOINABLE.has(plan.reason) && !this.#forwarder.isUnshareable(flightKey)
+    const flight = joinable ? this.#flights.get(flightKey) : undefined
+    if (flight !== undefined) return this.#follow(x, key, found, plan, flight)
+    return this.#forwarder.lead(x, key, found, plan, this.#flights.start(flightKey))
+  }
+
+  async #follow(
+    x: Exchange,
+    key: string,
+    found: Found,
+    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
+    flight: Flight<Catch>,
+  ): Promise<Reply> {
+    const landing = await flight.wait(x.signal, this.#options.collapseTimeout)
+    if (landing.kind === 'slow') return this.#forwarder.lead(x, key, found, plan, null)
+    if (landing.kind === 'failed') {
+      if (flight.attempt > 0) return this.#forwarder.failed(x, found, plan, landing.error)
+      const next = this.#flights.get(flight.key)
+      if (next !== undefined) return this.#follow(x, key, found, plan, next)
+      return this.#forwarder.lead(x, key, found, plan, this.#flights.start(flight.key, flight.attempt + 1))
+    }
+    return (await this.#shared(x, key, landing.value)) ?? this.#forwarder.lead(x, key, found, plan, null)
+  }
+
+  /** What a flight brought, if this request may have it, too (RFC 9111 section 4; RELIABILITY 60). */
+  async #shared(x: Exchange, key: string, brought: Catch): Promise<Reply | null> {
+    if (brought.kind === 'nothing') return null
+    const primary = brought.kind === 'entry' && brought.entry.key === key ? brought.entry : await this.#guard.read(key)
+    const found = await this.#lookup.find(x, key, primary)
+    const { usable, plan } = await this.#plan(x, found)
+    if (plan.kind !== 'hit' || usable.entry === null) return null
+    const reply = this.#storedReply(x, usable.entry, { answer: plan.answer, reason: 'collapsed', collapsed: true })
+    if (!(await this.#readable(reply))) return null
+    this.#count(reply, x.request.method)
+    return reply
+  }
+
+  // What the inspection API stands on (clients/cache-view.ts).
+
+  /** Every key under which something of a primary key may be stored: itself, its variants, its parts, its HEAD. */
+  lookupKeys(key: string): Promise<string[]> {
+    return this.#lookup.keysUnder(key)
+  }
+
+  /** Deletes keys and fences what is under way for them; how many there were. */
+  async invalidate(keys: readonly string[]): Promise<number> {
+    const gone = new Set(keys)
+    this.#flights.fence((flightKey) => gone.has(primaryOf(flightKey)))
+    const count = await this.#guard.delete(keys)
+    this.counters.invalidated += count
+    return count
+  }
+
+  async invalidateTags(tags: readonly string[], mode: TagMark['mode']): Promise<void> {
+    // Which flights will carry the tag is not known before they land: none of them may be stored.
+    this.#flights.fence(() => true)
+    await this.#tags.invalidate(tags, mode)
+  }
+
+  async #invalidateAll(keys: readonly string[], tags: readonly string[]): Promise<void> {
+    await this.invalidate(keys)
+    if (tags.length > 0) await this.invalidateTags(tags, 'stale')
+  }
+
+  /** Fences everything under way: for a caller that is about to empty the store. */
+  fenceAll(): void {
+    this.#flights.fence(() => true)
+  }
+
+  /** The stored entry a request would be answered from, fresh or not; undefined: none. */
+  async find(x: Exchange): Promise<ResponseEntry | undefined> {
+    if (x.key === null) return undefined
+    const found = await this.#lookup.find(x, x.key, await this.#guard.read(x.key))
+    return found.entry ?? undefined
+  }
+
+  /** Stores a response by hand, by the same rules as one from the origin; false: they refuse it. */
+  put(x: Exchange, received: Parameters<Forwarder['put']>[1]): Promise<boolean> {
+    return this.#forwarder.put(x, received)
+  }
+
+  get clock(): Clock {
+    return this.#clock
+  }
+
+  stats(): CacheStats {
+    return this.counters.snapshot()
+  }
+
+  /** How many exchanges with the origin are under way. */
+  get inFlight(): number {
+    return this.#flights.size
+  }
+}
+
+/** Whether two requests may share one exchange: ranges are told apart, and conditions of the caller are its own affair. */
+function flightKeyOf(x: Exchange, key: string): string | null {
+  let range = ''
+  for (const [name, value] of x.request.headers) {
+    if (name === 'range') range = `\nrange ${value}`
+    else if (name.startsWith('if-')) return null
+  }
+  return x.request.method === 'HEAD' ? `${key}\nhead` : key + range
+}
+
+/** The primary key inside a flight's key. */
+function primaryOf(flightKey: string): string {
+  const at = flightKey.search(/\n(?:range |head$)/)
+  return at < 0 ? flightKey : flightKey.slice(0, at)
+}

@@ -1,0 +1,207 @@
+/**
+ * From the origin's body to the store: one fill writes one entry, then lands its flight.
+ *
+ * Rule 1: the flight lands when the entry can be read, or will never be; whoever waits is told which.
+ * Rule 2: a fenced fill writes nothing, and takes back what it wrote while it was being fenced.
+ */
+import type { Draft, Keeper } from './keeper.ts'
+import { entryHead } from './keeper.ts'
+import type { Effective, Exchange } from './exchange.ts'
+import type { Events } from './events.ts'
+import { BodyInterrupted, type Sink, type SinkAbandoned } from './live-body.ts'
+import { isPromise } from './maybe.ts'
+import { trust } from './meta.ts'
+import { mayCombine } from '../policy/partial.ts'
+import { combine, wholeHeaders } from './parts.ts'
+import type { StoredBody, StoredEntry } from './ports.ts'
+import type { ResponseEntry } from './reply.ts'
+import type { Flight } from './single-flight.ts'
+import type { Counters } from './stats.ts'
+import type { StoreGuard } from './store-guard.ts'
+
+/** What a flight brings: an entry at hand, word to look it up in the store, or nothing that could be shared. */
+export type Catch = { readonly kind: 'entry'; readonly entry: ResponseEntry } | { readonly kind: 'stored' } | { readonly kind: 'nothing' }
+
+export interface FillTools {
+  readonly guard: StoreGuard
+  readonly keeper: Keeper
+  readonly events: Events
+  readonly counters: Counters
+}
+
+/** The longest part that is put together with others (it is held in memory for that). */
+const MAX_PART = 16 * 1024 * 1024
+
+export class Fill implements Sink {
+  readonly inlineSize: number
+  readonly maxSize: number
+  readonly #tools: FillTools
+  readonly #x: Exchange
+  readonly #draft: Draft
+  readonly #flight: Flight<Catch> | null
+  /** What is under the primary key, or the parts the new one may join. */
+  readonly #before: StoredEntry | undefined
+  #refused: string | null = null
+
+  constructor(tools: FillTools, x: Exchange, draft: Draft, flight: Flight<Catch> | null, before: StoredEntry | undefined) {
+    const { limits } = tools.guard.store
+    this.#tools = tools
+    this.#x = x
+    this.#draft = draft
+    this.#flight = flight
+    this.#before = before
+    this.maxSize = Math.min(x.effective.maxEntrySize, limits.maxEntrySize)
+    this.inlineSize = Math.min(this.maxSize, draft.head.meta.parts === null ? limits.inlineSize : Math.max(limits.inlineSize, MAX_PART))
+  }
+
+  get effective(): Effective {
+    return this.#x.effective
+  }
+
+  whole(bytes: Uint8Array): void {
+    const done = this.#storeWhole(bytes)
+    if (isPromise(done)) done.catch((error: unknown) => this.#failed(error))
+  }
+
+  #storeWhole(bytes: Uint8Array): void | Promise<void> {
+    const { filter } = this.#x.effective
+    const { parts } = this.#draft.head.meta
+    // The plain case stays synchronous, so that a memory store holds the entry before the caller has the body's end.
+    if (filter === null && parts === null && !this.#draft.varies) return this.#writeInline(this.#draft, bytes)
+    return this.#storeWithCare(bytes)
+  }
+
+  async #storeWithCare(bytes: Uint8Array): Promise<void> {
+    if (!(await this.#passesFilter(bytes))) return this.#refuse('filtered')
+    const part = this.#draft.head.meta.parts?.[0]
+    if (part === undefined) return this.#writeInline(this.#draft, bytes)
+    if (part.last - part.first + 1 !== bytes.length) return this.#refuse('partial')
+    return this.#writePart(bytes)
+  }
+
+  #writeInline(draft: Draft, bytes: Uint8Array): void | Promise<void> {
+    if (this.#flight?.fenced) return this.#refuse('invalidated')
+    const written = this.#tools.guard.write(draft.head, bytes)
+    const orphans = this.#tools.keeper.orphans(this.#before, draft)
+    if (!isPromise(written) && !draft.varies && orphans.length === 0) return this.#landed(draft, written, bytes)
+    return this.#finishInline(draft, bytes, written, orphans)
+  }
+
+  async #finishInline(draft: Draft, bytes: Uint8Array, written: boolean | Promise<boolean>, orphans: string[]): Promise<void> {
+    const done = await written
+    if (done) await this.#afterWrite(draft, orphans)
+    this.#landed(draft, done, bytes)
+  }
+
+  async #afterWrite(draft: Draft, orphans: string[]): Promise<void> {
+    if (this.#flight?.fenced) {
+      await this.#tools.guard.delete([draft.head.key])
+      return
+    }
+    await this.#tools.keeper.index(draft)
+    if (orphans.length > 0) await this.#tools.guard.delete(orphans)
+  }
+
+  #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
+    if (written && !this.#flight?.fenced) this.#stored(draft, bytes?.length ?? 0)
+    if (bytes === null) return this.#flight?.land(written ? { kind: 'stored' } : { kind: 'nothing' })
+    this.#flight?.land({ kind: 'entry', entry: entryAtHand(draft, bytes) })
+  }
+
+  #stored(draft: Draft, size: number): void {
+    const { events, counters } = this.#tools
+    counters.stored += 1
+    counters.bytesStored += size
+    const { request } = this.#x
+    if (events.wants('stored')) {
+      events.emit({ type: 'stored', key: draft.head.key, url: draft.head.meta.url, method: request.method, reason: draft.head.meta.terms.source, size })
+    }
+  }
+
+  /** A part joins the stored ones, or replaces them; all parts together become the whole entry. */
+  async #writePart(bytes: Uint8Array): Promise<void> {
+    const { meta } = this.#draft.head
+    const part = meta.parts?.[0]
+    const before = this.#before?.meta.kind === 'response' ? (this.#before as ResponseEntry) : null
+    const joins = before !== null && before.meta.parts !== null && mayCombine(before.meta, meta)
+    if (part === undefined || !joins) return this.#writeInline(this.#draft, bytes)
+    const combined = combine(before.meta, before.body, { ...part, total: meta.total }, bytes)
+    if (combined.size > this.maxSize) return this.#writeInline(this.#draft, bytes)
+    const { complete, total } = combined
+    const key = complete ? this.#draft.primary : meta.key
+    const joined = trust(
+      complete && total !== null
+        ? { ...meta, key, status: 200, statusText: 'OK', headers: wholeHeaders(meta.headers, total), parts: null, total: null }
+        : { ...meta, parts: combined.parts, total },
+    )
+    const draft: Draft = { ...this.#draft, head: entryHead(joined) }
+    await this.#writeStream(draft, combined.open())
+    if (complete) await this.#tools.guard.delete([meta.key])
+  }
+
+  stream(body: ReadableStream<Uint8Array>): void {
+    this.#storeStream(body).catch((error: unknown) => this.#failed(error))
+  }
+
+  async #storeStream(body: ReadableStream<Uint8Array>): Promise<void> {
+    if (this.#x.effective.filter !== null && !(await this.#passesFilter(null))) {
+      await body.cancel()
+      return this.#refuse('filtered')
+    }
+    await this.#writeStream(this.#draft, body)
+  }
+
+  async #writeStream(draft: Draft, body: ReadableStream<Uint8Array>): Promise<void> {
+    if (this.#flight?.fenced) {
+      await body.cancel()
+      return this.#refuse('invalidated')
+    }
+    const written = await this.#tools.guard.write(draft.head, body, (error) => error instanceof BodyInterrupted)
+    if (written) await this.#afterWrite(draft, this.#tools.keeper.orphans(this.#before, draft))
+    this.#landed(draft, written, null)
+  }
+
+  async #passesFilter(bytes: Uint8Array | null): Promise<boolean> {
+    const { filter } = this.#x.effective
+    if (filter === null) return true
+    const { status, statusText, headers, url, method } = this.#draft.head.meta
+    return await filter({ status, statusText, headers, url, method, fromCache: false, body: async () => bytes?.slice() ?? null })
+  }
+
+  abandon(reason: SinkAbandoned): void {
+    this.#refuse(reason)
+  }
+
+  /** Why nothing is stored; null while something is or may be. */
+  get refused(): string | null {
+    return this.#refused
+  }
+
+  #refuse(reason: string): void {
+    this.#refused = reason
+    this.#tools.counters.refused += 1
+    const { events } = this.#tools
+    const { key, meta } = this.#draft.head
+    if (events.wants('refused')) events.emit({ type: 'refused', key, url: meta.url, method: meta.method, reason })
+    this.#flight?.land({ kind: 'nothing' })
+  }
+
+  /** The user's filter threw, or a tool of ours did: the entry is lost, the response is not. */
+  #failed(error: unknown): void {
+    this.#tools.guard.report('filter', this.#draft.head.key, error)
+    this.#refuse('failed')
+  }
+}
+
+/** An entry as a reader would find it, made from what was just written. */
+function entryAtHand(draft: Draft, bytes: Uint8Array): ResponseEntry {
+  return { ...draft.head, version: 0, body: inlineBody(bytes) }
+}
+
+export function inlineBody(bytes: Uint8Array): StoredBody {
+  return {
+    size: bytes.length,
+    bytes,
+    open: (start, end) => new Blob([bytes.subarray(start, end) as Uint8Array<ArrayBuffer>]).stream(),
+  }
+}

@@ -1,0 +1,452 @@
+/**
+ * Asking the origin and acting on its answer: the switch over Outcome.
+ *
+ * Rule 1: what the caller is told never depends on whether storing works.
+ * Rule 2: a 304 is for whoever asked conditionally; a caller who did not gets a whole response (RELIABILITY 25).
+ * Rule 3: a failing origin costs the caller only what nothing stored can make good (RFC 5861, RFC 9111 section 4.2.4).
+ */
+import { getHeader, hasHeader } from '../http/headers.ts'
+import { weakMatch } from '../http/etag.ts'
+import type { RequestHead } from '../http/message.ts'
+import { answer as answerOf } from '../policy/answer.ts'
+import { cacheStatus } from '../policy/cache-status.ts'
+import type { BypassReason, Outcome, Plan } from '../policy/decision.ts'
+import { headUpdate, settle } from '../policy/settle.ts'
+import { Backoff } from './backoff.ts'
+import type { CacheOutcome, Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
+import type { EngineOptions } from './engine.ts'
+import { Fill, type Catch, type FillTools } from './fill.ts'
+import { entryHead, originOf, renewed, type Draft, type Received } from './keeper.ts'
+import { LiveBody } from './live-body.ts'
+import type { Found } from './lookup.ts'
+import { NOTHING } from './lookup.ts'
+import { keysOfUrl } from './invalidation.ts'
+import type { MaybePromise, OriginResponse } from './ports.ts'
+import { appended, hasNoBody, PassingBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
+import type { Flight, SingleFlight } from './single-flight.ts'
+import { gatewayTimeout } from './synthetic.ts'
+import { groupTag, urlTag } from './tags.ts'
+import { Unshareable } from './unshareable.ts'
+import { Departure } from './departure.ts'
+
+type AskingPlan = Extract<Plan, { kind: 'miss' | 'revalidate' }>
+
+export interface ForwarderOptions extends EngineOptions, FillTools {
+  readonly invalidate: (keys: readonly string[], tags: readonly string[]) => Promise<void>
+  readonly keysUnder: (key: string) => Promise<string[]>
+}
+
+/** One exchange with the origin, as the rest of this file needs it. */
+interface Asked {
+  readonly x: Exchange
+  readonly key: string
+  readonly found: Found
+  readonly plan: AskingPlan
+  readonly flight: Flight<Catch> | null
+  readonly sent: RequestHead
+  readonly response: OriginResponse
+  readonly received: Received
+}
+
+export class Forwarder {
+  readonly #options: ForwarderOptions
+  readonly #unshareable = new Unshareable()
+  readonly #backoff: Backoff
+
+  constructor(options: ForwarderOptions) {
+    this.#options = options
+    this.#backoff = new Backoff(options.clock)
+  }
+
+  /** Whether the last answer under this key could not be shared: then nobody waits for the next one (row 149). */
+  isUnshareable(flightKey: string): boolean {
+    return this.#unshareable.has(flightKey)
+  }
+
+  /** Forwards untouched. An unsafe method that succeeds invalidates what it may have changed (RFC 9111 section 4.4). */
+  async bypass(x: Exchange, reason: BypassReason): Promise<Reply> {
+    const { clock, counters, events, random } = this.#options
+    const { request, effective } = x
+    counters.bypassed += 1
+    if (events.wants('bypass')) events.emit({ type: 'bypass', key: x.key, url: x.redactUrl(request.url), method: request.method, reason })
+    const requestTime = clock.now()
+    const response = await x.origin(request, x.signal)
+    if (reason === 'method' && effective.enabled) {
+      const times = { requestTime, responseTime: clock.now() }
+      const outcome = settle({ request, sent: request, stored: null, response, ...times, options: effective.policy, random: random() })
+      if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
+    }
+    const outcome: CacheOutcome = reason === 'method' ? 'method' : reason.startsWith('request') ? 'request' : 'bypass'
+    return this.#passed(x, response, { outcome, reason, refused: reason })
+  }
+
+  async #invalidate(x: Exchange, outcome: Extract<Outcome, { kind: 'invalidate' }>): Promise<void> {
+    const { request, effective } = x
+    if (effective.readOnly) return
+    const keys = await Promise.all(outcome.urls.map((url) => keysOfUrl(url, request.headers, effective)))
+    const all = await Promise.all([...new Set(keys.flat())].map((key) => this.#options.keysUnder(key)))
+    const origin = originOf(request.url)
+    const tags = outcome.groups.map((group) => groupTag(origin, group))
+    if (this.#options.store.limits.persistent || this.#sawParts) tags.push(...outcome.urls.map((url) => urlTag(x.redactUrl(url))))
+    await this.#options.invalidate(all.flat(), tags)
+    const { events } = this.#options
+    const url = x.redactUrl(request.url)
+    if (events.wants('invalidated')) events.emit({ type: 'invalidated', key: x.key, url, method: request.method, reason: 'method' })
+  }
+
+  /** Whether this process stored under keys with more parts than the URL: their entries are invalidated by the URL's tag. */
+  #sawParts = false
+
+  /** Asks the origin on behalf of a flight (or of this request alone) and acts on the answer. */
+  async lead(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch> | null): Promise<Reply> {
+    const departure = new Departure(x.signal, () => flight !== null && flight.waiting > 0)
+    const reply = this.#ask(x, key, found, plan, flight, departure)
+    return departure.orAbort(reply)
+  }
+
+  async #ask(
+    x: Exchange,
+    key: string,
+    found: Found,
+    plan: AskingPlan,
+    flight: Flight<Catch> | null,
+    departure: Departure,
+  ): Promise<Reply> {
+    const { clock } = this.#options
+    const sent = plan.conditions.length === 0 ? x.request : conditional(x.request, plan)
+    const requestTime = clock.now()
+    let response: OriginResponse
+    try {
+      response = await x.origin(sent, departure.signal)
+    } catch (error) {
+      flight?.fail(error)
+      return this.failed(x, found, plan, error)
+    }
+    const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now() }
+    try {
+      return await this.#answered({ x, key, found, plan, flight, sent, response, received })
+    } catch (error) {
+      flight?.fail(error)
+      throw error
+    }
+  }
+
+  /** The origin could not be reached: the stored entry, a 504, or the error itself, as the plan allows. */
+  failed(x: Exchange, found: Found, plan: AskingPlan, error: unknown): Reply {
+    if (plan.kind === 'miss' || found.entry === null || x.signal?.aborted) throw error
+    switch (plan.onError) {
+      case 'stale':
+        return this.#stale(x, found.entry)
+      case 'gateway-timeout':
+        return gatewayTimeout(x, plan.reason, this.#options.clock.now())
+      case 'fail':
+        throw error
+      default:
+        throw plan.onError satisfies never
+    }
+  }
+
+  #stale(x: Exchange, entry: ResponseEntry): Reply {
+    const { events, counters } = this.#options
+    counters.stale += 1
+    const reply = this.#stored(x, entry, { outcome: 'stale', reason: 'stale-if-error' })
+    if (events.wants('stale')) {
+      const age = (reply.now - entry.meta.responseTime) / 1000
+      events.emit({ type: 'stale', key: entry.key, url: entry.meta.url, method: x.request.method, reason: 'stale-if-error', age })
+    }
+    return reply
+  }
+
+  async #answered(asked: Asked): Promise<Reply> {
+    const { x, found, plan, sent, response, received, flight } = asked
+    if (response.status >= 500 && plan.kind === 'revalidate' && plan.onError === 'stale' && found.entry !== null) {
+      flight?.fail(new Error(`the origin answered ${response.status}`))
+      discard(response)
+      return this.#stale(x, found.entry)
+    }
+    if (x.request.method === 'HEAD' && response.status !== 304) await this.#updateByHead(asked)
+    const stored = plan.kind === 'revalidate' ? (found.entry?.meta ?? null) : null
+    const outcome = settle({
+      request: x.request,
+      sent,
+      stored,
+      response,
+      requestTime: received.requestTime,
+      responseTime: received.responseTime,
+      options: x.effective.policy,
+      random: this.#options.random(),
+    })
+    switch (outcome.kind) {
+      case 'store':
+        return this.#store(asked, outcome)
+      case 'refresh':
+        return this.#refreshed(asked, found.entry, outcome)
+      case 'refuse':
+        return this.#refused(asked, outcome)
+      case 'invalidate':
+        flight?.land({ kind: 'nothing' })
+        return this.#passed(x, response, { outcome: 'method', reason: 'method', refused: 'method' })
+      default:
+        throw outcome satisfies never
+    }
+  }
+
+  /** RFC 9111 section 4.3.5: a HEAD freshens the stored GET, or shows that it is no longer valid. */
+  async #updateByHead({ x, found, response, received }: Asked): Promise<void> {
+    const { entry } = found
+    if (entry === null || entry.meta.method === 'HEAD' || x.effective.readOnly) return
+    const { requestTime, responseTime } = received
+    const outcome = headUpdate(entry.meta, response, requestTime, responseTime, x.effective.policy)
+    if (outcome.kind === 'refresh') await this.#update(entry, renewed(entry.meta, outcome.headers, outcome.terms, received))
+    else if (outcome.kind === 'refuse' && outcome.drop) await this.#options.guard.delete([entry.key])
+  }
+
+  #update(entry: ResponseEntry, meta: ResponseEntry['meta']): MaybePromise<boolean> {
+    const { expiresAt, keepUntil } = entryHead(meta)
+    return this.#options.guard.update(entry.key, { meta, expiresAt, keepUntil }, entry.version)
+  }
+
+  async #store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): Promise<Reply> {
+    const { x, key, found, plan, flight, response, received } = asked
+    if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
+    if (key.includes('\n')) this.#sawParts = true
+    const draft = await this.#options.keeper.draft(x, key, outcome, received)
+    const before = outcome.part === null ? found.primary : (found.entry ?? (await this.#options.guard.read(draft.head.key)))
+    if (flight) this.#unshareable.forget(flight.key)
+    const fill = new Fill(this.#options, x, draft, flight, before)
+    const body = this.#fillBody(asked, fill)
+    this.#countMiss(x, plan)
+    const info = this.#missInfo(asked, draft, fill)
+    return this.#answerCondition(asked, draft, body, info)
+  }
+
+  #fillBody({ x, response, flight }: Asked, fill: Fill): ReplyBody | null {
+    if (response.body === null || hasNoBody(x.request.method, response.status)) {
+      if (response.body !== null) discard(response)
+      fill.whole(new Uint8Array())
+      return null
+    }
+    const { readAhead, backgroundFill, writeTimeout } = this.#options
+    return new LiveBody(response.body, fill, {
+      expected: contentLength(response),
+      readAhead,
+      backgroundFill,
+      stallTimeout: writeTimeout,
+      signal: x.signal,
+      wanted: () => flight !== null && flight.waiting > 0,
+    })
+  }
+
+  /** RFC 9111 section 4.3.2: the caller's own condition, which our validators took the place of, is answered by what came. */
+  #answerCondition({ x, plan, response }: Asked, draft: Draft, body: ReplyBody | null, info: ReplyInfo): Reply {
+    const head = { status: response.status, statusText: response.statusText, headers: this.#stamped(x, response.headers, info) }
+    if (plan.conditions.length === 0 || response.status !== 200) return { head, body, info }
+    const answer = answerOf(withoutRange(x.request), draft.head.meta, 0)
+    if (answer.kind !== 'not-modified') return { head, body, info }
+    if (body instanceof LiveBody) body.leave(undefined)
+    const kept = head.headers.filter(([name]) => !name.startsWith('content-') || name === 'content-location')
+    return { head: { status: 304, statusText: 'Not Modified', headers: kept }, body: null, info }
+  }
+
+  async #refreshed(asked: Asked, entry: ResponseEntry | null, outcome: Extract<Outcome, { kind: 'refresh' }>): Promise<Reply> {
+    const { x, flight, response, received } = asked
+    if (entry === null) throw new TypeError('policy refreshed an entry that is not there')
+    discard(response)
+    const meta = renewed(entry.meta, outcome.headers, outcome.terms, received)
+    const { expiresAt, keepUntil } = entryHead(meta)
+    const fresh: ResponseEntry = { ...entry, meta, expiresAt, keepUntil }
+    if (!x.effective.readOnly && !flight?.fenced) await this.#update(entry, meta)
+    flight?.land({ kind: 'entry', entry: fresh })
+    const { counters, events } = this.#options
+    counters.revalidated += 1
+    counters.bytesServed += entry.body.size
+    if (events.wants('revalidated')) {
+      events.emit({ type: 'revalidated', key: entry.key, url: meta.url, method: x.request.method, reason: asked.plan.reason })
+    }
+    this.#backoff.succeeded(asked.key)
+    return this.#stored(x, fresh, { outcome: 'revalidated', reason: asked.plan.reason, revalidated: true })
+  }
+
+  #stored(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts>): StoredReply {
+    const answer = answerOf(x.request, entry.meta, entry.body.size)
+    const all = { ...PLAIN_HIT, answer, cacheStatus: x.effective.cacheStatus, headOnly: x.request.method === 'HEAD', ...facts }
+    return new StoredReply(entry, all, this.#options.clock.now(), (error) => this.#options.guard.report('read', entry.key, error))
+  }
+
+  async #refused(asked: Asked, outcome: Refusal): Promise<Reply> {
+    const { x, key, found, plan, flight, response } = asked
+    if (response.status === 304 && !askedConditionally(x.request)) return this.#unexpectedNotModified(asked)
+    if (outcome.drop && !x.effective.readOnly) {
+      const stale = found.entry ? [found.entry.key] : []
+      await this.#options.guard.delete([...stale, ...(found.primary?.meta.kind === 'response' ? [key] : [])])
+    }
+    if (flight) this.#unshareable.add(flight.key)
+    flight?.land({ kind: 'nothing' })
+    this.#countMiss(x, plan)
+    const { counters, events } = this.#options
+    counters.refused += 1
+    const url = x.redactUrl(x.request.url)
+    if (events.wants('refused')) events.emit({ type: 'refused', key, url, method: x.request.method, reason: outcome.reason })
+    return this.#passed(x, response, { outcome: outcomeOf(plan), reason: plan.reason, refused: outcome.reason })
+  }
+
+  /** A 304 to conditions of ours: it names another variant (section 4.3.4), or is nothing we can use and the whole is fetched. */
+  async #unexpectedNotModified(asked: Asked): Promise<Reply> {
+    const { x, key, found, plan, flight, response, received, sent } = asked
+    discard(response)
+    const etag = getHeader(response.headers, 'etag')
+    const named = etag === null ? undefined : found.others.find((variant) => variant.etag !== null && weakMatch(variant.etag, etag))
+    const entry = named ? await this.#options.guard.read(named.key) : undefined
+    if (named && entry?.meta.kind === 'response') {
+      const stored = entry as ResponseEntry
+      const { requestTime, responseTime } = received
+      const options = x.effective.policy
+      const outcome = settle({ request: x.request, sent, stored: stored.meta, response, requestTime, responseTime, options, random: this.#options.random() })
+      if (outcome.kind === 'refresh') {
+        if (!x.effective.readOnly) await this.#options.keeper.alias(key, named, x, responseTime)
+        return this.#refreshed(asked, stored, outcome)
+      }
+    }
+    if (plan.conditions.length === 0) {
+      flight?.land({ kind: 'nothing' })
+      return this.#passed(x, response, { outcome: outcomeOf(plan), reason: plan.reason, refused: 'not-modified' })
+    }
+    if (found.entry && !x.effective.readOnly) await this.#options.guard.delete([found.entry.key])
+    return this.#ask(x, key, NOTHING, { kind: 'miss', reason: 'uri-miss', conditions: [] }, flight, new Departure(x.signal, () => false))
+  }
+
+  /** A reply that is not stored: its body passes through. */
+  #passed(x: Exchange, response: OriginResponse, facts: Pick<ReplyInfo, 'outcome' | 'reason' | 'refused'>): Reply {
+    const info: ReplyInfo = {
+      key: x.key,
+      fromCache: false,
+      revalidated: false,
+      collapsed: false,
+      stored: false,
+      meta: null,
+      now: this.#options.clock.now(),
+      ...facts,
+    }
+    const none = response.body === null || hasNoBody(x.request.method, response.status)
+    const head = { status: response.status, statusText: response.statusText, headers: this.#stamped(x, response.headers, info) }
+    return { head, body: none || response.body === null ? null : new PassingBody(response.body, contentLength(response)), info }
+  }
+
+  #stamped(x: Exchange, headers: OriginResponse['headers'], info: ReplyInfo): OriginResponse['headers'] {
+    const name = x.effective.cacheStatus
+    return name === null ? headers : appended(headers, 'cache-status', cacheStatus(name, { ...info, ttl: null }))
+  }
+
+  #missInfo({ plan, received }: Asked, draft: Draft, fill: Fill): ReplyInfo {
+    return {
+      outcome: outcomeOf(plan),
+      reason: plan.reason,
+      key: draft.head.key,
+      fromCache: false,
+      revalidated: false,
+      collapsed: false,
+      get stored() {
+        return fill.refused === null
+      },
+      get refused() {
+        return fill.refused
+      },
+      meta: draft.head.meta,
+      now: received.responseTime,
+    }
+  }
+
+  #countMiss(x: Exchange, plan: AskingPlan): void {
+    const { counters, events } = this.#options
+    counters.misses += 1
+    if (!events.wants('miss')) return
+    events.emit({ type: 'miss', key: x.key, url: x.redactUrl(x.request.url), method: x.request.method, reason: plan.reason })
+  }
+
+  /** Revalidates in the background: one flight a key, failures are events and make the next attempt wait (RELIABILITY 63, 64). */
+  refresh(x: Exchange, key: string, found: Found, flights: SingleFlight<Catch>): void {
+    if (flights.get(key) !== undefined || !this.#backoff.mayTry(key)) return
+    const { entry } = found
+    const conditions = entry === null ? [] : validatorsOf(entry)
+    const plan: AskingPlan = { kind: 'revalidate', reason: 'stale', conditions, onError: 'fail' }
+    const request = { ...x.request, headers: x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-')) }
+    const background: Exchange = { ...x, request, signal: null }
+    this.lead(background, key, found, plan, flights.start(key)).then(
+      (reply) => this.#finishRefresh(x, key, reply),
+      (error: unknown) => this.#refreshFailed(x, key, error),
+    )
+  }
+
+  async #finishRefresh(x: Exchange, key: string, reply: Reply): Promise<void> {
+    try {
+      if (reply.body && !reply.body.repeatable) {
+        // Nobody reads it but the store: its bytes are let go as they come.
+        for await (const chunk of reply.body.stream()) void chunk
+      }
+      if (reply.head.status >= 500) throw new Error(`the origin answered ${reply.head.status}`)
+      this.#backoff.succeeded(key)
+    } catch (error) {
+      this.#refreshFailed(x, key, error)
+    }
+  }
+
+  #refreshFailed(x: Exchange, key: string, error: unknown): void {
+    this.#backoff.failed(key)
+    this.#options.events.emit({ type: 'refresh-failed', key, url: x.redactUrl(x.request.url), method: x.request.method, error })
+  }
+
+  /** Stores a response given by hand (feature I4). */
+  async put(x: Exchange, received: Received & { readonly body: Uint8Array }): Promise<boolean> {
+    if (x.key === null) return false
+    const { response, requestTime, responseTime } = received
+    const { request, effective } = x
+    const outcome = settle({ request, sent: request, stored: null, response, requestTime, responseTime, options: effective.policy, random: this.#options.random() })
+    if (outcome.kind !== 'store') return false
+    const draft = await this.#options.keeper.draft(x, x.key, outcome, received)
+    const written = await this.#options.guard.write(draft.head, received.body)
+    if (written) await this.#options.keeper.index(draft)
+    return written
+  }
+}
+
+type Refusal = Omit<Extract<Outcome, { kind: 'refuse' }>, 'reason'> & { readonly reason: string }
+
+/** The request with the plan's conditions in place of the caller's own. */
+function conditional(request: RequestHead, plan: AskingPlan): RequestHead {
+  const own = request.headers.filter(([name]) => name !== 'if-none-match' && name !== 'if-modified-since')
+  return { ...request, headers: [...own, ...plan.conditions] }
+}
+
+function validatorsOf(entry: ResponseEntry): [string, string][] {
+  const conditions: [string, string][] = []
+  const etag = getHeader(entry.meta.headers, 'etag')
+  const modified = getHeader(entry.meta.headers, 'last-modified')
+  if (etag !== null) conditions.push(['if-none-match', etag])
+  if (modified !== null) conditions.push(['if-modified-since', modified])
+  return conditions
+}
+
+function askedConditionally(request: RequestHead): boolean {
+  return hasHeader(request.headers, 'if-none-match') || hasHeader(request.headers, 'if-modified-since')
+}
+
+function withoutRange(request: RequestHead): RequestHead {
+  return { ...request, headers: request.headers.filter(([name]) => name !== 'range' && name !== 'if-range') }
+}
+
+function outcomeOf(plan: AskingPlan): CacheOutcome {
+  if (plan.kind === 'revalidate') return plan.reason === 'stale' || plan.reason === 'invalidated' ? 'expired' : 'request'
+  return plan.reason === 'vary-miss' || plan.reason === 'partial-miss' || plan.reason === 'uri-miss' ? plan.reason : 'request'
+}
+
+/** The length the body must have, where the header counts these bytes (RELIABILITY 1-3). */
+function contentLength(response: OriginResponse): number | null {
+  const value = getHeader(response.headers, 'content-length')
+  return value !== null && !response.decoded && /^\d+$/.test(value) ? Number(value) : null
+}
+
+/** Frees the connection of a response nobody will read. */
+function discard(response: OriginResponse): void {
+  // The connection may break while it is freed: nobody is left to tell.
+  response.body?.cancel().catch(() => undefined)
+}

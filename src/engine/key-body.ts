@@ -1,0 +1,63 @@
+/**
+ * A request body as it enters the key (rows 50-57): what means the same is the same bytes, and nothing else is.
+ *
+ * Rule 1: the kind is the first line, so that a form never equals a JSON document.
+ * Rule 2: JSON loses key order at every depth, and nothing more: arrays, types and nulls stay as they are.
+ * Rule 3: what does not parse as what it says, or is over 10 MiB, counts as the bytes it is.
+ */
+import { splitQuery } from './redact.ts'
+
+const MAX_NORMALIZED = 10 * 1024 * 1024
+
+export function canonicalBody(body: Uint8Array, contentType: string | null, ignored: ReadonlySet<string>): Uint8Array | string {
+  const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (body.length > MAX_NORMALIZED) return body
+  if (/^application\/(?:[\w.+-]+\+)?json$/.test(type)) return canonicalJson(body, ignored) ?? body
+  if (type === 'application/x-www-form-urlencoded') return canonicalForm(body, ignored)
+  if (type.startsWith('multipart/')) return canonicalMultipart(body, contentType ?? '')
+  return body
+}
+
+function canonicalJson(body: Uint8Array, ignored: ReadonlySet<string>): string | null {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
+    return `json\n${JSON.stringify(sortKeys(value, ignored, 0))}`
+  } catch {
+    // Not JSON after all, or nested beyond reason: rule 3.
+    return null
+  }
+}
+
+/** Arrays of pairs instead of objects: `__proto__` and integer-like keys are plain data there. */
+function sortKeys(value: unknown, ignored: ReadonlySet<string>, depth: number): unknown {
+  if (depth > 500) throw new RangeError('too deep')
+  if (Array.isArray(value)) return ['a', ...value.map((item) => sortKeys(item, ignored, depth + 1))]
+  if (typeof value !== 'object' || value === null) return value
+  const pairs = Object.entries(value)
+    .filter(([name]) => !ignored.has(name.toLowerCase()))
+    .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([name, item]) => [name, sortKeys(item, ignored, depth + 1)])
+  return ['o', ...pairs]
+}
+
+function canonicalForm(body: Uint8Array, ignored: ReadonlySet<string>): string {
+  const params = splitQuery(latin1(body)).filter(({ name }) => !ignored.has(name))
+  return `form\n${params
+    .map(({ raw }) => raw)
+    .toSorted()
+    .join('&')}`
+}
+
+/** Row 56: the random boundary says nothing. */
+function canonicalMultipart(body: Uint8Array, contentType: string): string | Uint8Array {
+  const boundary = /boundary=(?:"([^"]+)"|([^;\s]+))/i.exec(contentType)
+  const token = boundary?.[1] ?? boundary?.[2]
+  return token === undefined ? body : `multipart\n${latin1(body).replaceAll(`--${token}`, '--boundary')}`
+}
+
+/** One character a byte, so that no byte is lost or merged (`TextDecoder('latin1')` is windows-1252). */
+function latin1(body: Uint8Array): string {
+  let text = ''
+  for (let start = 0; start < body.length; start += 8192) text += String.fromCharCode(...body.subarray(start, start + 8192))
+  return text
+}

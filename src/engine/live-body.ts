@@ -1,0 +1,297 @@
+/**
+ * A body on its way from the origin, read once and handed to two sides: the caller and the store (RELIABILITY A1-A17).
+ *
+ * Rule 1: the caller's bytes never wait for the store, except for back-pressure, and for that only `stallTimeout`.
+ * Rule 2: memory is bounded: at most `readAhead` bytes wait for the caller, `WINDOW` for the store, `inlineSize` for a small entry.
+ * Rule 3: the store gets a whole body or a failing stream, never a short one: a length that differs from Content-Length is a failure.
+ * Rule 4: a caller who leaves does not stop what others wait for, nor a rest of at most `backgroundFill` bytes.
+ * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
+ */
+import { closeBytes, concat } from './bytes.ts'
+import type { ReplyBody } from './exchange.ts'
+
+const WINDOW = 1024 * 1024
+
+export interface LiveBodyOptions {
+  /** Content-Length where it counts these very bytes; null: unknown. */
+  readonly expected: number | null
+  readonly readAhead: number
+  readonly backgroundFill: number
+  /** Milliseconds the store may keep the body waiting. */
+  readonly stallTimeout: number
+  readonly signal: AbortSignal | null
+  /** Whether anybody but this caller waits for the entry. */
+  readonly wanted: () => boolean
+}
+
+/** Where the body goes besides the caller. */
+export interface Sink {
+  readonly inlineSize: number
+  readonly maxSize: number
+  /** The whole body of at most `inlineSize` bytes. */
+  whole(bytes: Uint8Array): void
+  /** A longer one, as a stream that fails where the body does. */
+  stream(body: ReadableStream<Uint8Array>): void
+  /** Nothing will be stored. */
+  abandon(reason: SinkAbandoned): void
+}
+
+export type SinkAbandoned = 'too-large' | 'interrupted' | 'stalled'
+
+type CallerState = 'absent' | 'streaming' | 'reading' | 'gone'
+
+/** The failure of a body as the store sees it: its own errors are told from it by identity. */
+export class BodyInterrupted extends Error {
+  override readonly name: 'BodyInterrupted' = 'BodyInterrupted'
+}
+
+export class LiveBody implements ReplyBody {
+  readonly bytes: null = null
+  readonly size: number | null
+  readonly repeatable: false = false
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly #options: LiveBodyOptions
+  readonly #sink: Sink
+  /** Chunks not yet taken by both sides; `#base` is the index of the first. */
+  #chunks: Uint8Array[] = []
+  #base = 0
+  #received = 0
+  #caller: CallerState = 'absent'
+  #callerAt = 0
+  #callerLag = 0
+  #sinkMode: 'inline' | 'streaming' | 'none' = 'inline'
+  #sinkAt = 0
+  #sinkLag = 0
+  #ended = false
+  #failure: { readonly error: unknown } | null = null
+  #callerFailure: { readonly error: unknown } | null = null
+  #wakePump: (() => void) | null = null
+  #wakeCaller: (() => void) | null = null
+  #wakeSink: (() => void) | null = null
+
+  constructor(source: ReadableStream<Uint8Array>, sink: Sink, options: LiveBodyOptions) {
+    this.#reader = source.getReader()
+    this.#sink = sink
+    this.#options = options
+    this.size = options.expected
+    options.signal?.addEventListener('abort', this.#aborted, { once: true })
+    if (options.expected !== null && options.expected > sink.maxSize) this.#abandonSink('too-large')
+    void this.#pump()
+  }
+
+  stream(): ReadableStream<Uint8Array> {
+    this.#caller = 'streaming'
+    return new ReadableStream({
+      type: 'bytes',
+      pull: (controller) => this.#pullCaller(controller),
+      cancel: (reason) => this.leave(reason),
+    })
+  }
+
+  async read(): Promise<Uint8Array> {
+    this.#caller = 'reading'
+    this.#wake()
+    while (!this.#ended && !this.#failure && !this.#callerFailure) await new Promise<void>((resolve) => (this.#wakeCaller = resolve))
+    const failure = this.#callerFailure ?? this.#failure
+    if (failure) throw failure.error
+    const chunks = this.#chunks.slice(this.#callerAt - this.#base)
+    this.#caller = 'gone'
+    return concat(chunks, this.#received)
+  }
+
+  /** The caller wants no more of it: rule 4 decides whether the body is still read for the store. */
+  leave(reason: unknown): void {
+    if (this.#caller === 'gone') return
+    this.#caller = 'gone'
+    this.#callerLag = 0
+    this.#trim()
+    if (!this.#ended && this.#failure === null && !this.#worthFinishing()) this.#stop(reason)
+    this.#wake()
+  }
+
+  readonly #aborted = (): void => {
+    const reason: unknown = this.#options.signal?.reason
+    if (this.#ended || this.#caller === 'gone') return
+    if (this.#worthFinishing()) {
+      this.#failCaller(reason)
+      this.leave(reason)
+    } else {
+      this.#fail(reason)
+      this.#stop(reason)
+    }
+  }
+
+  #failCaller(error: unknown): void {
+    this.#callerFailure = { error }
+    this.#wakeCaller?.()
+  }
+
+  #worthFinishing(): boolean {
+    if (this.#sinkMode === 'none') return false
+    if (this.#options.wanted()) return true
+    const { expected, backgroundFill } = this.#options
+    return expected !== null ? expected - this.#received <= backgroundFill : backgroundFill === Infinity
+  }
+
+  async #pump(): Promise<void> {
+    try {
+      while (this.#failure === null) {
+        if (!this.#hasRoom()) {
+          await this.#room()
+          continue
+        }
+        const { done, value } = await this.#reader.read()
+        if (this.#failure !== null) return
+        if (done) return this.#finish()
+        if (value.length > 0) this.#arrived(value)
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#callerHasRoom() && this.#sinkHasRoom()
+  }
+
+  #callerHasRoom(): boolean {
+    return this.#caller === 'gone' || this.#caller === 'reading' || this.#callerLag < this.#options.readAhead
+  }
+
+  #sinkHasRoom(): boolean {
+    return this.#sinkMode !== 'streaming' || this.#sinkLag < WINDOW
+  }
+
+  /** Waits for either side; a store that keeps the caller waiting is given up after `stallTimeout` (B34). */
+  async #room(): Promise<void> {
+    const stalled = this.#callerHasRoom()
+    const timer = stalled ? setTimeout(() => this.#abandonSink('stalled'), this.#options.stallTimeout) : undefined
+    await new Promise<void>((resolve) => (this.#wakePump = resolve))
+    clearTimeout(timer)
+  }
+
+  #arrived(chunk: Uint8Array): void {
+    this.#received += chunk.length
+    if (this.#caller !== 'gone') this.#callerLag += chunk.length
+    if (this.#sinkMode === 'streaming') this.#sinkLag += chunk.length
+    this.#chunks.push(chunk)
+    if (this.#sinkMode !== 'none' && this.#received > this.#sink.maxSize) this.#abandonSink('too-large')
+    else if (this.#sinkMode === 'inline' && this.#received > this.#sink.inlineSize) this.#spill()
+    else this.#trim()
+    this.#wakeCaller?.()
+    this.#wakeSink?.()
+  }
+
+  /** The body is longer than an inline entry: from here on the store reads a stream. */
+  #spill(): void {
+    this.#sinkMode = 'streaming'
+    this.#sinkLag = this.#received
+    this.#sink.stream(
+      new ReadableStream<Uint8Array>(
+        {
+          pull: (controller) => this.#pullSink(controller),
+          cancel: () => this.#abandonSink('stalled'),
+        },
+        { highWaterMark: 0 },
+      ),
+    )
+  }
+
+  #finish(): void {
+    const { expected } = this.#options
+    this.#ended = true
+    this.#options.signal?.removeEventListener('abort', this.#aborted)
+    if (expected !== null && expected !== this.#received && this.#sinkMode !== 'none') this.#abandonSink('interrupted')
+    if (this.#sinkMode === 'inline') {
+      this.#sinkMode = 'none'
+      this.#sink.whole(concat(this.#chunks, this.#received))
+    }
+    this.#wake()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== null || this.#ended) return
+    this.#failure = { error }
+    this.#options.signal?.removeEventListener('abort', this.#aborted)
+    this.#abandonSink('interrupted')
+    this.#wake()
+  }
+
+  /** Leaves the origin: nobody wants the rest. */
+  #stop(reason: unknown): void {
+    this.#fail(reason ?? new BodyInterrupted('the body was cancelled'))
+    // The connection may be gone already: there is nobody left to tell.
+    this.#reader.cancel(reason).catch(() => undefined)
+  }
+
+  #abandonSink(reason: SinkAbandoned): void {
+    if (this.#sinkMode === 'none') return
+    this.#sinkMode = 'none'
+    this.#sinkLag = 0
+    this.#trim()
+    this.#sink.abandon(reason)
+    if (this.#caller === 'gone' && !this.#ended && this.#failure === null) this.#stop(undefined)
+    this.#wake()
+  }
+
+  #wake(): void {
+    this.#wakePump?.()
+    this.#wakeCaller?.()
+    this.#wakeSink?.()
+  }
+
+  async #pullCaller(controller: ReadableByteStreamController): Promise<void> {
+    while (this.#callerAt >= this.#base + this.#chunks.length && !this.#ended && !this.#failure && !this.#callerFailure) {
+      await new Promise<void>((resolve) => (this.#wakeCaller = resolve))
+    }
+    if (this.#callerFailure) throw this.#callerFailure.error
+    const chunk = this.#chunks[this.#callerAt - this.#base]
+    if (chunk === undefined) {
+      if (this.#failure) throw this.#failure.error
+      this.#caller = 'gone'
+      return closeBytes(controller)
+    }
+    this.#callerAt += 1
+    this.#callerLag -= chunk.length
+    controller.enqueue(this.#ownCopy(chunk))
+    this.#trim()
+    this.#wakePump?.()
+    if (this.#ended && this.#callerAt >= this.#base + this.#chunks.length) {
+      this.#caller = 'gone'
+      closeBytes(controller)
+    }
+  }
+
+  /** Enqueuing transfers the buffer: only a chunk that nobody else holds and that is its whole buffer may go without a copy. */
+  #ownCopy(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+    const alone = this.#sinkMode === 'none' && !this.#ended && chunk.byteLength === chunk.buffer.byteLength
+    return alone ? (chunk as Uint8Array<ArrayBuffer>) : chunk.slice()
+  }
+
+  async #pullSink(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    while (this.#sinkAt >= this.#base + this.#chunks.length && !this.#ended && this.#sinkMode === 'streaming') {
+      await new Promise<void>((resolve) => (this.#wakeSink = resolve))
+    }
+    if (this.#sinkMode !== 'streaming') throw new BodyInterrupted('the body did not arrive whole')
+    const chunk = this.#chunks[this.#sinkAt - this.#base]
+    if (chunk === undefined) {
+      this.#sinkMode = 'none'
+      return controller.close()
+    }
+    this.#sinkAt += 1
+    this.#sinkLag -= chunk.length
+    controller.enqueue(chunk)
+    this.#trim()
+    this.#wakePump?.()
+  }
+
+  /** Lets go of chunks that both sides have taken. */
+  #trim(): void {
+    const callerNeeds = this.#caller === 'gone' ? Infinity : this.#callerAt
+    const sinkNeeds = this.#sinkMode === 'none' ? Infinity : this.#sinkMode === 'inline' ? 0 : this.#sinkAt
+    const drop = Math.min(callerNeeds, sinkNeeds, this.#base + this.#chunks.length) - this.#base
+    if (drop <= 0) return
+    this.#chunks.splice(0, drop)
+    this.#base += drop
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Finding what is stored for a request: the entry itself, the variant of it, the parts of it (RFC 9111 sections 4, 4.1, 3.3).
+ */
+import { hasHeader } from '../http/headers.ts'
+import { matches, selectVariant } from '../policy/select.ts'
+import type { TagMark, Variant, VariantIndex } from '../policy/decision.ts'
+import type { Exchange } from './exchange.ts'
+import { headKey, partKey } from './key.ts'
+import type { StoredEntry } from './ports.ts'
+import type { ResponseEntry } from './reply.ts'
+import { selectingView } from './selecting.ts'
+import type { StoreGuard } from './store-guard.ts'
+import type { Tags } from './tags.ts'
+
+export interface Found {
+  /** The entry selected for the request; null: none. */
+  readonly entry: ResponseEntry | null
+  /** What is under the primary key itself: the entry, an index of variants, or nothing. */
+  readonly primary: StoredEntry | undefined
+  /** The variants that were not selected. */
+  readonly others: readonly Variant[]
+  readonly invalidated: boolean
+}
+
+export const NOTHING: Found = Object.freeze({ entry: null, primary: undefined, others: [], invalidated: false })
+
+export class Lookup {
+  readonly #guard: StoreGuard
+  readonly #tags: Tags
+
+  constructor(guard: StoreGuard, tags: Tags) {
+    this.#guard = guard
+    this.#tags = tags
+  }
+
+  /** `primary` is what was read under the primary key: exactly one read a plain lookup (row 197). */
+  async find(x: Exchange, key: string, primary: StoredEntry | undefined): Promise<Found> {
+    const { entry, others } = await this.#select(x, primary)
+    const found = entry ?? (await this.#secondary(x, key))
+    if (found === null || found.meta.tags.length === 0) return { entry: found, primary, others, invalidated: false }
+    return this.#marked(found, primary, others)
+  }
+
+  async #marked(entry: ResponseEntry, primary: StoredEntry | undefined, others: readonly Variant[]): Promise<Found> {
+    const mark: TagMark['mode'] | null = await this.#tags.markFor(entry.meta.tags, entry.meta.responseTime)
+    if (mark === 'delete') return { entry: null, primary, others, invalidated: false }
+    return { entry, primary, others, invalidated: mark === 'stale' }
+  }
+
+  async #select(
+    x: Exchange,
+    primary: StoredEntry | undefined,
+  ): Promise<{ entry: ResponseEntry | null; others: readonly Variant[] }> {
+    if (primary === undefined || primary.meta.kind === 'mark') return { entry: null, others: [] }
+    if (primary.meta.kind === 'response') return { entry: primary as ResponseEntry, others: [] }
+    const index: VariantIndex = primary.meta
+    const chosen = selectVariant(index, await selectingView(x.request, namesOf(index)), x.effective.policy)
+    if (chosen === null) return { entry: null, others: index.variants }
+    const entry = await this.#guard.read(chosen.key)
+    const others = index.variants.filter((variant) => variant !== chosen)
+    return { entry: entry?.meta.kind === 'response' ? (entry as ResponseEntry) : null, others }
+  }
+
+  /** Parts for a range, a stored HEAD for a HEAD. */
+  async #secondary(x: Exchange, key: string): Promise<ResponseEntry | null> {
+    const { request } = x
+    const second = request.method === 'HEAD' ? headKey(key) : hasHeader(request.headers, 'range') ? partKey(key) : null
+    if (second === null) return null
+    const entry = await this.#guard.read(second)
+    if (entry?.meta.kind !== 'response') return null
+    const { selecting } = entry.meta
+    if (selecting.length > 0) {
+      const view = await selectingView(request, selecting.map(([name]) => name))
+      if (!matches(selecting, view, x.effective.policy)) return null
+    }
+    return entry as ResponseEntry
+  }
+
+  /** Every key under which something of this primary key may be stored. */
+  async keysUnder(key: string): Promise<string[]> {
+    const primary = await this.#guard.read(key)
+    const variants = primary?.meta.kind === 'variants' ? primary.meta.variants.map((variant) => variant.key) : []
+    return [...new Set([key, partKey(key), headKey(key), ...variants])]
+  }
+}
+
+function namesOf(index: VariantIndex): string[] {
+  return [...new Set(index.variants.flatMap((variant) => variant.selecting.map(([name]) => name)))]
+}

@@ -1,0 +1,92 @@
+/**
+ * Which metadata may be believed. What this process made or its codec decoded is trusted; anything else a store hands over
+ * (a custom store, a shared database) is checked field by field before policy looks at it (RELIABILITY B30, B40).
+ */
+import type { ResponseMeta, Variant, VariantIndex } from '../policy/decision.ts'
+import type { EntryMeta } from './ports.ts'
+
+const trusted = new WeakSet<object>()
+
+/** Marks metadata as made by this process; returns it. */
+export function trust<T extends EntryMeta>(meta: T): T {
+  trusted.add(meta)
+  return meta
+}
+
+export function isTrusted(meta: unknown): meta is EntryMeta {
+  return typeof meta === 'object' && meta !== null && trusted.has(meta)
+}
+
+/** Whether a value has the shape of metadata, all the way down; it is trusted from then on. */
+export function isValidMeta(meta: unknown): meta is EntryMeta {
+  if (typeof meta !== 'object' || meta === null) return false
+  const { kind } = meta as Partial<EntryMeta>
+  const valid = kind === 'response' ? isResponseMeta(meta) : kind === 'variants' ? isVariantIndex(meta) : kind === 'mark' && isMark(meta)
+  if (valid) trusted.add(meta)
+  return valid
+}
+
+function isMark(meta: object): boolean {
+  const { key, at, mode } = meta as Record<string, unknown>
+  return typeof key === 'string' && isNumber(at) && (mode === 'stale' || mode === 'delete')
+}
+
+function isVariantIndex(meta: object): boolean {
+  const { key, variants } = meta as Partial<VariantIndex>
+  return typeof key === 'string' && Array.isArray(variants) && variants.every(isVariant)
+}
+
+function isVariant(value: unknown): value is Variant {
+  if (typeof value !== 'object' || value === null) return false
+  const { key, selecting, date, etag } = value as Partial<Variant>
+  return typeof key === 'string' && isPairs(selecting, true) && isNumber(date) && (etag === null || typeof etag === 'string')
+}
+
+function isResponseMeta(meta: object): boolean {
+  const m = meta as Partial<ResponseMeta>
+  return (
+    typeof m.key === 'string' &&
+    typeof m.method === 'string' &&
+    typeof m.url === 'string' &&
+    typeof m.statusText === 'string' &&
+    Number.isInteger(m.status) &&
+    isNumber(m.requestTime) &&
+    isNumber(m.responseTime) &&
+    typeof m.decoded === 'boolean' &&
+    isPairs(m.headers, false) &&
+    isPairs(m.selecting, true) &&
+    Array.isArray(m.tags) &&
+    m.tags.every((tag) => typeof tag === 'string') &&
+    isTerms(m.terms) &&
+    (m.total === null || isNumber(m.total)) &&
+    (m.parts === null || (Array.isArray(m.parts) && m.parts.every((part) => isNumber(part?.first) && isNumber(part?.last))))
+  )
+}
+
+function isTerms(terms: unknown): boolean {
+  if (typeof terms !== 'object' || terms === null) return false
+  const t = terms as Record<string, unknown>
+  return (
+    [t['lifetime'], t['initialAge'], t['staleWhileRevalidate'], t['staleIfError']].every(isNumber) &&
+    [t['noCache'], t['mustRevalidate'], t['immutable']].every((flag) => typeof flag === 'boolean') &&
+    typeof t['source'] === 'string'
+  )
+}
+
+function isPairs(value: unknown, nullable: boolean): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (pair: unknown) =>
+        Array.isArray(pair) &&
+        pair.length === 2 &&
+        typeof pair[0] === 'string' &&
+        // RELIABILITY 129: a stored line break must never reach a header block.
+        ((typeof pair[1] === 'string' && !/[\r\n\0]/.test(pair[1])) || (nullable && pair[1] === null)),
+    )
+  )
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && !Number.isNaN(value)
+}

@@ -1,0 +1,207 @@
+/**
+ * The store as the engine sees it: it never throws, never hangs, never hands over garbage (RELIABILITY B27-B43).
+ *
+ * Rule 1: a read that fails, is late or is garbage is a miss and an `error` event; garbage is deleted.
+ * Rule 2: a write that fails or is late costs the entry, never the response.
+ * Rule 3: what could not be deleted is remembered here, and not served again by this process (B35).
+ * Rule 4: after FAILURES failures in a row the store is left alone for a while, then probed with one call (B37).
+ */
+import { StoreError } from '../errors.ts'
+import type { StoreOperation, Events } from './events.ts'
+import { isPromise } from './maybe.ts'
+import { isTrusted, isValidMeta } from './meta.ts'
+import type { Clock, EntryChange, EntryHead, MaybePromise, Store, StoredEntry, Version } from './ports.ts'
+
+const FAILURES = 5
+const FIRST_PAUSE = 1000
+const LONGEST_PAUSE = 30_000
+const MAX_TOMBSTONES = 10_000
+
+export interface GuardOptions {
+  /** Milliseconds a read may take; writes, updates and deletes get `writeTimeout`. */
+  readonly readTimeout: number
+  readonly writeTimeout: number
+}
+
+export class StoreGuard {
+  readonly store: Store
+  readonly #events: Events
+  readonly #clock: Clock
+  readonly #options: GuardOptions
+  /** Keys whose deletion failed, with the instant: entries created until then are gone for us. */
+  readonly #tombstones = new Map<string, number>()
+  #failures = 0
+  #pause = FIRST_PAUSE
+  #closedUntil = 0
+
+  constructor(store: Store, events: Events, clock: Clock, options: GuardOptions) {
+    this.store = store
+    this.#events = events
+    this.#clock = clock
+    this.#options = options
+  }
+
+  read(key: string): MaybePromise<StoredEntry | undefined> {
+    if (this.#failures >= FAILURES && !this.#mayProbe()) return undefined
+    let result: MaybePromise<StoredEntry | undefined>
+    try {
+      result = this.store.read(key)
+    } catch (error) {
+      return this.#readFailed(key, error)
+    }
+    return isPromise(result) ? this.#readLater(key, result) : this.#checked(key, result)
+  }
+
+  async #readLater(key: string, result: Promise<StoredEntry | undefined>): Promise<StoredEntry | undefined> {
+    try {
+      return this.#checked(key, await withTimeout(result, this.#options.readTimeout, 'read', this.store.name))
+    } catch (error) {
+      return this.#readFailed(key, error)
+    }
+  }
+
+  #readFailed(key: string, error: unknown): undefined {
+    this.#failed('read', key, error)
+    if (error instanceof StoreError && error.code === 'ERR_STORE_CORRUPT') this.#discard(key)
+    return undefined
+  }
+
+  /** B30, B40: an entry is what it says and is the one asked for. */
+  #checked(key: string, entry: StoredEntry | undefined): StoredEntry | undefined {
+    if (this.#failures > 0) this.#succeeded()
+    if (entry === undefined) return undefined
+    if (typeof entry !== 'object' || entry === null || !isTrusted(entry.meta)) {
+      if (!isSoundEntry(entry)) return this.#readFailed(key, corrupt(this.store.name, 'a malformed entry'))
+    }
+    if (entry.meta.key !== key) return this.#readFailed(key, corrupt(this.store.name, 'the entry of another key'))
+    if (this.#tombstones.size > 0 && entry.createdAt <= (this.#tombstones.get(key) ?? -1)) return undefined
+    return entry
+  }
+
+  /** Whether the entry was written. The body's own failure (the origin broke off) is no failure of the store. */
+  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>, isOwnFailure: (error: unknown) => boolean = () => false): MaybePromise<boolean> {
+    const streamed = !(body instanceof Uint8Array)
+    return this.#attempt('write', head.key, () => this.store.write(head, body), () => {
+      this.#tombstones.delete(head.key)
+      return true
+    }, false, isOwnFailure, streamed)
+  }
+
+  update(key: string, change: EntryChange, version: Version): MaybePromise<boolean> {
+    return this.#attempt('update', key, () => this.store.update(key, change, version), (done) => done, false)
+  }
+
+  /** How many were deleted; what could not be deleted is buried here. */
+  delete(keys: readonly string[]): MaybePromise<number> {
+    if (keys.length === 0) return 0
+    const bury = (): number => {
+      for (const key of keys) this.#bury(key)
+      return 0
+    }
+    const done = this.#attempt('delete', keys[0] ?? null, () => this.store.delete(keys), (count) => count, -1)
+    if (isPromise(done)) return done.then((count) => (count < 0 ? bury() : count))
+    return done < 0 ? bury() : done
+  }
+
+  #bury(key: string): void {
+    if (this.#tombstones.size >= MAX_TOMBSTONES) {
+      const [oldest] = this.#tombstones.keys()
+      if (oldest !== undefined) this.#tombstones.delete(oldest)
+    }
+    this.#tombstones.set(key, this.#clock.now())
+  }
+
+  #discard(key: string): void {
+    void this.delete([key])
+  }
+
+  #attempt<T, U>(
+    operation: StoreOperation,
+    key: string | null,
+    call: () => MaybePromise<T>,
+    map: (value: T) => U,
+    otherwise: U,
+    isOwnFailure: (error: unknown) => boolean = () => false,
+    unlimited = false,
+  ): MaybePromise<U> {
+    if (this.#failures >= FAILURES && !this.#mayProbe()) return otherwise
+    const failed = (error: unknown): U => {
+      if (!isOwnFailure(error)) this.#failed(operation, key, error)
+      return otherwise
+    }
+    let result: MaybePromise<T>
+    try {
+      result = call()
+    } catch (error) {
+      return failed(error)
+    }
+    const succeeded = (value: T): U => {
+      if (this.#failures > 0) this.#succeeded()
+      return map(value)
+    }
+    if (!isPromise(result)) return succeeded(result)
+    const limited = unlimited ? result : withTimeout(result, this.#options.writeTimeout, operation, this.store.name)
+    return limited.then(succeeded, failed)
+  }
+
+  /** Reports a failure of the store; for failures met elsewhere (a body stream that breaks), too. */
+  report(operation: StoreOperation, key: string | null, error: unknown): void {
+    this.#failed(operation, key, error)
+    if (key !== null && error instanceof StoreError && error.code === 'ERR_STORE_CORRUPT') this.#discard(key)
+  }
+
+  #failed(operation: StoreOperation, key: string | null, error: unknown): void {
+    const known = asStoreError(error, operation, this.store.name)
+    // A corrupt or too large entry says nothing about the health of the store.
+    if (known.code !== 'ERR_STORE_CORRUPT' && known.code !== 'ERR_STORE_FULL') this.#countFailure()
+    this.#events.emit({ type: 'error', operation, key, error: known })
+  }
+
+  #countFailure(): void {
+    if (++this.#failures < FAILURES) return
+    this.#closedUntil = this.#clock.now() + this.#pause
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
+  }
+
+  #succeeded(): void {
+    this.#failures = 0
+    this.#pause = FIRST_PAUSE
+  }
+
+  /** One call may try the store again once its pause is over; the next ones wait for its result. */
+  #mayProbe(): boolean {
+    const now = this.#clock.now()
+    if (now < this.#closedUntil) return false
+    this.#closedUntil = now + this.#pause
+    return true
+  }
+}
+
+function isSoundEntry(entry: unknown): entry is StoredEntry {
+  if (typeof entry !== 'object' || entry === null) return false
+  const { meta, body, createdAt, expiresAt, version } = entry as Partial<StoredEntry>
+  if (typeof createdAt !== 'number' || typeof expiresAt !== 'number') return false
+  if (typeof version !== 'number' && typeof version !== 'string') return false
+  if (typeof body !== 'object' || body === null || typeof body.size !== 'number' || typeof body.open !== 'function') return false
+  if (body.bytes !== null && !(body.bytes instanceof Uint8Array && body.bytes.length === body.size)) return false
+  return isValidMeta(meta)
+}
+
+function corrupt(store: string, what: string): StoreError {
+  return new StoreError('ERR_STORE_CORRUPT', `the ${store} store returned ${what}`)
+}
+
+export function asStoreError(error: unknown, operation: StoreOperation, store: string): StoreError {
+  if (error instanceof StoreError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new StoreError('ERR_STORE_FAILED', `the ${store} store failed to ${operation}: ${message}`, { cause: error })
+}
+
+function withTimeout<T>(result: Promise<T>, timeout: number, operation: string, store: string): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new StoreError('ERR_STORE_TIMEOUT', `the ${store} store took longer than ${timeout} ms to ${operation}`))
+    }, timeout)
+    result.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}

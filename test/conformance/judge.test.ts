@@ -1,0 +1,128 @@
+/** The harness itself: it must be able to fail. */
+import { readFile } from 'node:fs/promises'
+import { expect, test } from 'vitest'
+import { adapt, assertUnused } from './adapter.ts'
+import { applicable, unsorted } from './applicability.ts'
+import { isSurprise, judge, listProblems } from './judge.ts'
+import type { ExpectedFailure, Verdict } from './judge.ts'
+import { count, lastLine } from './report.ts'
+import { withDependencies } from './suite.ts'
+import type { SuiteInit } from './suite.ts'
+
+const PRIVATE = { type: 'private', store: 'memory' } as const
+const reason = 'a reason that is long enough'
+const failure = ['Assertion', 'Response 2 does not come from cache'] as const
+
+function only(id: string, results: Parameters<typeof judge>[1], list: readonly ExpectedFailure[] = []): Verdict {
+  const [verdict] = judge(PRIVATE, results, list, id)
+  if (verdict === undefined) throw new Error(`no verdict on ${id}`)
+  return verdict
+}
+
+function size(type: 'private' | 'shared'): number {
+  return applicable(type).flatMap((group) => group.tests).length
+}
+
+test('a failure that is not listed, and a listed test that passes, are surprises; the other two are not', () => {
+  const listed = [{ id: 'vary-match', configurations: ['private'], reason }]
+  const elsewhere = [{ id: 'vary-match', configurations: ['shared', 'private/sqlite'], reason }]
+  expect(isSurprise(only('vary-match', { 'vary-match': true }))).toBe(false)
+  expect(isSurprise(only('vary-match', { 'vary-match': failure }))).toBe(true)
+  expect(isSurprise(only('vary-match', { 'vary-match': failure }, listed))).toBe(false)
+  expect(isSurprise(only('vary-match', { 'vary-match': true }, listed))).toBe(true)
+  expect(isSurprise(only('vary-match', { 'vary-match': failure }, elsewhere))).toBe(true)
+})
+
+test('failed set-ups, failed dependencies, retries and hangs are not passes', () => {
+  const result = (results: Parameters<typeof judge>[1]): string => only('freshness-max-age', results).result
+  expect(result({ 'freshness-max-age': true, 'freshness-none': true })).toBe('pass')
+  expect(result({ 'freshness-max-age': true, 'freshness-none': failure })).toBe('dependency')
+  expect(result({ 'freshness-max-age': true })).toBe('dependency')
+  expect(result({ 'freshness-max-age': ['Setup', 'x'], 'freshness-none': true })).toBe('setup')
+  expect(result({ 'freshness-max-age': ['Setup', 'retry'], 'freshness-none': true })).toBe('retry')
+  expect(result({ 'freshness-max-age': ['TypeError', 'x'], 'freshness-none': true })).toBe('fail')
+  expect(result({ 'freshness-none': true })).toBe('hang')
+  expect(only('freshness-max-age', { 'freshness-max-age': true, 'freshness-none': failure }).detail).toBe(
+    'depends on freshness-none; by itself: passed',
+  )
+})
+
+test('a check answers yes or no and is never a surprise', () => {
+  expect(only('freshness-none', { 'freshness-none': true })).toMatchObject({ kind: 'check', result: 'yes' })
+  expect(only('freshness-none', { 'freshness-none': failure }).result).toBe('no')
+  expect(isSurprise(only('freshness-none', { 'freshness-none': failure }))).toBe(false)
+})
+
+test('the last line counts passes, surprises, and what is not judged', () => {
+  const base = { id: 'x', detail: '', expected: null }
+  const verdicts: Verdict[] = [
+    { ...base, kind: 'required', result: 'pass' },
+    { ...base, kind: 'optimal', result: 'fail' },
+    { ...base, kind: 'required', result: 'pass', expected: reason },
+    { ...base, kind: 'required', result: 'setup', expected: reason },
+    { ...base, kind: 'check', result: 'no' },
+  ]
+  const counts = count([{ configuration: PRIVATE, verdicts, notApplicable: 3, milliseconds: 0 }])
+  expect(lastLine(counts)).toBe('1 passed, 2 failed, 4 skipped')
+})
+
+test('mistakes in the list of expected failures are found', () => {
+  const list = [
+    { id: 'no-such-test', configurations: ['private'], reason },
+    { id: 'freshness-none', configurations: ['private'], reason },
+    { id: 'other-authorization', configurations: ['private'], reason: 'short' },
+    { id: 'vary-match', configurations: ['private/redis'], reason },
+    { id: 'vary-match', configurations: ['shared'], reason },
+  ]
+  expect(listProblems(list)).toEqual([
+    'no-such-test: no such test',
+    'no-such-test: does not apply to a private cache',
+    'freshness-none: a check never fails',
+    'other-authorization: a reason is a sentence',
+    'other-authorization: does not apply to a private cache',
+    "vary-match: no configuration 'private/redis'",
+    'vary-match: listed twice',
+  ])
+})
+
+test('the checked-in list is sound, and every test of the suite is sorted', async () => {
+  const text = await readFile(new URL('expected-failures.json', import.meta.url), 'utf8')
+  expect(listProblems(JSON.parse(text))).toEqual([])
+  expect(unsorted()).toEqual([])
+  expect([size('private'), size('shared')]).toEqual([321, 329])
+  expect([...withDependencies('conditional-304-etag')]).toEqual([
+    'conditional-304-etag',
+    'conditional-etag-strong-respond',
+  ])
+})
+
+test("the adapter takes out the runner's hack and nothing else", async () => {
+  expect(() => assertUnused()).not.toThrow()
+  const seen: (SuiteInit | undefined)[] = []
+  const fetch = adapt((_url, init) => {
+    seen.push(init)
+    return Promise.resolve(new Response())
+  })
+  const dummies: [string, string][] = [
+    ['Pragma', 'foo'],
+    ['Cache-Control', 'nothing-to-see-here'],
+  ]
+  await fetch('x', { cache: 'no-store', headers: [...dummies, ['Test-ID', 'y']], redirect: 'manual' })
+  await fetch('x', {
+    cache: 'no-cache',
+    headers: [
+      ['Pragma', 'no-cache'],
+      ['Cache-Control', 'max-age=0'],
+    ],
+  })
+  expect(seen).toEqual([
+    { headers: [['Test-ID', 'y']], redirect: 'manual' },
+    {
+      cache: 'no-cache',
+      headers: [
+        ['Pragma', 'no-cache'],
+        ['Cache-Control', 'max-age=0'],
+      ],
+    },
+  ])
+})

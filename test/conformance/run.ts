@@ -1,0 +1,100 @@
+/**
+ * Runs the outside suite http-cache-tests against keepfresh (or a peer): see README.md here.
+ *
+ *   node test/conformance/run.ts [--private] [--shared] [--store memory|sqlite] [--id TEST] [--json] [--subject keepfresh|undici|bare]
+ *
+ * Exit code 0: as expected-failures.json says. 1: not so. 2: the run itself went wrong.
+ */
+import { fork } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { notApplicable, unsorted } from './applicability.ts'
+import { CONFIGURATIONS, nameOf } from './configuration.ts'
+import type { Configuration, SubjectName } from './configuration.ts'
+import { judge, listProblems } from './judge.ts'
+import type { ExpectedFailure } from './judge.ts'
+import { count, lastLine, print } from './report.ts'
+import type { Run } from './report.ts'
+import { GROUPS, findTest } from './suite.ts'
+import type { Job, Report } from './worker.ts'
+
+interface Options {
+  readonly configurations: readonly Configuration[]
+  readonly subject: SubjectName
+  readonly id: string | null
+  readonly json: boolean
+}
+
+function options(): Options {
+  const { values } = parseArgs({
+    options: {
+      private: { type: 'boolean', default: false },
+      shared: { type: 'boolean', default: false },
+      store: { type: 'string' },
+      id: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      subject: { type: 'string', default: 'keepfresh' },
+    },
+  })
+  const { subject, store, id } = values
+  if (subject !== 'keepfresh' && subject !== 'undici' && subject !== 'bare') throw new Error(`no subject '${subject}'`)
+  if (store !== undefined && store !== 'memory' && store !== 'sqlite') throw new Error(`no store '${store}'`)
+  if (id !== undefined && findTest(id) === undefined) throw new Error(`the suite has no test '${id}'`)
+  const types = values.private === values.shared ? ['private', 'shared'] : [values.private ? 'private' : 'shared']
+  const configurations = CONFIGURATIONS.filter(
+    (each) => types.includes(each.type) && (store === undefined || each.store === store),
+  )
+  return { configurations, subject, id: id ?? null, json: values.json }
+}
+
+/** The worker's report; its output goes to ours only when one test is looked at. */
+function work(job: Job): Promise<Report> {
+  const child = fork(new URL('worker.ts', import.meta.url), [JSON.stringify(job)], {
+    stdio: ['ignore', job.id === null ? 'ignore' : 2, 'inherit', 'ipc'],
+  })
+  return new Promise((resolve, reject) => {
+    let report: Report | null = null
+    child.once('message', (message) => (report = message as Report))
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      if (report !== null && code === 0) resolve(report)
+      else reject(new Error(`${nameOf(job.configuration)}: the worker ended with ${signal ?? code}`))
+    })
+  })
+}
+
+async function main(): Promise<number> {
+  const { configurations, subject, id, json } = options()
+  const judged = subject === 'keepfresh'
+  const file = await readFile(new URL('expected-failures.json', import.meta.url), 'utf8')
+  const list: readonly ExpectedFailure[] = judged ? JSON.parse(file) : []
+  const problems = [...unsorted(), ...listProblems(list)]
+  const reports = await Promise.all(configurations.map((configuration) => work({ configuration, subject, id })))
+  const runs = configurations.map((configuration, index): Run => {
+    const { results = {}, milliseconds = 0 } = reports[index] ?? {}
+    return {
+      configuration,
+      milliseconds,
+      verdicts: judge(configuration, results, list, id),
+      notApplicable: id === null ? countNotApplicable(configuration) : 0,
+    }
+  })
+  const counts = count(runs)
+  for (const problem of problems) console.error(problem)
+  console.log(json ? JSON.stringify({ subject, counts, problems, runs }, null, 2) : print(runs, judged))
+  // JSON on stdout stays JSON: the line for machines is inside as `counts`, and on stderr.
+  if (json) console.error(lastLine(counts))
+  else console.log(`\n${lastLine(counts)}`)
+  return judged && (counts.failed > 0 || problems.length > 0) ? 1 : 0
+}
+
+function countNotApplicable({ type }: Configuration): number {
+  return GROUPS.flatMap((group) => group.tests.filter((test) => notApplicable(group, test, type) !== null)).length
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error)
+  process.exitCode = 2
+}
