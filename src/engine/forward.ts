@@ -207,7 +207,7 @@ export class Forwarder {
   }
 
   async #store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): Promise<Reply> {
-    const { x, key, found, plan, flight, response, received } = asked
+    const { x, key, found, plan, flight, received } = asked
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
     if (key.includes('\n')) this.#sawParts = true
     const draft = await this.#options.keeper.draft(x, key, outcome, received)

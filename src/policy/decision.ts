@@ -106,6 +106,8 @@ export interface Demand {
   readonly refresh: boolean
   /** Fetch whole now and overwrite. */
   readonly forceRefresh: boolean
+  /** Never touch the network: as the request directive only-if-cached (section 5.2.1.7). */
+  readonly onlyIfCached: boolean
 }
 
 /** How a stored response answers this very request (conditions and ranges of the caller: RFC 9110 sections 13, 14). */

@@ -1,0 +1,228 @@
+/**
+ * A caching client: fetch on one side, the engine on the other. createCachedFetch and CachedSession are thin coats over it.
+ *
+ * Rule 1: the hit path makes nothing but a key, a reply and a Response: `#memo` holds the keys of URLs seen before.
+ * Rule 2: redirects are followed here, so that each hop is cached by its own rules (feature S8).
+ * Rule 3: what is not for the cache goes to fetch as it came.
+ */
+import { StateError } from '../errors.ts'
+import { getHeader } from '../http/headers.ts'
+import type { HeaderLine, RequestHead } from '../http/message.ts'
+import { Engine } from '../engine/engine.ts'
+import type { Effective, Exchange, Reply } from '../engine/exchange.ts'
+import { hasPlainKeys, plainKey, primaryKey } from '../engine/key.ts'
+import { isPlainEffective } from '../engine/plain-hit.ts'
+import type { Origin, OriginResponse, Store } from '../engine/ports.ts'
+import { redactUrl } from '../engine/redact.ts'
+import { StoredReply } from '../engine/reply.ts'
+import { bodyBytes, headerList, takeApart, type CachedRequestInit, type FetchInput, type Incoming } from './incoming.ts'
+import { failed, isRedirect, MAX_REDIRECTS, nextHop } from './redirect.ts'
+import { LazyResponse, type CachedResponse } from './response.ts'
+import { effectiveFor, type Settings } from './settings.ts'
+
+/** URLs whose key is remembered. */
+const MAX_MEMO = 10_000
+
+/** Encodings fetch decodes by itself (RFC 9110 section 8.4.1). */
+const DECODED = /^(?:x-)?(?:gzip|deflate|br|zstd|compress)/i
+
+const inNode = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined
+
+const NO_HISTORY: readonly CachedResponse[] = Object.freeze([])
+
+interface Known {
+  readonly url: string
+  readonly key: string
+}
+
+export class CacheClient {
+  readonly settings: Settings
+  readonly store: Store
+  readonly engine: Engine
+  /** Set by a session while some scope has the cache disabled: whether this call is in one. */
+  isDisabled: (() => boolean) | null = null
+  readonly #memo = new Map<string, Known>()
+  readonly #now: () => number
+  readonly #fast: boolean
+  #closed = false
+
+  constructor(settings: Settings, store: Store) {
+    const { clock, readTimeout, writeTimeout, collapseTimeout, readAhead, backgroundFill, plain } = settings
+    this.settings = settings
+    this.store = store
+    this.engine = new Engine({ store, clock, random: Math.random, readTimeout, writeTimeout, collapseTimeout, readAhead, backgroundFill })
+    this.#now = () => clock.now()
+    this.#fast = settings.rules.length === 0 && isPlainEffective(plain) && hasPlainKeys(plain.key, plain.policy.shared)
+  }
+
+  fetch(input: FetchInput, init?: CachedRequestInit): Promise<CachedResponse> {
+    if (init !== undefined || typeof input !== 'string' || !this.#fast || this.isDisabled !== null || this.#closed) {
+      return this.#fetch(input, init)
+    }
+    const known = this.#memo.get(input)
+    if (known === undefined) return this.#fetch(input, init)
+    const found = this.engine.quick(known.key)
+    if (found instanceof StoredReply && !isRedirect(found.entry.meta.status)) {
+      return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
+    }
+    return this.#fetch(input, init)
+  }
+
+  async #fetch(input: FetchInput, init: CachedRequestInit | undefined): Promise<CachedResponse> {
+    if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the cached fetch is closed: make a new one')
+    const first = takeApart(input, init)
+    if (first === null) return this.#foreign(input, init)
+    const history: CachedResponse[] = []
+    let request = first
+    for (;;) {
+      const { reply, body } = await this.#hop(request)
+      const response = new LazyResponse(reply, request.url, history.length === 0 ? NO_HISTORY : [...history], this.#now)
+      await request.hooks?.response(request.url, response.headers, reply.info.meta?.responseTime ?? this.#now())
+      const location = getHeader(reply.head.headers, 'location')
+      if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {
+        if (typeof input === 'string' && init === undefined) this.#remember(input, first.url)
+        return response
+      }
+      if (request.redirect === 'error') throw failed('unexpected redirect')
+      if (history.length >= MAX_REDIRECTS) throw failed('redirect count exceeded')
+      history.push(response)
+      request = nextHop(request, reply.head.status, location, body)
+    }
+  }
+
+  #remember(input: string, url: string): void {
+    const key = this.#fast ? plainKey(url) : null
+    if (key === null) return
+    if (this.#memo.size >= MAX_MEMO) this.#memo.clear()
+    this.#memo.set(input, { url, key })
+  }
+
+  async #hop(incoming: Incoming): Promise<{ reply: Reply; body: Incoming['body'] }> {
+    const request = incoming.hooks ? await withHook(incoming) : incoming
+    const { exchange, body } = await this.#exchange(request)
+    return { reply: await this.engine.handle(exchange), body }
+  }
+
+  async #exchange(incoming: Incoming): Promise<{ exchange: Exchange; body: Incoming['body'] }> {
+    const effective = this.#effective(incoming)
+    let { body, headers } = incoming
+    let bytes: Uint8Array<ArrayBuffer> | null = null
+    if (body !== null && effective.enabled && effective.policy.methods.has(incoming.method)) {
+      const read = await bodyBytes(body)
+      body = bytes = read.bytes
+      if (read.type !== null && getHeader(headers, 'content-type') === null) headers = [...headers, ['content-type', read.type]]
+    }
+    const request: RequestHead = { method: incoming.method, url: incoming.url, headers }
+    const exchange: Exchange = {
+      request,
+      key: await primaryKey(request, bytes, effective.key, effective.policy.shared),
+      effective,
+      origin: this.#origin({ ...incoming, headers, body }),
+      signal: incoming.signal,
+      redactUrl: (url) => redactUrl(url, effective.key.ignoredParams),
+    }
+    return { exchange, body }
+  }
+
+  #effective(incoming: Incoming): Effective {
+    const effective = effectiveFor(this.settings, incoming.url, incoming.options, incoming.mode)
+    if (this.isDisabled?.()) return { ...effective, enabled: false }
+    return incoming.redirect === 'follow' ? withRedirects(effective) : effective
+  }
+
+  /** The exchange a request would be, without performing it: what the inspection API looks up. */
+  async exchangeFor(input: FetchInput, init?: CachedRequestInit): Promise<Exchange> {
+    const incoming = takeApart(input, init)
+    if (incoming === null) throw new TypeError(`${String(input)} is not an http(s) URL without credentials`)
+    return (await this.#exchange(incoming)).exchange
+  }
+
+  #origin({ body, mode, rest }: Incoming): Origin {
+    return async (request, signal): Promise<OriginResponse> => {
+      const init: Record<string, unknown> = {
+        ...rest,
+        method: request.method,
+        headers: request.headers as HeaderLine[],
+        redirect: 'manual',
+      }
+      if (body !== null) init['body'] = body
+      if (body instanceof ReadableStream) init['duplex'] = 'half'
+      if (signal !== null) init['signal'] = signal
+      const cache = modeFor(mode, request)
+      if (cache !== null) init['cache'] = cache
+      const response = await this.#fetchFunction()(request.url, init)
+      return plainResponse(response)
+    }
+  }
+
+  #fetchFunction(): typeof globalThis.fetch {
+    return this.settings.fetch ?? realFetch.current ?? globalThis.fetch
+  }
+
+  /** Another scheme, or a URL fetch will refuse: fetch itself answers. */
+  async #foreign(input: FetchInput, init: CachedRequestInit | undefined): Promise<CachedResponse> {
+    const { httpCache: _, onHop: __, ...rest } = init ?? {}
+    const response = await this.#fetchFunction()(input, rest)
+    const info = { outcome: 'bypass', reason: 'key-unavailable', key: null, fromCache: false, revalidated: false, collapsed: false, stored: false, refused: 'key-unavailable', meta: null, now: this.#now() } as const
+    const { status, statusText } = response
+    const reply: Reply = { head: { status, statusText, headers: headerList(response.headers) }, body: null, info }
+    return new LazyResponse(reply, response.url, NO_HISTORY, this.#now, response)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#memo.clear()
+    if (this.settings.autoClose) await this.store.close()
+  }
+}
+
+/** The fetch that was global before install() put a cached one in its place: what a cached fetch wraps then. */
+export const realFetch: { current: typeof globalThis.fetch | null } = { current: null }
+
+async function withHook(incoming: Incoming): Promise<Incoming> {
+  const headers = new Headers(incoming.headers as [string, string][])
+  await incoming.hooks?.request(incoming.url, headers)
+  return { ...incoming, headers: headerList(headers) }
+}
+
+const redirectStatuses = [301, 302, 303, 307, 308]
+const following = new WeakMap<Effective, Effective>()
+
+/** Where statuses are listed, redirects that are followed count as part of what they lead to (rows 159-164). */
+function withRedirects(effective: Effective): Effective {
+  const { statuses } = effective.policy
+  if (statuses === null) return effective
+  let known = following.get(effective)
+  if (known === undefined) {
+    known = { ...effective, policy: { ...effective.policy, statuses: new Set([...statuses, ...redirectStatuses]) } }
+    following.set(effective, known)
+  }
+  return known
+}
+
+/**
+ * The cache mode for the wrapped fetch. Node's fetch has no cache, but in the default mode it adds `Cache-Control: no-cache`
+ * to conditional requests, as the Fetch standard says; force-cache is the one mode that adds nothing.
+ */
+function modeFor(mode: Incoming['mode'], request: RequestHead): Incoming['mode'] | null {
+  if (mode !== 'default') return mode === 'only-if-cached' ? null : mode
+  return inNode && request.headers.some(([name]) => name.startsWith('if-')) ? 'force-cache' : null
+}
+
+function plainResponse(response: Response): OriginResponse {
+  const headers: HeaderLine[] = []
+  for (const [name, value] of response.headers) headers.push([name, value])
+  const encoding = response.headers.get('content-encoding')
+  return {
+    status: response.status,
+    statusText: response.statusText,
+    headers,
+    body: response.body,
+    decoded: encoding !== null && DECODED.test(encoding),
+  }
+}

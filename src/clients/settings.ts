@@ -1,0 +1,201 @@
+/**
+ * Options resolved: what a client works with. Resolving validates everything; what is in force for one request is then
+ * the session's settings, narrowed by the first URL rule that matches, narrowed by the request's own options.
+ */
+import { systemClock } from '../engine/clock.ts'
+import type { Effective, KeyOptions } from '../engine/exchange.ts'
+import type { Clock, Store } from '../engine/ports.ts'
+import type { CacheMode, Demand } from '../policy/decision.ts'
+import { FOREVER, RFC_OPTIONS, type PolicyOptions } from '../policy/options.ts'
+import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
+import type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule } from './options.ts'
+import { compilePattern, type UrlMatcher, type UrlPatternLike } from './url-rules.ts'
+import { checkCacheOptions, checkRequestOptions, checkRule } from './validate.ts'
+
+export interface Settings {
+  /** A store given by the user; null: it is made from `storeUrl`. */
+  readonly store: Store | null
+  readonly storeUrl: string
+  readonly autoClose: boolean
+  readonly fetch: typeof globalThis.fetch | null
+  readonly clock: Clock
+  /** Milliseconds. */
+  readonly readTimeout: number
+  readonly writeTimeout: number
+  readonly collapseTimeout: number
+  /** Bytes. */
+  readonly readAhead: number
+  readonly backgroundFill: number
+  /** What is in force where no rule and no request option says otherwise. */
+  readonly plain: Effective
+  readonly rules: readonly CompiledRule[]
+}
+
+interface CompiledRule {
+  readonly matches: UrlMatcher
+  readonly effective: Effective
+}
+
+/** Where a client starts: RFC 9111, or the habits of requests-cache. */
+export type Posture = 'fetch' | 'session'
+
+const IDENTITY = ['authorization', 'proxy-authorization', 'x-api-key', 'x-auth-token', 'x-api-token', 'x-access-token']
+
+const PLAIN_DEMAND: Demand = Object.freeze({ mode: 'default', refresh: false, forceRefresh: false, onlyIfCached: false })
+
+const METHODS = ['GET', 'HEAD', 'QUERY']
+
+export function resolveOptions(options: CacheOptions, posture: Posture, sessionOptions: Iterable<string> = []): Settings {
+  checkCacheOptions(options, posture === 'fetch' ? 'createCachedFetch' : 'CachedSession', sessionOptions)
+  const { store, autoClose = typeof store !== 'object', storeTimeout = 0.25, collapseTimeout = 10 } = options
+  const plain = withRule(baseEffective(options, posture), options)
+  return {
+    store: typeof store === 'object' ? store : null,
+    storeUrl: typeof store === 'string' ? store : 'memory:',
+    autoClose,
+    fetch: options.fetch ?? null,
+    clock: options.clock ?? systemClock(),
+    readTimeout: parseSeconds(storeTimeout, 'storeTimeout') * 1000,
+    writeTimeout: Math.max(5000, parseSeconds(storeTimeout, 'storeTimeout') * 1000),
+    collapseTimeout: parseSeconds(collapseTimeout, 'collapseTimeout') * 1000,
+    readAhead: options.readAhead ?? 262_144,
+    backgroundFill: options.backgroundFill ?? 262_144,
+    plain,
+    rules: compileRules(options.urlsExpireAfter ?? [], plain),
+  }
+}
+
+function baseEffective(options: CacheOptions, posture: Posture): Effective {
+  const { shared = false, allowedMethods = METHODS, cacheStatus = false } = options
+  const session = posture === 'session'
+  const policy: PolicyOptions = {
+    ...RFC_OPTIONS,
+    shared,
+    expireAfter: session ? { kind: 'never' } : null,
+    statuses: session ? new Set([200]) : null,
+    methods: new Set(allowedMethods.map((method) => method.toUpperCase())),
+    serveStaleWhenDisconnected: options.serveStaleWhenDisconnected ?? false,
+    targets: (options.targets ?? (shared ? ['cdn-cache-control'] : [])).map(lower),
+    setCookie: options.setCookie ?? 'refuse',
+    allowCookies: options.allowCookies ?? false,
+    normalizeVary: options.normalizeVary ?? false,
+  }
+  return {
+    enabled: true,
+    policy,
+    demand: PLAIN_DEMAND,
+    key: baseKey(options, session),
+    filter: null,
+    readOnly: false,
+    maxEntrySize: 2 ** 31,
+    tags: [],
+    tagHeaders: (options.tagHeaders ?? []).map(lower),
+    cacheStatus: cacheStatus === false ? null : cacheStatus === true ? 'keepfresh' : cacheStatus,
+  }
+}
+
+function baseKey(options: CacheOptions, session: boolean): KeyOptions {
+  const { identityHeaders = session ? [...IDENTITY, 'cookie'] : IDENTITY } = options
+  return {
+    sortParams: options.sortParams ?? session,
+    ignoredParams: new Set(),
+    matchHeaders: [],
+    identityHeaders: identityHeaders === false ? [] : identityHeaders.map(lower),
+    keyFn: options.keyFn ?? null,
+  }
+}
+
+function compileRules(rules: NonNullable<CacheOptions['urlsExpireAfter']>, plain: Effective): CompiledRule[] {
+  const pairs: readonly (readonly [UrlPatternLike, UrlRule])[] = Array.isArray(rules) ? rules : Object.entries(rules)
+  return pairs.map(([pattern, rule]) => {
+    const matches = compilePattern(pattern, 'urlsExpireAfter')
+    const settings = isDuration(rule) ? { expireAfter: rule } : rule
+    checkRule(settings, 'urlsExpireAfter')
+    return { matches, effective: withRule(plain, settings) }
+  })
+}
+
+function isDuration(rule: UrlRule): rule is Duration {
+  return typeof rule !== 'object' || rule === null || rule instanceof Date
+}
+
+/** What is in force for one request: one prepared object unless the request has options of its own. */
+export function effectiveFor(
+  settings: Settings,
+  url: string,
+  request: RequestCacheOptions | undefined,
+  mode: CacheMode,
+): Effective {
+  let effective = settings.plain
+  for (const rule of settings.rules) {
+    if (!rule.matches(url)) continue
+    effective = rule.effective
+    break
+  }
+  if (request === undefined && mode === 'default') return effective
+  return withRequest(effective, request ?? {}, mode)
+}
+
+function withRequest(base: Effective, request: RequestCacheOptions, mode: CacheMode): Effective {
+  checkRequestOptions(request)
+  const effective = withRule(base, request)
+  const demand: Demand = {
+    mode,
+    refresh: request.refresh ?? false,
+    forceRefresh: request.forceRefresh ?? false,
+    onlyIfCached: request.onlyIfCached ?? false,
+  }
+  const { key } = request
+  return { ...effective, demand, key: key === undefined ? effective.key : { ...effective.key, keyFn: () => key } }
+}
+
+function withRule(base: Effective, rule: RuleOptions): Effective {
+  const { enabled = base.enabled, filter = base.filter, readOnly = base.readOnly, maxEntrySize = base.maxEntrySize } = rule
+  return {
+    ...base,
+    enabled,
+    filter,
+    readOnly,
+    maxEntrySize,
+    tags: rule.tags ? [...new Set([...base.tags, ...rule.tags])] : base.tags,
+    key: withRuleKey(base.key, rule),
+    policy: withRulePolicy(base.policy, rule),
+  }
+}
+
+function withRuleKey(base: KeyOptions, { ignoredParams, matchHeaders }: RuleOptions): KeyOptions {
+  if (ignoredParams === undefined && matchHeaders === undefined) return base
+  return {
+    ...base,
+    ignoredParams: ignoredParams ? new Set([...base.ignoredParams, ...ignoredParams.map(lower)]) : base.ignoredParams,
+    matchHeaders: matchHeaders === undefined ? base.matchHeaders : typeof matchHeaders === 'boolean' ? matchHeaders || [] : matchHeaders.map(lower),
+  }
+}
+
+function withRulePolicy(base: PolicyOptions, rule: RuleOptions): PolicyOptions {
+  const stale = (value: boolean | Duration | undefined, name: string, known: number): number =>
+    value === undefined ? known : typeof value === 'boolean' ? (value ? FOREVER : 0) : parseSeconds(value, name)
+  return {
+    ...base,
+    cacheControl: rule.cacheControl ?? base.cacheControl,
+    expireAfter: rule.expireAfter === undefined ? base.expireAfter : parseExpiry(rule.expireAfter, 'expireAfter'),
+    override: rule.override ?? base.override,
+    minTtl: rule.minTtl === undefined ? base.minTtl : parseSeconds(rule.minTtl, 'minTtl'),
+    maxTtl: rule.maxTtl === undefined ? base.maxTtl : parseSeconds(rule.maxTtl, 'maxTtl'),
+    jitter: rule.jitter ?? base.jitter,
+    heuristic: rule.heuristic === undefined ? base.heuristic : heuristicOf(rule.heuristic),
+    statuses: rule.allowedStatusCodes === undefined ? base.statuses : new Set(rule.allowedStatusCodes),
+    staleWhileRevalidate: stale(rule.staleWhileRevalidate, 'staleWhileRevalidate', base.staleWhileRevalidate),
+    staleIfError: stale(rule.staleIfError, 'staleIfError', base.staleIfError),
+    alwaysRevalidate: rule.alwaysRevalidate ?? base.alwaysRevalidate,
+  }
+}
+
+function heuristicOf(value: NonNullable<RuleOptions['heuristic']>): PolicyOptions['heuristic'] {
+  if (typeof value === 'boolean') return value ? RFC_OPTIONS.heuristic : null
+  return { fraction: value.fraction, maximum: parseSeconds(value.maximum, 'heuristic.maximum') }
+}
+
+function lower(text: string): string {
+  return text.toLowerCase()
+}

@@ -1,0 +1,53 @@
+/** Looking things up in a header list. Names are given in lower case (message.ts rule 1). */
+import type { HeaderLine, HeaderList } from './message.ts'
+import { splitList } from './lists.ts'
+
+/** All lines of a name, combined as RFC 9110 section 5.3 says; null: there is none. One line costs no allocation. */
+export function getHeader(list: HeaderList, name: string): string | null {
+  let value: string | null = null
+  for (const line of list) {
+    if (line[0] === name) value = value === null ? line[1] : `${value}, ${line[1]}`
+  }
+  return value
+}
+
+/** The lines of a name, one by one. */
+export function headerLines(list: HeaderList, name: string): string[] {
+  return list.filter((line) => line[0] === name).map((line) => line[1])
+}
+
+export function hasHeader(list: HeaderList, name: string): boolean {
+  return list.some((line) => line[0] === name)
+}
+
+/** The list with exactly one line of this name. */
+export function withHeader(list: HeaderList, name: string, value: string): HeaderList {
+  const rest = list.filter((line) => line[0] !== name)
+  return [...rest, [name, value] satisfies HeaderLine]
+}
+
+export function withoutHeaders(list: HeaderList, names: ReadonlySet<string>): HeaderList {
+  return list.some(([name]) => names.has(name)) ? list.filter(([name]) => !names.has(name)) : list
+}
+
+/** Fields that are about one connection, never about the message (RFC 9110 section 7.6.1, RFC 9111 section 3.1). */
+const HOP_BY_HOP: readonly string[] = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/** The hop-by-hop fields and whatever Connection names. */
+export function connectionHeaders(list: HeaderList): ReadonlySet<string> {
+  const names = new Set(HOP_BY_HOP)
+  const connection = getHeader(list, 'connection')
+  if (connection !== null) for (const member of splitList(connection)) names.add(member.toLowerCase())
+  return names
+}

@@ -1,0 +1,16 @@
+/**
+ * keepfresh: HTTP caching for TypeScript.
+ *
+ * @module
+ */
+export { createCachedFetch, type CachedFetch } from './clients/fetch.ts'
+export { cacheInfo, type CachedResponse, type CacheInfo } from './clients/response.ts'
+export type { CachedRequestInit } from './clients/incoming.ts'
+export type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule, UrlRules } from './clients/options.ts'
+export type { Duration } from './clients/durations.ts'
+export type { CacheEvent, CacheEventOf, CacheEventType } from './engine/events.ts'
+export type { CacheStats } from './engine/stats.ts'
+export type { FilterSubject, ResponseFilter } from './engine/exchange.ts'
+export * from './engine/ports.ts'
+export { MemoryStore, type MemoryStoreOptions } from './stores/memory.ts'
+export { HttpError, isKeepfreshError, OptionError, StateError, StoreError } from './errors.ts'

@@ -1,0 +1,73 @@
+/** How a stored response answers one request: the caller's conditions first, then its range (RFC 9110 sections 13.2.2, 14.2; RFC 9111 section 4.3.2). */
+import { parseDate } from '../http/date.ts'
+import { parseETagList, strongMatch, weakMatch } from '../http/etag.ts'
+import { getHeader } from '../http/headers.ts'
+import type { RequestHead } from '../http/message.ts'
+import { parseRange, resolveRange } from '../http/range.ts'
+import type { Answer, ResponseMeta } from './decision.ts'
+import { dateOf } from './freshness.ts'
+
+const WHOLE: Answer = Object.freeze({ kind: 'whole' })
+const NOT_MODIFIED: Answer = Object.freeze({ kind: 'not-modified' })
+
+/** `size`: bytes of the stored body. 'whole' of an incomplete entry means that it cannot answer. */
+export function answer(request: RequestHead, meta: ResponseMeta, size: number): Answer {
+  if (request.headers.length === 0) return WHOLE
+  const success = meta.status >= 200 && meta.status <= 299
+  if (success && isNotModified(request, meta)) return NOT_MODIFIED
+  const range = getHeader(request.headers, 'range')
+  if (range === null || request.method !== 'GET' || (meta.status !== 200 && meta.parts === null)) return WHOLE
+  if (meta.decoded || !ifRangeHolds(request, meta)) return WHOLE
+  return meta.parts === null ? rangeOfWhole(range, size) : rangeOfParts(range, meta)
+}
+
+/** If-None-Match, or in its absence If-Modified-Since, evaluated against what is stored. */
+function isNotModified(request: RequestHead, meta: ResponseMeta): boolean {
+  const wanted = getHeader(request.headers, 'if-none-match')
+  if (wanted !== null) {
+    const tags = parseETagList(wanted)
+    const etag = getHeader(meta.headers, 'etag')
+    return tags === '*' || (etag !== null && tags.some((tag) => weakMatch(tag, etag)))
+  }
+  const since = getHeader(request.headers, 'if-modified-since')
+  const at = since === null ? null : parseDate(since, meta.responseTime)
+  if (at === null) return false
+  const modified = getHeader(meta.headers, 'last-modified')
+  const changed = (modified === null ? null : parseDate(modified, meta.responseTime)) ?? dateOf(meta.headers, meta.responseTime)
+  return changed <= at
+}
+
+/** RFC 9110 section 13.1.5: only a strong validator keeps the range; a date counts as one when it equals Last-Modified exactly. */
+function ifRangeHolds(request: RequestHead, meta: ResponseMeta): boolean {
+  const condition = getHeader(request.headers, 'if-range')
+  if (condition === null) return true
+  if (/^(?:W\/)?"/.test(condition)) return strongMatch(condition, getHeader(meta.headers, 'etag') ?? '')
+  return parseDate(condition, meta.responseTime) !== null && condition === getHeader(meta.headers, 'last-modified')
+}
+
+function rangeOfWhole(value: string, size: number): Answer {
+  const range = parseRange(value)?.ranges
+  if (range?.[0] === undefined || range.length > 1) return WHOLE
+  const resolved = resolveRange(range[0], size)
+  if (resolved === null) return { kind: 'range-not-satisfiable', total: size }
+  return { kind: 'range', ...resolved, total: size, offset: resolved.first }
+}
+
+function rangeOfParts(value: string, meta: ResponseMeta): Answer {
+  const ranges = parseRange(value)?.ranges
+  const [range] = ranges ?? []
+  if (range === undefined || (ranges?.length ?? 0) > 1) return WHOLE
+  const { total } = meta
+  if (total === null && ('suffix' in range || range.last === null)) return WHOLE
+  const wanted = total === null ? range : resolveRange(range, total)
+  if (wanted === null) return { kind: 'range-not-satisfiable', total: total ?? 0 }
+  if ('suffix' in wanted || wanted.last === null) return WHOLE
+  let offset = 0
+  for (const { first, last } of meta.parts ?? []) {
+    if (first <= wanted.first && wanted.last <= last) {
+      return { kind: 'range', first: wanted.first, last: wanted.last, total, offset: offset + wanted.first - first }
+    }
+    offset += last - first + 1
+  }
+  return WHOLE
+}

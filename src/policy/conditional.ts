@@ -1,0 +1,44 @@
+/** Validation (RFC 9111 section 4.3): the conditions to send, the 304 that fits, and what it changes. */
+import { isStrong, weakMatch } from '../http/etag.ts'
+import { connectionHeaders, getHeader } from '../http/headers.ts'
+import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import type { ResponseMeta, Variant } from './decision.ts'
+
+/** Section 4.3.1: both validators where both exist. */
+export function conditionsFor(meta: ResponseMeta): HeaderList {
+  const conditions: HeaderLine[] = []
+  const etag = getHeader(meta.headers, 'etag')
+  const modified = getHeader(meta.headers, 'last-modified')
+  if (etag !== null) conditions.push(['if-none-match', etag])
+  if (modified !== null) conditions.push(['if-modified-since', modified])
+  return conditions
+}
+
+/** Section 4.3.1: the tags of other variants, one of which the origin may select. Unquoted tags cannot be listed. */
+export function conditionsForVariants(variants: readonly Variant[]): HeaderList {
+  const tags = variants.map(({ etag }) => etag).filter((etag) => etag !== null && /^(?:W\/)?"[^"]*"$/.test(etag))
+  return tags.length === 0 ? [] : [['if-none-match', [...new Set(tags)].join(', ')]]
+}
+
+/** Section 4.3.4: whether a 304 is about this stored response. */
+export function validates(response: ResponseHead, meta: ResponseMeta): boolean {
+  const etag = getHeader(response.headers, 'etag')
+  const stored = getHeader(meta.headers, 'etag')
+  if (etag !== null) return stored === null ? !isStrong(etag) : weakMatch(etag, stored)
+  const modified = getHeader(response.headers, 'last-modified')
+  const storedModified = getHeader(meta.headers, 'last-modified')
+  return modified === null || storedModified === null || modified === storedModified
+}
+
+/** Fields about the stored body itself, which a 304 does not change (section 3.2). */
+const OF_THE_BODY: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range', 'content-md5', 'etag'])
+
+/** The stored headers after a 304 or a HEAD: each field it carries replaces all lines of that name (section 3.2). */
+export function merged(stored: HeaderList, response: HeaderList): HeaderList {
+  const hop = connectionHeaders(response)
+  const update = response.filter(([name]) => !OF_THE_BODY.has(name) && !hop.has(name))
+  const names = new Set(update.map(([name]) => name))
+  // An Age of the old response says nothing about the new one.
+  names.add('age')
+  return [...stored.filter(([name]) => !names.has(name)), ...update]
+}

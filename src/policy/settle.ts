@@ -1,0 +1,134 @@
+/**
+ * What the origin's answer means (RFC 9111 sections 3, 4.3.3-4.3.5, 4.4): keep it, freshen what is kept, or neither.
+ */
+import type { CacheControl } from '../http/cache-control.ts'
+import { connectionHeaders, getHeader, hasHeader } from '../http/headers.ts'
+import type { HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
+import { parseVary } from '../http/vary.ts'
+import { initialAge } from './age.ts'
+import { merged, validates } from './conditional.ts'
+import type { Outcome, ResponseMeta, Terms } from './decision.ts'
+import { explicitLifetime, hasValidator, lifetime, type LifetimeInput } from './freshness.ts'
+import { invalidation } from './invalidate.ts'
+import type { PolicyOptions } from './options.ts'
+import { partOf, refusal } from './storable.ts'
+import { directivesOf } from './targeted.ts'
+
+export interface SettleInput {
+  /** As the caller made it. */
+  readonly request: RequestHead
+  /** As it was forwarded. */
+  readonly sent: RequestHead
+  /** The entry whose validators were sent; null: none. */
+  readonly stored: ResponseMeta | null
+  readonly response: ResponseHead
+  readonly requestTime: number
+  readonly responseTime: number
+  readonly options: PolicyOptions
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: number
+}
+
+export function settle(input: SettleInput): Outcome {
+  const { request, response, stored, options } = input
+  if (!options.methods.has(request.method)) {
+    const invalid = invalidation(request, response)
+    return invalid === null ? { kind: 'refuse', reason: 'method', drop: false } : { kind: 'invalidate', ...invalid }
+  }
+  if (response.status === 304) return freshen(input)
+  const facts = lifetimeInput(input, response.headers)
+  const explicit = explicitLifetime(facts) !== null
+  const reason = refusal({ request, response, directives: facts.directives, options, explicit })
+  // Section 4.3.3: a server error may pass without harm to what is stored; any other answer has taken its place.
+  if (reason !== null) return { kind: 'refuse', reason, drop: stored !== null && response.status < 500 }
+  const terms = termsOf(facts)
+  if (terms.lifetime <= terms.initialAge && !isWorthKeeping(terms, response.headers)) return { kind: 'refuse', reason: 'no-freshness', drop: stored !== null }
+  return {
+    kind: 'store',
+    reason: terms.source === 'heuristic' || terms.source === 'expire-after' || terms.source === 'override' ? terms.source : explicit ? 'explicit' : 'validator',
+    headers: storableHeaders(response.headers, facts.directives, options),
+    terms,
+    vary: parseVary(getHeader(response.headers, 'vary')) ?? [],
+    part: partOf(response),
+  }
+}
+
+/** Stale on arrival: of use only where it can be revalidated or served stale. */
+function isWorthKeeping(terms: Terms, headers: HeaderList): boolean {
+  return hasValidator(headers) || terms.staleWhileRevalidate > 0 || terms.staleIfError > 0
+}
+
+/** Section 4.3.4: a 304 for what is stored gives it new headers and new terms. */
+function freshen(input: SettleInput): Outcome {
+  const { stored, response, options } = input
+  if (stored === null) return { kind: 'refuse', reason: 'not-modified', drop: false }
+  if (!validates(response, stored)) return { kind: 'refuse', reason: 'not-modified', drop: true }
+  return refreshed(lifetimeInput(input, merged(stored.headers, response.headers)), options)
+}
+
+function refreshed(facts: LifetimeInput, options: PolicyOptions): Outcome {
+  return { kind: 'refresh', headers: storableHeaders(facts.response.headers, facts.directives, options), terms: termsOf(facts) }
+}
+
+/** Section 4.3.5: a HEAD that agrees with the stored GET freshens it, one that does not makes it unusable. */
+export function headUpdate(
+  stored: ResponseMeta,
+  response: ResponseHead,
+  requestTime: number,
+  responseTime: number,
+  options: PolicyOptions,
+): Outcome {
+  if (response.status >= 500) return { kind: 'refuse', reason: 'server-error', drop: false }
+  const agrees =
+    response.status === stored.status && validates(response, stored) && sameLength(stored.headers, response.headers)
+  if (!agrees) return { kind: 'refuse', reason: 'head-size', drop: true }
+  const head = { ...response, status: stored.status, headers: merged(stored.headers, response.headers) }
+  const facts = { ...factsOf(head, options), initialAge: initialAge(head.headers, requestTime, responseTime), responseTime, options, random: 0 }
+  return refreshed(facts, options)
+}
+
+function sameLength(stored: HeaderList, head: HeaderList): boolean {
+  const length = getHeader(head, 'content-length')
+  const storedLength = getHeader(stored, 'content-length')
+  return length === null || storedLength === null || length === storedLength
+}
+
+function lifetimeInput(input: SettleInput, headers: HeaderList): LifetimeInput {
+  const { response, stored, requestTime, responseTime, options, random } = input
+  const head = { ...response, status: response.status === 304 && stored ? stored.status : response.status, headers }
+  return { ...factsOf(head, options), initialAge: initialAge(headers, requestTime, responseTime), responseTime, options, random }
+}
+
+function factsOf(response: ResponseHead, options: PolicyOptions): Pick<LifetimeInput, 'response' | 'directives' | 'targeted'> {
+  return { response, ...directivesOf(response.headers, options) }
+}
+
+function termsOf(facts: LifetimeInput): Terms {
+  const { directives, options } = facts
+  const overridden = options.override && options.expireAfter !== null
+  return Object.freeze({
+    ...lifetime(facts),
+    initialAge: facts.initialAge,
+    noCache: directives.noCache && !overridden,
+    mustRevalidate: !overridden && mustRevalidate(directives, options),
+    immutable: directives.immutable,
+    staleWhileRevalidate: directives.staleWhileRevalidate ?? options.staleWhileRevalidate,
+    staleIfError: directives.staleIfError ?? options.staleIfError,
+  })
+}
+
+/** Sections 5.2.2.2, 5.2.2.8; s-maxage implies proxy-revalidate (5.2.2.10). */
+function mustRevalidate(directives: CacheControl, options: PolicyOptions): boolean {
+  return directives.mustRevalidate || (options.shared && (directives.proxyRevalidate || directives.sMaxage !== null))
+}
+
+/** Section 3.1: everything but fields of the connection, fields named by no-cache and (shared) private, and stripped cookies. */
+function storableHeaders(headers: HeaderList, directives: CacheControl, options: PolicyOptions): HeaderList {
+  const gone = new Set([...connectionHeaders(headers), ...directives.noCacheFields])
+  if (options.shared) {
+    for (const name of directives.privateFields) gone.add(name)
+    if (options.setCookie === 'strip' && hasHeader(headers, 'set-cookie')) gone.add('set-cookie')
+  }
+  return headers.filter(([name]) => !gone.has(name))
+}
+

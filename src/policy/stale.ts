@@ -1,0 +1,29 @@
+/** Serving stale (RFC 9111 section 4.2.4, RFC 5861). */
+import type { CacheControl } from '../http/cache-control.ts'
+import type { ResponseMeta } from './decision.ts'
+import { freshUntil } from './freshness.ts'
+import type { PolicyOptions } from './options.ts'
+
+/** Seconds since the entry went stale; negative while it is fresh. */
+export function staleness(meta: ResponseMeta, now: number): number {
+  return (now - freshUntil(meta)) / 1000
+}
+
+/** Whether some directive forbids any stale answer. */
+export function forbidsStale(meta: ResponseMeta): boolean {
+  return meta.terms.mustRevalidate || meta.terms.noCache
+}
+
+/** stale-if-error of the response, of the request or of the user; must-revalidate beats them (RFC 5861 section 4). */
+export function mayServeStale(meta: ResponseMeta, request: CacheControl, now: number, options: PolicyOptions): boolean {
+  if (forbidsStale(meta)) return false
+  const allowed = Math.max(meta.terms.staleIfError, request.staleIfError ?? 0, options.staleIfError)
+  return staleness(meta, now) <= allowed && allowed > 0
+}
+
+/** What may be done when the origin cannot answer. */
+export function onError(meta: ResponseMeta, request: CacheControl, now: number, options: PolicyOptions): 'stale' | 'gateway-timeout' | 'fail' {
+  if (mayServeStale(meta, request, now, options)) return 'stale'
+  if (!options.serveStaleWhenDisconnected) return 'fail'
+  return forbidsStale(meta) ? 'gateway-timeout' : 'stale'
+}

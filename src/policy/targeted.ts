@@ -1,0 +1,40 @@
+/** Targeted cache control (RFC 9213): a field for this cache takes the place of Cache-Control and Expires. */
+import { fromDirectives, parseCacheControl, type CacheControl } from '../http/cache-control.ts'
+import { getHeader } from '../http/headers.ts'
+import type { HeaderList } from '../http/message.ts'
+import { isInnerList, parseDictionary } from '../http/structured-fields.ts'
+import type { PolicyOptions } from './options.ts'
+
+export interface Directives {
+  readonly directives: CacheControl
+  readonly targeted: boolean
+}
+
+const NOTHING: Directives = { directives: parseCacheControl(null), targeted: false }
+
+/** The directives in force for a response: those of the first targeted field that is present and valid, else Cache-Control's. */
+export function directivesOf(headers: HeaderList, options: PolicyOptions): Directives {
+  if (!options.cacheControl) return NOTHING
+  for (const name of options.targets) {
+    const value = getHeader(headers, name)
+    const directives = value === null ? null : parseTargeted(value)
+    // Section 2.2: an empty field says nothing, and is passed over like one that does not parse.
+    if (directives?.present) return { directives, targeted: true }
+  }
+  return { directives: parseCacheControl(getHeader(headers, 'cache-control')), targeted: false }
+}
+
+/** Section 2.1: a dictionary structured field; null where it is not one. */
+function parseTargeted(value: string): CacheControl | null {
+  const members = parseDictionary(value)
+  if (members === null) return null
+  const directives: [string, string | null][] = []
+  for (const [name, member] of members) {
+    if (isInnerList(member)) continue
+    const { item } = member
+    if (item.type === 'boolean') {
+      if (item.value) directives.push([name, null])
+    } else directives.push([name, String(item.value)])
+  }
+  return fromDirectives(directives)
+}
