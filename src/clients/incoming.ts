@@ -78,7 +78,7 @@ function fieldsOf(request: Request): Record<string, unknown> {
   return { credentials, integrity, keepalive, mode, referrer, referrerPolicy }
 }
 
-export function headerList(init: HeadersInit | undefined): HeaderList {
+export function headerList(init: ConstructorParameters<typeof Headers>[0]): HeaderList {
   if (init === undefined) return NO_HEADERS
   const list: HeaderLine[] = []
   for (const [name, value] of new Headers(init)) list.push([name, value])

@@ -72,6 +72,7 @@ export class Engine {
       events: this.events,
       counters: this.counters,
       invalidate: (keys, tags) => this.#invalidateAll(keys, tags),
+      tags: this.#tags,
       keysUnder: (key) => this.#lookup.keysUnder(key),
     })
     this.events.on('error', () => {
@@ -291,9 +292,8 @@ export class Engine {
     return count
   }
 
+  /** Invalidates what carries a tag, and fences what is under way for it (tags.ts). */
   async invalidateTags(tags: readonly string[], mode: TagMark['mode']): Promise<void> {
-    // Which flights will carry the tag is not known before they land: none of them may be stored.
-    this.#flights.fence(() => true)
     await this.#tags.invalidate(tags, mode)
   }
 

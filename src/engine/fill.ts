@@ -18,6 +18,7 @@ import type { ResponseEntry } from './reply.ts'
 import type { Flight } from './single-flight.ts'
 import type { Counters } from './stats.ts'
 import type { StoreGuard } from './store-guard.ts'
+import type { Tags } from './tags.ts'
 
 /** What a flight brings: an entry at hand, word to look it up in the store, or nothing that could be shared. */
 export type Catch = { readonly kind: 'entry'; readonly entry: ResponseEntry } | { readonly kind: 'stored' } | { readonly kind: 'nothing' }
@@ -27,6 +28,7 @@ export interface FillTools {
   readonly keeper: Keeper
   readonly events: Events
   readonly counters: Counters
+  readonly tags: Tags
 }
 
 /** The longest part that is put together with others (it is held in memory for that). */
@@ -58,6 +60,13 @@ export class Fill implements Sink {
     return this.#x.effective
   }
 
+  /** RELIABILITY 65: the key or a tag of the entry was invalidated since the origin was asked. */
+  #fenced(): boolean {
+    if (this.#flight?.fenced) return true
+    const { head, epoch } = this.#draft
+    return this.#tools.tags.invalidatedSince(head.meta.tags, epoch)
+  }
+
   whole(bytes: Uint8Array): void {
     const done = this.#storeWhole(bytes)
     if (isPromise(done)) done.catch((error: unknown) => this.#failed(error))
@@ -80,7 +89,7 @@ export class Fill implements Sink {
   }
 
   #writeInline(draft: Draft, bytes: Uint8Array): void | Promise<void> {
-    if (this.#flight?.fenced) return this.#refuse('invalidated')
+    if (this.#fenced()) return this.#refuse('invalidated')
     const written = this.#tools.guard.write(draft.head, bytes)
     const orphans = this.#tools.keeper.orphans(this.#before, draft)
     if (!isPromise(written) && !draft.varies && orphans.length === 0) return this.#landed(draft, written, bytes)
@@ -94,7 +103,7 @@ export class Fill implements Sink {
   }
 
   async #afterWrite(draft: Draft, orphans: string[]): Promise<void> {
-    if (this.#flight?.fenced) {
+    if (this.#fenced()) {
       await this.#tools.guard.delete([draft.head.key])
       return
     }
@@ -103,7 +112,7 @@ export class Fill implements Sink {
   }
 
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
-    if (written && !this.#flight?.fenced) this.#stored(draft, bytes?.length ?? 0)
+    if (written && !this.#fenced()) this.#stored(draft, bytes?.length ?? 0)
     if (bytes === null) return this.#flight?.land(written ? { kind: 'stored' } : { kind: 'nothing' })
     this.#flight?.land({ kind: 'entry', entry: entryAtHand(draft, bytes) })
   }
@@ -152,7 +161,7 @@ export class Fill implements Sink {
   }
 
   async #writeStream(draft: Draft, body: ReadableStream<Uint8Array>): Promise<void> {
-    if (this.#flight?.fenced) {
+    if (this.#fenced()) {
       await body.cancel()
       return this.#refuse('invalidated')
     }

@@ -115,6 +115,7 @@ export class Forwarder {
     const { clock } = this.#options
     const sent = plan.conditions.length === 0 ? x.request : conditional(x.request, plan)
     const requestTime = clock.now()
+    const { epoch } = this.#options.tags
     let response: OriginResponse
     try {
       response = await x.origin(sent, departure.signal)
@@ -122,7 +123,7 @@ export class Forwarder {
       flight?.fail(error)
       return this.failed(x, found, plan, error)
     }
-    const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now() }
+    const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch }
     try {
       return await this.#answered({ x, key, found, plan, flight, sent, response, received })
     } catch (error) {

@@ -34,6 +34,8 @@ export interface Received {
   readonly decoded: boolean
   readonly requestTime: number
   readonly responseTime: number
+  /** The epoch of tags.ts when the origin was asked. */
+  readonly epoch: number
 }
 
 /** What will be written, and where. */
@@ -41,6 +43,8 @@ export interface Draft {
   readonly primary: string
   readonly head: EntryHead & { readonly meta: ResponseMeta }
   readonly varies: boolean
+  /** The epoch of tags.ts when the origin was asked. */
+  readonly epoch: number
 }
 
 export function entryHead(meta: ResponseMeta): EntryHead & { readonly meta: ResponseMeta } {
@@ -90,7 +94,7 @@ export class Keeper {
       total: outcome.part?.total ?? null,
       decoded: received.decoded,
     })
-    return { primary, head: entryHead(meta), varies: varies && !secondary }
+    return { primary, head: entryHead(meta), varies: varies && !secondary, epoch: received.epoch }
   }
 
   #tags(x: Exchange, primary: string, response: ResponseHead): readonly string[] {

@@ -44,6 +44,8 @@ const code = (action: () => unknown): string => {
   return 'none'
 }
 
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+
 describe('crc32', () => {
   it('gives the check value of CRC-32/ISO-HDLC, by table as by zlib, in one go as in two', () => {
     const bytes = new TextEncoder().encode('123456789')
@@ -89,7 +91,6 @@ describe('record', () => {
   })
 
   it('B40: metadata of the wrong shape is corrupt', () => {
-    const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
     for (const bad of [
       null,
       [],
@@ -98,7 +99,7 @@ describe('record', () => {
       { ...meta, headers: [['a', 'b\r\nc']] },
       { ...meta, kind: 'x' },
     ]) {
-      expect(code(() => decodeMeta(bytes(bad)))).toBe('ERR_STORE_CORRUPT')
+      expect(code(() => decodeMeta(json(bad)))).toBe('ERR_STORE_CORRUPT')
     }
     expect(code(() => decodeMeta(new Uint8Array([0xff])))).toBe('ERR_STORE_CORRUPT')
   })

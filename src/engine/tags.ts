@@ -34,16 +34,42 @@ export function tagsOf(effective: Effective, response: ResponseHead, origin: str
 
 export const NO_TAGS: readonly string[] = Object.freeze([])
 
+/** Invalidated tags remembered for fills under way; when there are more, all fills under way count as invalidated. */
+const MAX_REMEMBERED = 10_000
+
 export class Tags {
   readonly #guard: StoreGuard
   readonly #clock: Clock
+  #epoch = 0
+  #forgotten = 0
+  readonly #last = new Map<string, number>()
 
   constructor(guard: StoreGuard, clock: Clock) {
     this.#guard = guard
     this.#clock = clock
   }
 
+  /** Grows with each invalidation: what was asked for before one is told from what was asked for after it. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Whether a tag was invalidated by this process since `epoch`: then what was fetched meanwhile must not be stored (RELIABILITY 65). */
+  invalidatedSince(tags: readonly string[], epoch: number): boolean {
+    return this.#epoch !== epoch && tags.some((tag) => (this.#last.get(tag) ?? this.#forgotten) > epoch)
+  }
+
+  #remember(tags: readonly string[]): void {
+    this.#epoch += 1
+    if (this.#last.size + tags.length > MAX_REMEMBERED) {
+      this.#last.clear()
+      this.#forgotten = this.#epoch
+    }
+    for (const tag of tags) this.#last.set(tag, this.#epoch)
+  }
+
   async invalidate(tags: readonly string[], mode: TagMark['mode']): Promise<void> {
+    this.#remember(tags)
     const at = this.#clock.now()
     await Promise.all(
       tags.map((tag) => {
@@ -54,18 +80,18 @@ export class Tags {
     )
   }
 
-  /** The strictest mark that applies to an entry of these tags stored at `storedAt`; null: none. */
-  markFor(tags: readonly string[], storedAt: number): MaybePromise<TagMark['mode'] | null> {
+  /** The strictest mark that applies to an entry of these tags that was asked for at `askedAt`; null: none. */
+  markFor(tags: readonly string[], askedAt: number): MaybePromise<TagMark['mode'] | null> {
     const marks = tags.map((tag) => this.#guard.read(tagKey(tag)))
-    if (marks.some(isPromise)) return Promise.all(marks).then((read) => strictest(read, storedAt))
-    return strictest(marks as (StoredEntry | undefined)[], storedAt)
+    if (marks.some(isPromise)) return Promise.all(marks).then((read) => strictest(read, askedAt))
+    return strictest(marks as (StoredEntry | undefined)[], askedAt)
   }
 }
 
-function strictest(marks: readonly (StoredEntry | undefined)[], storedAt: number): TagMark['mode'] | null {
+function strictest(marks: readonly (StoredEntry | undefined)[], askedAt: number): TagMark['mode'] | null {
   let mode: TagMark['mode'] | null = null
   for (const mark of marks) {
-    if (mark?.meta.kind !== 'mark' || mark.meta.at < storedAt) continue
+    if (mark?.meta.kind !== 'mark' || mark.meta.at <= askedAt) continue
     if (mark.meta.mode === 'delete') return 'delete'
     mode = 'stale'
   }

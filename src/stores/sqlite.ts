@@ -155,7 +155,7 @@ export class SqliteStore implements ListableStore {
         maxEntrySize,
         writeWhole: (entry, bytes) => this.#writeWhole(entry, bytes),
         change: (action) => this.#change(action),
-        collect: () => this.#collect(true).catch(() => undefined),
+        collect: () => this.#collect().catch(() => undefined),
       },
       head,
       body,
@@ -260,7 +260,7 @@ export class SqliteStore implements ListableStore {
         return true
       }, 16)
     }
-    await this.#collect(true)
+    await this.#collect()
     return count
   }
 
@@ -338,13 +338,19 @@ export class SqliteStore implements ListableStore {
 
   /** Collects in the background, if there is something to collect. */
   #collectSoon(): void {
-    if (this.#collecting !== null || !this.#run(({ garbage }) => garbage.get(0) !== undefined)) return
+    if (this.#collecting !== null) return
+    try {
+      if (this.#run(({ garbage }) => garbage.get(0) === undefined)) return
+    } catch {
+      // The change before this one is made and must not be reported as failed; the next use meets the same error.
+      return
+    }
     // What fails here stays listed in the table of garbage, for the next collection.
-    this.#collect(false).catch(() => undefined)
+    this.#collect().catch(() => undefined)
   }
 
   /** Removes the chunks of deleted entries, save those being read. */
-  #collect(ref: boolean): Promise<void> {
+  #collect(): Promise<void> {
     if (this.#collecting !== null) return this.#collecting
     let passed = 0
     const step = (n: number): boolean => {
@@ -357,7 +363,7 @@ export class SqliteStore implements ListableStore {
         return true
       })
     }
-    const work = inSlices(step, 1, ref).finally(() => {
+    const work = inSlices(step, 1).finally(() => {
       this.#collecting = null
     })
     this.#collecting = work
