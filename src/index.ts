@@ -4,6 +4,25 @@
  * @module
  */
 export { createCachedFetch, type CachedFetch } from './clients/fetch.ts'
+export { CachedSession } from './clients/session.ts'
+export type {
+  BasicAuth,
+  SessionHooks,
+  SessionOptions,
+  SessionRequest,
+  SessionResponse,
+  StandardSchema,
+  Timeout,
+} from './clients/session-options.ts'
+export {
+  ResponseCache,
+  type CacheEntry,
+  type DeleteQuery,
+  type EntriesQuery,
+  type WarmProgress,
+} from './clients/cache-view.ts'
+export type { CookieJar } from './clients/cookies.ts'
+export type { Params } from './clients/params.ts'
 export { cacheInfo, type CachedResponse, type CacheInfo } from './clients/response.ts'
 export type { CachedRequestInit } from './clients/incoming.ts'
 export type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule, UrlRules } from './clients/options.ts'

@@ -50,7 +50,16 @@ export class CacheClient {
     const { clock, readTimeout, writeTimeout, collapseTimeout, readAhead, backgroundFill, plain } = settings
     this.settings = settings
     this.store = store
-    this.engine = new Engine({ store, clock, random: Math.random, readTimeout, writeTimeout, collapseTimeout, readAhead, backgroundFill })
+    this.engine = new Engine({
+      store,
+      clock,
+      random: Math.random,
+      readTimeout,
+      writeTimeout,
+      collapseTimeout,
+      readAhead,
+      backgroundFill,
+    })
     this.#now = () => clock.now()
     this.#fast = settings.rules.length === 0 && isPlainEffective(plain) && hasPlainKeys(plain.key, plain.policy.shared)
   }
@@ -110,7 +119,8 @@ export class CacheClient {
     if (body !== null && effective.enabled && effective.policy.methods.has(incoming.method)) {
       const read = await bodyBytes(body)
       body = bytes = read.bytes
-      if (read.type !== null && getHeader(headers, 'content-type') === null) headers = [...headers, ['content-type', read.type]]
+      if (read.type !== null && getHeader(headers, 'content-type') === null)
+        headers = [...headers, ['content-type', read.type]]
     }
     const request: RequestHead = { method: incoming.method, url: incoming.url, headers }
     const exchange: Exchange = {
@@ -163,7 +173,18 @@ export class CacheClient {
   async #foreign(input: FetchInput, init: CachedRequestInit | undefined): Promise<CachedResponse> {
     const { httpCache: _, onHop: __, ...rest } = init ?? {}
     const response = await this.#fetchFunction()(input, rest)
-    const info = { outcome: 'bypass', reason: 'key-unavailable', key: null, fromCache: false, revalidated: false, collapsed: false, stored: false, refused: 'key-unavailable', meta: null, now: this.#now() } as const
+    const info = {
+      outcome: 'bypass',
+      reason: 'key-unavailable',
+      key: null,
+      fromCache: false,
+      revalidated: false,
+      collapsed: false,
+      stored: false,
+      refused: 'key-unavailable',
+      meta: null,
+      now: this.#now(),
+    } as const
     const { status, statusText } = response
     const reply: Reply = { head: { status, statusText, headers: headerList(response.headers) }, body: null, info }
     return new LazyResponse(reply, response.url, NO_HISTORY, this.#now, response)

@@ -20,7 +20,8 @@ export function parseExpiry(value: Duration, option: string): Expiry {
     return { kind: 'at', at: value.getTime() }
   }
   const seconds = typeof value === 'string' ? parseText(value) : value
-  if (seconds !== null && Number.isFinite(seconds) && seconds >= 0) return { kind: 'seconds', seconds: Math.min(seconds, FOREVER) }
+  if (seconds !== null && Number.isFinite(seconds) && seconds >= 0)
+    return { kind: 'seconds', seconds: Math.min(seconds, FOREVER) }
   const at = typeof value === 'string' ? parseDate(value) : null
   if (at !== null) return { kind: 'at', at }
   throw wrong(value, option)
@@ -36,7 +37,8 @@ export function parseSeconds(value: Duration, option: string): number {
 function parseText(text: string): number | null {
   if (!/^(?:\d+(?:\.\d+)?[wdhms])+$/.test(text)) return null
   let seconds = 0
-  for (const [, amount = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)([wdhms])/g)) seconds += Number(amount) * (UNITS[unit] ?? 0)
+  for (const [, amount = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)([wdhms])/g))
+    seconds += Number(amount) * (UNITS[unit] ?? 0)
   return seconds
 }
 

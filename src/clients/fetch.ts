@@ -2,6 +2,7 @@
 import type { CacheEvent, CacheEventOf, CacheEventType } from '../engine/events.ts'
 import type { CacheStats } from '../engine/stats.ts'
 import { MemoryStore } from '../stores/memory.ts'
+import { ResponseCache } from './cache-view.ts'
 import { CacheClient } from './client.ts'
 import type { CachedRequestInit, FetchInput } from './incoming.ts'
 import type { CacheOptions } from './options.ts'
@@ -15,6 +16,8 @@ export interface CachedFetch {
   /** Calls `listener` for events of a type, '*' for all; returns a function that stops it. */
   on<T extends CacheEventType>(type: T, listener: (event: CacheEventOf<T>) => void): () => void
   on(type: '*', listener: (event: CacheEvent) => void): () => void
+  /** What is stored: look into it, take things out of it. */
+  readonly cache: ResponseCache
   /** Counters since it was made. */
   stats(): CacheStats
   /** Closes it, and the store with it where `autoClose` says so. Idempotent. */
@@ -63,14 +66,17 @@ export function createCachedFetch(options: CacheOptions = {}): CachedFetch {
   const { client } = handle
   const call = client
     ? (input: FetchInput, init?: CachedRequestInit) => client.fetch(input, init)
-    : async (input: FetchInput, init?: CachedRequestInit) => (handle.client ?? (await handle.ready())).fetch(input, init)
+    : async (input: FetchInput, init?: CachedRequestInit) =>
+        (handle.client ?? (await handle.ready())).fetch(input, init)
   const now = (): CacheClient => {
     if (handle.client === null) throw new TypeError('the store is still being loaded: await a first request')
     return handle.client
   }
   const close = async (): Promise<void> => (await handle.ready()).close()
   return Object.assign(call, {
-    on: (type: CacheEventType | '*', listener: (event: never) => void) => now().engine.events.on(type as '*', listener as (event: CacheEvent) => void),
+    on: (type: CacheEventType | '*', listener: (event: never) => void) =>
+      now().engine.events.on(type as '*', listener as (event: CacheEvent) => void),
+    cache: new ResponseCache(() => handle.ready()),
     stats: () => now().engine.stats(),
     close,
     [Symbol.asyncDispose]: close,

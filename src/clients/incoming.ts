@@ -39,7 +39,14 @@ export type BodySource = RequestInit['body'] | null
 
 const NO_HEADERS: HeaderList = Object.freeze([])
 
-const MODES: ReadonlySet<string> = new Set(['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'])
+const MODES: ReadonlySet<string> = new Set([
+  'default',
+  'no-store',
+  'reload',
+  'no-cache',
+  'force-cache',
+  'only-if-cached',
+])
 
 /** Methods the Fetch standard writes in upper case; any other is taken as given. */
 const NORMALIZED: ReadonlySet<string> = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'])
@@ -52,7 +59,8 @@ export function takeApart(input: FetchInput, init: CachedRequestInit | undefined
   url.hash = ''
   const { method, headers, signal, cache, redirect, body, httpCache, onHop, ...rest } = init ?? {}
   const mode = cache ?? request?.cache ?? 'default'
-  if (!MODES.has(mode)) throw new TypeError(`cache: '${mode}' is not a cache mode of fetch; give one of ${[...MODES].join(', ')}`)
+  if (!MODES.has(mode))
+    throw new TypeError(`cache: '${mode}' is not a cache mode of fetch; give one of ${[...MODES].join(', ')}`)
   return {
     method: normalizedMethod(method ?? request?.method ?? 'GET'),
     url: url.href,

@@ -61,7 +61,9 @@ export interface RequestCacheOptions extends RuleOptions {
 export type UrlRule = Duration | RuleOptions
 
 /** Patterns with their rules, in order; the first match wins. */
-export type UrlRules = Readonly<Record<string, UrlRule>> | readonly (readonly [pattern: UrlPatternLike, rule: UrlRule])[]
+export type UrlRules =
+  | Readonly<Record<string, UrlRule>>
+  | readonly (readonly [pattern: UrlPatternLike, rule: UrlRule])[]
 
 /** Options of createCachedFetch, and of CachedSession beside those of a session. */
 export interface CacheOptions extends RuleOptions {

@@ -11,7 +11,13 @@ export function isRedirect(status: number): boolean {
 }
 
 /** Headers that describe a body, dropped with it. */
-const BODY_HEADERS: ReadonlySet<string> = new Set(['content-encoding', 'content-language', 'content-length', 'content-location', 'content-type'])
+const BODY_HEADERS: ReadonlySet<string> = new Set([
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-location',
+  'content-type',
+])
 
 /** Headers for one origin only, dropped on the way to another (row 166). */
 const ORIGIN_HEADERS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'host', 'proxy-authorization'])
@@ -19,10 +25,14 @@ const ORIGIN_HEADERS: ReadonlySet<string> = new Set(['authorization', 'cookie', 
 /** The request for the next hop; a fetch-like TypeError where there can be none. */
 export function nextHop(request: Incoming, status: number, location: string, body: BodySource): Incoming {
   const target = parse(location, request.url)
-  if (target.protocol !== 'http:' && target.protocol !== 'https:') throw failed('the redirect leads to a URL that is not http(s)')
+  if (target.protocol !== 'http:' && target.protocol !== 'https:')
+    throw failed('the redirect leads to a URL that is not http(s)')
   target.hash = ''
-  const toGet = (status === 303 && request.method !== 'GET' && request.method !== 'HEAD') || (status <= 302 && request.method === 'POST')
-  if (!toGet && body instanceof ReadableStream) throw failed('a streamed request body cannot be sent again to the redirect target')
+  const toGet =
+    (status === 303 && request.method !== 'GET' && request.method !== 'HEAD') ||
+    (status <= 302 && request.method === 'POST')
+  if (!toGet && body instanceof ReadableStream)
+    throw failed('a streamed request body cannot be sent again to the redirect target')
   const crossOrigin = target.origin !== new URL(request.url).origin
   let headers: HeaderList = request.headers
   if (toGet) headers = headers.filter(([name]) => !BODY_HEADERS.has(name))

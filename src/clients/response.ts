@@ -81,7 +81,13 @@ export class LazyResponse implements CachedResponse {
   #native: Response | null = null
   #used = false
 
-  constructor(reply: Reply, url: string, history: readonly CachedResponse[], now: () => number, native: Response | null = null) {
+  constructor(
+    reply: Reply,
+    url: string,
+    history: readonly CachedResponse[],
+    now: () => number,
+    native: Response | null = null,
+  ) {
     this.#reply = reply
     this.#url = url
     this.#history = history

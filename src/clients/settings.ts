@@ -41,11 +41,20 @@ export type Posture = 'fetch' | 'session'
 
 const IDENTITY = ['authorization', 'proxy-authorization', 'x-api-key', 'x-auth-token', 'x-api-token', 'x-access-token']
 
-const PLAIN_DEMAND: Demand = Object.freeze({ mode: 'default', refresh: false, forceRefresh: false, onlyIfCached: false })
+const PLAIN_DEMAND: Demand = Object.freeze({
+  mode: 'default',
+  refresh: false,
+  forceRefresh: false,
+  onlyIfCached: false,
+})
 
 const METHODS = ['GET', 'HEAD', 'QUERY']
 
-export function resolveOptions(options: CacheOptions, posture: Posture, sessionOptions: Iterable<string> = []): Settings {
+export function resolveOptions(
+  options: CacheOptions,
+  posture: Posture,
+  sessionOptions: Iterable<string> = [],
+): Settings {
   checkCacheOptions(options, posture === 'fetch' ? 'createCachedFetch' : 'CachedSession', sessionOptions)
   const { store, autoClose = typeof store !== 'object', storeTimeout = 0.25, collapseTimeout = 10 } = options
   const plain = withRule(baseEffective(options, posture), options)
@@ -150,7 +159,12 @@ function withRequest(base: Effective, request: RequestCacheOptions, mode: CacheM
 }
 
 function withRule(base: Effective, rule: RuleOptions): Effective {
-  const { enabled = base.enabled, filter = base.filter, readOnly = base.readOnly, maxEntrySize = base.maxEntrySize } = rule
+  const {
+    enabled = base.enabled,
+    filter = base.filter,
+    readOnly = base.readOnly,
+    maxEntrySize = base.maxEntrySize,
+  } = rule
   return {
     ...base,
     enabled,
@@ -168,7 +182,12 @@ function withRuleKey(base: KeyOptions, { ignoredParams, matchHeaders }: RuleOpti
   return {
     ...base,
     ignoredParams: ignoredParams ? new Set([...base.ignoredParams, ...ignoredParams.map(lower)]) : base.ignoredParams,
-    matchHeaders: matchHeaders === undefined ? base.matchHeaders : typeof matchHeaders === 'boolean' ? matchHeaders || [] : matchHeaders.map(lower),
+    matchHeaders:
+      matchHeaders === undefined
+        ? base.matchHeaders
+        : typeof matchHeaders === 'boolean'
+          ? matchHeaders || []
+          : matchHeaders.map(lower),
   }
 }
 

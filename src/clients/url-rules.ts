@@ -19,14 +19,26 @@ export function compilePattern(pattern: UrlPatternLike, option: string): UrlMatc
     return (url) => whole.test(url)
   }
   if (typeof pattern === 'function') return (url) => pattern(new URL(url))
-  if (typeof pattern === 'object' && pattern !== null && typeof pattern.test === 'function') return (url) => pattern.test(url)
-  throw new OptionError('ERR_PATTERN', option, `${option}: a pattern is a glob ('*.example.com/path'), a RegExp, a URLPattern or a function`)
+  if (typeof pattern === 'object' && pattern !== null && typeof pattern.test === 'function')
+    return (url) => pattern.test(url)
+  throw new OptionError(
+    'ERR_PATTERN',
+    option,
+    `${option}: a pattern is a glob ('*.example.com/path'), a RegExp, a URLPattern or a function`,
+  )
 }
 
 function compileGlob(glob: string, option: string): UrlMatcher {
-  const bare = glob.trim().replace(/^(?:https?|\*|https?\*):\/\//i, '').replace(/^\/\//, '')
+  const bare = glob
+    .trim()
+    .replace(/^(?:https?|\*|https?\*):\/\//i, '')
+    .replace(/^\/\//, '')
   if (bare === '' || /\s/.test(bare)) {
-    throw new OptionError('ERR_PATTERN', option, `${option}: '${glob}' is not a pattern; give host and path such as '*.example.com/static'`)
+    throw new OptionError(
+      'ERR_PATTERN',
+      option,
+      `${option}: '${glob}' is not a pattern; give host and path such as '*.example.com/static'`,
+    )
   }
   if (/^\*+$/.test(bare)) return () => true
   const slash = bare.indexOf('/')

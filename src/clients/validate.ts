@@ -7,12 +7,17 @@ type Check = (value: unknown, name: string) => void
 
 function expect(holds: (value: never) => boolean, forms: string): Check {
   return (value, name) => {
-    if (!holds(value as never)) throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${show(value)}`)
+    if (!holds(value as never))
+      throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${show(value)}`)
   }
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string' ? `'${value}'` : typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value)
+  return typeof value === 'string'
+    ? `'${value}'`
+    : typeof value === 'object' && value !== null
+      ? Object.prototype.toString.call(value)
+      : String(value)
 }
 
 const boolean = expect((value: unknown) => typeof value === 'boolean', 'true or false')
@@ -38,14 +43,18 @@ const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check } = {
   heuristic: (value, name) => {
     if (typeof value === 'boolean') return
     const { fraction, maximum } = (value ?? {}) as { fraction?: unknown; maximum?: unknown }
-    expect(() => typeof fraction === 'number' && fraction >= 0 && fraction <= 1, 'true, false or { fraction: 0..1, maximum: duration }')(value, name)
+    expect(
+      () => typeof fraction === 'number' && fraction >= 0 && fraction <= 1,
+      'true, false or { fraction: 0..1, maximum: duration }',
+    )(value, name)
     duration(maximum, `${name}.maximum`)
   },
   staleWhileRevalidate: durationOrBoolean,
   staleIfError: durationOrBoolean,
   alwaysRevalidate: boolean,
   allowedStatusCodes: expect(
-    (value: unknown) => Array.isArray(value) && value.every((status) => Number.isInteger(status) && status >= 200 && status <= 599),
+    (value: unknown) =>
+      Array.isArray(value) && value.every((status) => Number.isInteger(status) && status >= 200 && status <= 599),
     'an array of statuses from 200 to 599',
   ),
   tags: strings,
@@ -70,7 +79,11 @@ const REQUEST_CHECKS: { readonly [K in keyof Required<RequestCacheOptions>]: Che
 const STORE_METHODS = ['read', 'write', 'update', 'delete', 'close'] as const
 
 function isStore(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && STORE_METHODS.every((name) => typeof Reflect.get(value, name) === 'function')
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    STORE_METHODS.every((name) => typeof Reflect.get(value, name) === 'function')
+  )
 }
 
 const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check } = {
@@ -81,11 +94,17 @@ const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check } = {
   ),
   fetch: fn,
   shared: boolean,
-  urlsExpireAfter: expect((value: unknown) => typeof value === 'object' && value !== null, 'an object or an array of [pattern, rule]'),
+  urlsExpireAfter: expect(
+    (value: unknown) => typeof value === 'object' && value !== null,
+    'an object or an array of [pattern, rule]',
+  ),
   allowedMethods: strings,
   serveStaleWhenDisconnected: boolean,
   targets: strings,
-  setCookie: expect((value: unknown) => value === 'refuse' || value === 'strip' || value === 'store', "'refuse', 'strip' or 'store'"),
+  setCookie: expect(
+    (value: unknown) => value === 'refuse' || value === 'strip' || value === 'store',
+    "'refuse', 'strip' or 'store'",
+  ),
   allowCookies: boolean,
   normalizeVary: boolean,
   sortParams: boolean,
@@ -94,16 +113,27 @@ const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check } = {
     if (value !== false) strings(value, name)
   },
   tagHeaders: strings,
-  cacheStatus: expect((value: unknown) => typeof value === 'boolean' || (typeof value === 'string' && value !== ''), 'true, false or a name'),
+  cacheStatus: expect(
+    (value: unknown) => typeof value === 'boolean' || (typeof value === 'string' && value !== ''),
+    'true, false or a name',
+  ),
   storeTimeout: duration,
   collapseTimeout: duration,
   backgroundFill: bytes,
   readAhead: bytes,
   autoClose: boolean,
-  clock: expect((value: unknown) => typeof (value as { now?: unknown } | null)?.now === 'function', 'an object with now(): ms since the epoch'),
+  clock: expect(
+    (value: unknown) => typeof (value as { now?: unknown } | null)?.now === 'function',
+    'an object with now(): ms since the epoch',
+  ),
 }
 
-function check(options: object, checks: Readonly<Record<string, Check>>, where: string, extra: Iterable<string> = []): void {
+function check(
+  options: object,
+  checks: Readonly<Record<string, Check>>,
+  where: string,
+  extra: Iterable<string> = [],
+): void {
   const known = [...Object.keys(checks), ...extra]
   for (const [name, value] of Object.entries(options)) {
     if (!known.includes(name)) throw unknown(name, known, where)

@@ -10,7 +10,9 @@ interface RuntimeProcess {
   getBuiltinModule?: (id: string) => { hash?: Hash } | undefined
 }
 
-const syncHash: Hash | undefined = (globalThis as { process?: RuntimeProcess }).process?.getBuiltinModule?.('node:crypto')?.hash
+const syncHash: Hash | undefined = (globalThis as { process?: RuntimeProcess }).process?.getBuiltinModule?.(
+  'node:crypto',
+)?.hash
 
 export function sha256(data: string | Uint8Array): MaybePromise<string> {
   return syncHash ? syncHash('sha256', data, 'hex') : subtleSha256(data)

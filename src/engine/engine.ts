@@ -43,7 +43,14 @@ export interface AlreadyRead {
 }
 
 /** Reasons for which a request may wait for one already under way: the others demand an exchange of their own. */
-const JOINABLE: ReadonlySet<string> = new Set(['uri-miss', 'vary-miss', 'partial-miss', 'filtered', 'stale', 'invalidated'])
+const JOINABLE: ReadonlySet<string> = new Set([
+  'uri-miss',
+  'vary-miss',
+  'partial-miss',
+  'filtered',
+  'stale',
+  'invalidated',
+])
 
 export class Engine {
   readonly events: Events = new Events()
@@ -176,7 +183,12 @@ export class Engine {
     }
   }
 
-  async #answerStored(x: Exchange, key: string, found: Found, plan: Extract<Plan, { kind: 'hit' | 'stale' }>): Promise<Reply> {
+  async #answerStored(
+    x: Exchange,
+    key: string,
+    found: Found,
+    plan: Extract<Plan, { kind: 'hit' | 'stale' }>,
+  ): Promise<Reply> {
     const { entry } = found
     if (entry === null) throw new TypeError('policy answered from an entry that is not there')
     const outcome = plan.kind === 'hit' ? 'hit' : 'stale'
@@ -236,7 +248,12 @@ export class Engine {
   }
 
   /** Asks the origin, or waits for the one who does (single-flight.ts). */
-  async #fly(x: Exchange, key: string, found: Found, plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>): Promise<Reply> {
+  async #fly(
+    x: Exchange,
+    key: string,
+    found: Found,
+    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
+  ): Promise<Reply> {
     const flightKey = flightKeyOf(x, key)
     if (flightKey === null) return this.#forwarder.lead(x, key, found, plan, null)
     const joinable = JOINABLE.has(plan.reason) && !this.#forwarder.isUnshareable(flightKey)
@@ -317,6 +334,11 @@ export class Engine {
   /** Stores a response by hand, by the same rules as one from the origin; false: they refuse it. */
   put(x: Exchange, received: Parameters<Forwarder['put']>[1]): Promise<boolean> {
     return this.#forwarder.put(x, received)
+  }
+
+  /** See tags.ts. */
+  get epoch(): number {
+    return this.#tags.epoch
   }
 
   get clock(): Clock {

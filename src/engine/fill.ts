@@ -21,7 +21,10 @@ import type { StoreGuard } from './store-guard.ts'
 import type { Tags } from './tags.ts'
 
 /** What a flight brings: an entry at hand, word to look it up in the store, or nothing that could be shared. */
-export type Catch = { readonly kind: 'entry'; readonly entry: ResponseEntry } | { readonly kind: 'stored' } | { readonly kind: 'nothing' }
+export type Catch =
+  | { readonly kind: 'entry'; readonly entry: ResponseEntry }
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'nothing' }
 
 export interface FillTools {
   readonly guard: StoreGuard
@@ -45,7 +48,13 @@ export class Fill implements Sink {
   readonly #before: StoredEntry | undefined
   #refused: string | null = null
 
-  constructor(tools: FillTools, x: Exchange, draft: Draft, flight: Flight<Catch> | null, before: StoredEntry | undefined) {
+  constructor(
+    tools: FillTools,
+    x: Exchange,
+    draft: Draft,
+    flight: Flight<Catch> | null,
+    before: StoredEntry | undefined,
+  ) {
     const { limits } = tools.guard.store
     this.#tools = tools
     this.#x = x
@@ -53,7 +62,10 @@ export class Fill implements Sink {
     this.#flight = flight
     this.#before = before
     this.maxSize = Math.min(x.effective.maxEntrySize, limits.maxEntrySize)
-    this.inlineSize = Math.min(this.maxSize, draft.head.meta.parts === null ? limits.inlineSize : Math.max(limits.inlineSize, MAX_PART))
+    this.inlineSize = Math.min(
+      this.maxSize,
+      draft.head.meta.parts === null ? limits.inlineSize : Math.max(limits.inlineSize, MAX_PART),
+    )
   }
 
   get effective(): Effective {
@@ -96,7 +108,12 @@ export class Fill implements Sink {
     return this.#finishInline(draft, bytes, written, orphans)
   }
 
-  async #finishInline(draft: Draft, bytes: Uint8Array, written: boolean | Promise<boolean>, orphans: string[]): Promise<void> {
+  async #finishInline(
+    draft: Draft,
+    bytes: Uint8Array,
+    written: boolean | Promise<boolean>,
+    orphans: string[],
+  ): Promise<void> {
     const done = await written
     if (done) await this.#afterWrite(draft, orphans)
     this.#landed(draft, done, bytes)
@@ -123,7 +140,14 @@ export class Fill implements Sink {
     counters.bytesStored += size
     const { request } = this.#x
     if (events.wants('stored')) {
-      events.emit({ type: 'stored', key: draft.head.key, url: draft.head.meta.url, method: request.method, reason: draft.head.meta.terms.source, size })
+      events.emit({
+        type: 'stored',
+        key: draft.head.key,
+        url: draft.head.meta.url,
+        method: request.method,
+        reason: draft.head.meta.terms.source,
+        size,
+      })
     }
   }
 
@@ -140,7 +164,15 @@ export class Fill implements Sink {
     const key = complete ? this.#draft.primary : meta.key
     const joined = trust(
       complete && total !== null
-        ? { ...meta, key, status: 200, statusText: 'OK', headers: wholeHeaders(meta.headers, total), parts: null, total: null }
+        ? {
+            ...meta,
+            key,
+            status: 200,
+            statusText: 'OK',
+            headers: wholeHeaders(meta.headers, total),
+            parts: null,
+            total: null,
+          }
         : { ...meta, parts: combined.parts, total },
     )
     const draft: Draft = { ...this.#draft, head: entryHead(joined) }
@@ -174,7 +206,15 @@ export class Fill implements Sink {
     const { filter } = this.#x.effective
     if (filter === null) return true
     const { status, statusText, headers, url, method } = this.#draft.head.meta
-    return await filter({ status, statusText, headers, url, method, fromCache: false, body: async () => bytes?.slice() ?? null })
+    return await filter({
+      status,
+      statusText,
+      headers,
+      url,
+      method,
+      fromCache: false,
+      body: async () => bytes?.slice() ?? null,
+    })
   }
 
   abandon(reason: SinkAbandoned): void {

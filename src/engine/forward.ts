@@ -22,7 +22,15 @@ import type { Found } from './lookup.ts'
 import { NOTHING } from './lookup.ts'
 import { keysOfUrl } from './invalidation.ts'
 import type { MaybePromise, OriginResponse } from './ports.ts'
-import { appended, hasNoBody, PassingBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
+import {
+  appended,
+  hasNoBody,
+  PassingBody,
+  PLAIN_HIT,
+  StoredReply,
+  type ResponseEntry,
+  type StoredReplyFacts,
+} from './reply.ts'
 import type { Flight, SingleFlight } from './single-flight.ts'
 import { gatewayTimeout } from './synthetic.ts'
 import { groupTag, urlTag } from './tags.ts'
@@ -68,12 +76,21 @@ export class Forwarder {
     const { clock, counters, events, random } = this.#options
     const { request, effective } = x
     counters.bypassed += 1
-    if (events.wants('bypass')) events.emit({ type: 'bypass', key: x.key, url: x.redactUrl(request.url), method: request.method, reason })
+    if (events.wants('bypass'))
+      events.emit({ type: 'bypass', key: x.key, url: x.redactUrl(request.url), method: request.method, reason })
     const requestTime = clock.now()
     const response = await x.origin(request, x.signal)
     if (reason === 'method' && effective.enabled) {
       const times = { requestTime, responseTime: clock.now() }
-      const outcome = settle({ request, sent: request, stored: null, response, ...times, options: effective.policy, random: random() })
+      const outcome = settle({
+        request,
+        sent: request,
+        stored: null,
+        response,
+        ...times,
+        options: effective.policy,
+        random: random(),
+      })
       if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
     }
     const outcome: CacheOutcome = reason === 'method' ? 'method' : reason.startsWith('request') ? 'request' : 'bypass'
@@ -87,11 +104,13 @@ export class Forwarder {
     const all = await Promise.all([...new Set(keys.flat())].map((key) => this.#options.keysUnder(key)))
     const origin = originOf(request.url)
     const tags = outcome.groups.map((group) => groupTag(origin, group))
-    if (this.#options.store.limits.persistent || this.#sawParts) tags.push(...outcome.urls.map((url) => urlTag(x.redactUrl(url))))
+    if (this.#options.store.limits.persistent || this.#sawParts)
+      tags.push(...outcome.urls.map((url) => urlTag(x.redactUrl(url))))
     await this.#options.invalidate(all.flat(), tags)
     const { events } = this.#options
     const url = x.redactUrl(request.url)
-    if (events.wants('invalidated')) events.emit({ type: 'invalidated', key: x.key, url, method: request.method, reason: 'method' })
+    if (events.wants('invalidated'))
+      events.emit({ type: 'invalidated', key: x.key, url, method: request.method, reason: 'method' })
   }
 
   /** Whether this process stored under keys with more parts than the URL: their entries are invalidated by the URL's tag. */
@@ -153,7 +172,14 @@ export class Forwarder {
     const reply = this.#stored(x, entry, { outcome: 'stale', reason: 'stale-if-error' })
     if (events.wants('stale')) {
       const age = (reply.now - entry.meta.responseTime) / 1000
-      events.emit({ type: 'stale', key: entry.key, url: entry.meta.url, method: x.request.method, reason: 'stale-if-error', age })
+      events.emit({
+        type: 'stale',
+        key: entry.key,
+        url: entry.meta.url,
+        method: x.request.method,
+        reason: 'stale-if-error',
+        age,
+      })
     }
     return reply
   }
@@ -198,7 +224,8 @@ export class Forwarder {
     if (entry === null || entry.meta.method === 'HEAD' || x.effective.readOnly) return
     const { requestTime, responseTime } = received
     const outcome = headUpdate(entry.meta, response, requestTime, responseTime, x.effective.policy)
-    if (outcome.kind === 'refresh') await this.#update(entry, renewed(entry.meta, outcome.headers, outcome.terms, received))
+    if (outcome.kind === 'refresh')
+      await this.#update(entry, renewed(entry.meta, outcome.headers, outcome.terms, received))
     else if (outcome.kind === 'refuse' && outcome.drop) await this.#options.guard.delete([entry.key])
   }
 
@@ -212,7 +239,8 @@ export class Forwarder {
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
     if (key.includes('\n')) this.#sawParts = true
     const draft = await this.#options.keeper.draft(x, key, outcome, received)
-    const before = outcome.part === null ? found.primary : (found.entry ?? (await this.#options.guard.read(draft.head.key)))
+    const before =
+      outcome.part === null ? found.primary : (found.entry ?? (await this.#options.guard.read(draft.head.key)))
     if (flight) this.#unshareable.forget(flight.key)
     const fill = new Fill(this.#options, x, draft, flight, before)
     const body = this.#fillBody(asked, fill)
@@ -240,7 +268,11 @@ export class Forwarder {
 
   /** RFC 9111 section 4.3.2: the caller's own condition, which our validators took the place of, is answered by what came. */
   #answerCondition({ x, plan, response }: Asked, draft: Draft, body: ReplyBody | null, info: ReplyInfo): Reply {
-    const head = { status: response.status, statusText: response.statusText, headers: this.#stamped(x, response.headers, info) }
+    const head = {
+      status: response.status,
+      statusText: response.statusText,
+      headers: this.#stamped(x, response.headers, info),
+    }
     if (plan.conditions.length === 0 || response.status !== 200) return { head, body, info }
     const answer = answerOf(withoutRange(x.request), draft.head.meta, 0)
     if (answer.kind !== 'not-modified') return { head, body, info }
@@ -249,7 +281,11 @@ export class Forwarder {
     return { head: { status: 304, statusText: 'Not Modified', headers: kept }, body: null, info }
   }
 
-  async #refreshed(asked: Asked, entry: ResponseEntry | null, outcome: Extract<Outcome, { kind: 'refresh' }>): Promise<Reply> {
+  async #refreshed(
+    asked: Asked,
+    entry: ResponseEntry | null,
+    outcome: Extract<Outcome, { kind: 'refresh' }>,
+  ): Promise<Reply> {
     const { x, flight, response, received } = asked
     if (entry === null) throw new TypeError('policy refreshed an entry that is not there')
     discard(response)
@@ -262,7 +298,13 @@ export class Forwarder {
     counters.revalidated += 1
     counters.bytesServed += entry.body.size
     if (events.wants('revalidated')) {
-      events.emit({ type: 'revalidated', key: entry.key, url: meta.url, method: x.request.method, reason: asked.plan.reason })
+      events.emit({
+        type: 'revalidated',
+        key: entry.key,
+        url: meta.url,
+        method: x.request.method,
+        reason: asked.plan.reason,
+      })
     }
     this.#backoff.succeeded(asked.key)
     return this.#stored(x, fresh, { outcome: 'revalidated', reason: asked.plan.reason, revalidated: true })
@@ -270,8 +312,16 @@ export class Forwarder {
 
   #stored(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts>): StoredReply {
     const answer = answerOf(x.request, entry.meta, entry.body.size)
-    const all = { ...PLAIN_HIT, answer, cacheStatus: x.effective.cacheStatus, headOnly: x.request.method === 'HEAD', ...facts }
-    return new StoredReply(entry, all, this.#options.clock.now(), (error) => this.#options.guard.report('read', entry.key, error))
+    const all = {
+      ...PLAIN_HIT,
+      answer,
+      cacheStatus: x.effective.cacheStatus,
+      headOnly: x.request.method === 'HEAD',
+      ...facts,
+    }
+    return new StoredReply(entry, all, this.#options.clock.now(), (error) =>
+      this.#options.guard.report('read', entry.key, error),
+    )
   }
 
   async #refused(asked: Asked, outcome: Refusal): Promise<Reply> {
@@ -287,7 +337,8 @@ export class Forwarder {
     const { counters, events } = this.#options
     counters.refused += 1
     const url = x.redactUrl(x.request.url)
-    if (events.wants('refused')) events.emit({ type: 'refused', key, url, method: x.request.method, reason: outcome.reason })
+    if (events.wants('refused'))
+      events.emit({ type: 'refused', key, url, method: x.request.method, reason: outcome.reason })
     return this.#passed(x, response, { outcome: outcomeOf(plan), reason: plan.reason, refused: outcome.reason })
   }
 
@@ -296,13 +347,23 @@ export class Forwarder {
     const { x, key, found, plan, flight, response, received, sent } = asked
     discard(response)
     const etag = getHeader(response.headers, 'etag')
-    const named = etag === null ? undefined : found.others.find((variant) => variant.etag !== null && weakMatch(variant.etag, etag))
+    const named =
+      etag === null ? undefined : found.others.find((variant) => variant.etag !== null && weakMatch(variant.etag, etag))
     const entry = named ? await this.#options.guard.read(named.key) : undefined
     if (named && entry?.meta.kind === 'response') {
       const stored = entry as ResponseEntry
       const { requestTime, responseTime } = received
       const options = x.effective.policy
-      const outcome = settle({ request: x.request, sent, stored: stored.meta, response, requestTime, responseTime, options, random: this.#options.random() })
+      const outcome = settle({
+        request: x.request,
+        sent,
+        stored: stored.meta,
+        response,
+        requestTime,
+        responseTime,
+        options,
+        random: this.#options.random(),
+      })
       if (outcome.kind === 'refresh') {
         if (!x.effective.readOnly) await this.#options.keeper.alias(key, named, x, responseTime)
         return this.#refreshed(asked, stored, outcome)
@@ -313,7 +374,14 @@ export class Forwarder {
       return this.#passed(x, response, { outcome: outcomeOf(plan), reason: plan.reason, refused: 'not-modified' })
     }
     if (found.entry && !x.effective.readOnly) await this.#options.guard.delete([found.entry.key])
-    return this.#ask(x, key, NOTHING, { kind: 'miss', reason: 'uri-miss', conditions: [] }, flight, new Departure(x.signal, () => false))
+    return this.#ask(
+      x,
+      key,
+      NOTHING,
+      { kind: 'miss', reason: 'uri-miss', conditions: [] },
+      flight,
+      new Departure(x.signal, () => false),
+    )
   }
 
   /** A reply that is not stored: its body passes through. */
@@ -329,8 +397,16 @@ export class Forwarder {
       ...facts,
     }
     const none = response.body === null || hasNoBody(x.request.method, response.status)
-    const head = { status: response.status, statusText: response.statusText, headers: this.#stamped(x, response.headers, info) }
-    return { head, body: none || response.body === null ? null : new PassingBody(response.body, contentLength(response)), info }
+    const head = {
+      status: response.status,
+      statusText: response.statusText,
+      headers: this.#stamped(x, response.headers, info),
+    }
+    return {
+      head,
+      body: none || response.body === null ? null : new PassingBody(response.body, contentLength(response)),
+      info,
+    }
   }
 
   #stamped(x: Exchange, headers: OriginResponse['headers'], info: ReplyInfo): OriginResponse['headers'] {
@@ -361,7 +437,13 @@ export class Forwarder {
     const { counters, events } = this.#options
     counters.misses += 1
     if (!events.wants('miss')) return
-    events.emit({ type: 'miss', key: x.key, url: x.redactUrl(x.request.url), method: x.request.method, reason: plan.reason })
+    events.emit({
+      type: 'miss',
+      key: x.key,
+      url: x.redactUrl(x.request.url),
+      method: x.request.method,
+      reason: plan.reason,
+    })
   }
 
   /** Revalidates in the background: one flight a key, failures are events and make the next attempt wait (RELIABILITY 63, 64). */
@@ -370,7 +452,10 @@ export class Forwarder {
     const { entry } = found
     const conditions = entry === null ? [] : validatorsOf(entry)
     const plan: AskingPlan = { kind: 'revalidate', reason: 'stale', conditions, onError: 'fail' }
-    const request = { ...x.request, headers: x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-')) }
+    const request = {
+      ...x.request,
+      headers: x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-')),
+    }
     const background: Exchange = { ...x, request, signal: null }
     this.lead(background, key, found, plan, flights.start(key)).then(
       (reply) => this.#finishRefresh(x, key, reply),
@@ -393,7 +478,13 @@ export class Forwarder {
 
   #refreshFailed(x: Exchange, key: string, error: unknown): void {
     this.#backoff.failed(key)
-    this.#options.events.emit({ type: 'refresh-failed', key, url: x.redactUrl(x.request.url), method: x.request.method, error })
+    this.#options.events.emit({
+      type: 'refresh-failed',
+      key,
+      url: x.redactUrl(x.request.url),
+      method: x.request.method,
+      error,
+    })
   }
 
   /** Stores a response given by hand (feature I4). */
@@ -401,7 +492,16 @@ export class Forwarder {
     if (x.key === null) return false
     const { response, requestTime, responseTime } = received
     const { request, effective } = x
-    const outcome = settle({ request, sent: request, stored: null, response, requestTime, responseTime, options: effective.policy, random: this.#options.random() })
+    const outcome = settle({
+      request,
+      sent: request,
+      stored: null,
+      response,
+      requestTime,
+      responseTime,
+      options: effective.policy,
+      random: this.#options.random(),
+    })
     if (outcome.kind !== 'store') return false
     const draft = await this.#options.keeper.draft(x, x.key, outcome, received)
     const written = await this.#options.guard.write(draft.head, received.body)
@@ -436,8 +536,11 @@ function withoutRange(request: RequestHead): RequestHead {
 }
 
 function outcomeOf(plan: AskingPlan): CacheOutcome {
-  if (plan.kind === 'revalidate') return plan.reason === 'stale' || plan.reason === 'invalidated' ? 'expired' : 'request'
-  return plan.reason === 'vary-miss' || plan.reason === 'partial-miss' || plan.reason === 'uri-miss' ? plan.reason : 'request'
+  if (plan.kind === 'revalidate')
+    return plan.reason === 'stale' || plan.reason === 'invalidated' ? 'expired' : 'request'
+  return plan.reason === 'vary-miss' || plan.reason === 'partial-miss' || plan.reason === 'uri-miss'
+    ? plan.reason
+    : 'request'
 }
 
 /** The length the body must have, where the header counts these bytes (RELIABILITY 1-3). */

@@ -53,7 +53,12 @@ export function entryHead(meta: ResponseMeta): EntryHead & { readonly meta: Resp
 }
 
 /** Metadata with another head and other terms, as after a 304 (section 4.3.4). */
-export function renewed(meta: ResponseMeta, headers: ResponseMeta['headers'], terms: Terms, received: Received): ResponseMeta {
+export function renewed(
+  meta: ResponseMeta,
+  headers: ResponseMeta['headers'],
+  terms: Terms,
+  received: Received,
+): ResponseMeta {
   const { requestTime, responseTime } = received
   return trust<ResponseMeta>({ ...meta, headers, terms, requestTime, responseTime })
 }

@@ -9,7 +9,11 @@ import { splitQuery } from './redact.ts'
 
 const MAX_NORMALIZED = 10 * 1024 * 1024
 
-export function canonicalBody(body: Uint8Array, contentType: string | null, ignored: ReadonlySet<string>): Uint8Array | string {
+export function canonicalBody(
+  body: Uint8Array,
+  contentType: string | null,
+  ignored: ReadonlySet<string>,
+): Uint8Array | string {
   const type = (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (body.length > MAX_NORMALIZED) return body
   if (/^application\/(?:[\w.+-]+\+)?json$/.test(type)) return canonicalJson(body, ignored) ?? body
@@ -58,6 +62,7 @@ function canonicalMultipart(body: Uint8Array, contentType: string): string | Uin
 /** One character a byte, so that no byte is lost or merged (`TextDecoder('latin1')` is windows-1252). */
 function latin1(body: Uint8Array): string {
   let text = ''
-  for (let start = 0; start < body.length; start += 8192) text += String.fromCharCode(...body.subarray(start, start + 8192))
+  for (let start = 0; start < body.length; start += 8192)
+    text += String.fromCharCode(...body.subarray(start, start + 8192))
   return text
 }

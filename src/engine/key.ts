@@ -12,7 +12,7 @@ import type { RequestHead } from '../http/message.ts'
 import { canonicalBody } from './key-body.ts'
 import { sha256 } from './digest.ts'
 import type { KeyOptions } from './exchange.ts'
-import { isPromise, then } from './maybe.ts'
+import { chain, isPromise } from './maybe.ts'
 import type { MaybePromise } from './ports.ts'
 import { SENSITIVE_PARAMS, splitQuery } from './redact.ts'
 
@@ -46,7 +46,11 @@ const SHARED_IDENTITY_EXEMPT: ReadonlySet<string> = new Set(['authorization', 'c
 /** Whether the key of such a request is simply `METHOD url`: no option and no header adds a part. The hit path asks this once per client. */
 export function hasPlainKeys(options: KeyOptions, shared: boolean): boolean {
   return (
-    !shared && !options.sortParams && options.ignoredParams.size === 0 && options.keyFn === null && isEmptyMatch(options)
+    !shared &&
+    !options.sortParams &&
+    options.ignoredParams.size === 0 &&
+    options.keyFn === null &&
+    isEmptyMatch(options)
   )
 }
 
@@ -72,7 +76,7 @@ export function primaryKey(
 ): MaybePromise<string> {
   const key = defaultKey(request, body, options, shared)
   const { keyFn } = options
-  return keyFn === null ? key : then(key, (made) => keyFn(request, made))
+  return keyFn === null ? key : chain(key, (made) => keyFn(request, made))
 }
 
 function defaultKey(
@@ -88,7 +92,9 @@ function defaultKey(
   const sensitive = sensitiveValues(request.url, options)
   if (sensitive !== '') digests.push(labelled('params', sensitive))
   if (body !== null) {
-    digests.push(labelled('body', canonicalBody(body, getHeader(request.headers, 'content-type'), options.ignoredParams)))
+    digests.push(
+      labelled('body', canonicalBody(body, getHeader(request.headers, 'content-type'), options.ignoredParams)),
+    )
   }
   const matched = matchedHeaders(request, options)
   if (matched !== '') digests.push(labelled('headers', matched))
@@ -98,7 +104,7 @@ function defaultKey(
 }
 
 function labelled(label: string, data: string | Uint8Array): MaybePromise<string> {
-  return then(sha256(data), (hex) => `\n${label} ${hex}`)
+  return chain(sha256(data), (hex) => `\n${label} ${hex}`)
 }
 
 function append(key: string, parts: MaybePromise<string>[]): MaybePromise<string> {
@@ -122,8 +128,11 @@ export function keyUrl(url: string, options: Pick<KeyOptions, 'sortParams' | 'ig
 }
 
 function sortParams(params: { raw: string; name: string }[]): { raw: string; name: string }[] {
-  const rawName = (raw: string): string => raw.split('=', 1)[0] ?? raw
   return params.toSorted((a, b) => compare(rawName(a.raw), rawName(b.raw)) || compare(a.raw, b.raw))
+}
+
+function rawName(raw: string): string {
+  return raw.split('=', 1)[0] ?? raw
 }
 
 function compare(a: string, b: string): number {
@@ -144,7 +153,9 @@ function matchedHeaders(request: RequestHead, options: KeyOptions): string {
   const identity = new Set(options.identityHeaders)
   const names =
     options.matchHeaders === true
-      ? [...new Set(request.headers.map(([name]) => name))].filter((name) => !UNMATCHED.has(name) && !identity.has(name))
+      ? [...new Set(request.headers.map(([name]) => name))].filter(
+          (name) => !UNMATCHED.has(name) && !identity.has(name),
+        )
       : options.matchHeaders
   const pairs = names
     .filter((name) => !options.ignoredParams.has(name))

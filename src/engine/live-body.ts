@@ -91,7 +91,8 @@ export class LiveBody implements ReplyBody {
   async read(): Promise<Uint8Array> {
     this.#caller = 'reading'
     this.#wake()
-    while (!this.#ended && !this.#failure && !this.#callerFailure) await new Promise<void>((resolve) => (this.#wakeCaller = resolve))
+    while (!this.#ended && !this.#failure && !this.#callerFailure)
+      await new Promise<void>((resolve) => (this.#wakeCaller = resolve))
     const failure = this.#callerFailure ?? this.#failure
     if (failure) throw failure.error
     const chunks = this.#chunks.slice(this.#callerAt - this.#base)
@@ -241,7 +242,12 @@ export class LiveBody implements ReplyBody {
   }
 
   async #pullCaller(controller: ReadableByteStreamController): Promise<void> {
-    while (this.#callerAt >= this.#base + this.#chunks.length && !this.#ended && !this.#failure && !this.#callerFailure) {
+    while (
+      this.#callerAt >= this.#base + this.#chunks.length &&
+      !this.#ended &&
+      !this.#failure &&
+      !this.#callerFailure
+    ) {
       await new Promise<void>((resolve) => (this.#wakeCaller = resolve))
     }
     if (this.#callerFailure) throw this.#callerFailure.error

@@ -70,7 +70,10 @@ export class Lookup {
     if (entry?.meta.kind !== 'response') return null
     const { selecting } = entry.meta
     if (selecting.length > 0) {
-      const view = await selectingView(request, selecting.map(([name]) => name))
+      const view = await selectingView(
+        request,
+        selecting.map(([name]) => name),
+      )
       if (!matches(selecting, view, x.effective.policy)) return null
     }
     return entry as ResponseEntry

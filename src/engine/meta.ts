@@ -21,7 +21,12 @@ export function isTrusted(meta: unknown): meta is EntryMeta {
 export function isValidMeta(meta: unknown): meta is EntryMeta {
   if (typeof meta !== 'object' || meta === null) return false
   const { kind } = meta as Partial<EntryMeta>
-  const valid = kind === 'response' ? isResponseMeta(meta) : kind === 'variants' ? isVariantIndex(meta) : kind === 'mark' && isMark(meta)
+  const valid =
+    kind === 'response'
+      ? isResponseMeta(meta)
+      : kind === 'variants'
+        ? isVariantIndex(meta)
+        : kind === 'mark' && isMark(meta)
   if (valid) trusted.add(meta)
   return valid
 }
@@ -39,7 +44,9 @@ function isVariantIndex(meta: object): boolean {
 function isVariant(value: unknown): value is Variant {
   if (typeof value !== 'object' || value === null) return false
   const { key, selecting, date, etag } = value as Partial<Variant>
-  return typeof key === 'string' && isPairs(selecting, true) && isNumber(date) && (etag === null || typeof etag === 'string')
+  return (
+    typeof key === 'string' && isPairs(selecting, true) && isNumber(date) && (etag === null || typeof etag === 'string')
+  )
 }
 
 function isResponseMeta(meta: object): boolean {
@@ -59,7 +66,8 @@ function isResponseMeta(meta: object): boolean {
     m.tags.every((tag) => typeof tag === 'string') &&
     isTerms(m.terms) &&
     (m.total === null || isNumber(m.total)) &&
-    (m.parts === null || (Array.isArray(m.parts) && m.parts.every((part) => isNumber(part?.first) && isNumber(part?.last))))
+    (m.parts === null ||
+      (Array.isArray(m.parts) && m.parts.every((part) => isNumber(part?.first) && isNumber(part?.last))))
   )
 }
 

@@ -23,7 +23,12 @@ export interface Combined {
 }
 
 /** The stored parts and the new one together; where they overlap, the new bytes count. */
-export function combine(stored: ResponseMeta, body: StoredBody, part: Part & { total: number | null }, bytes: Uint8Array): Combined {
+export function combine(
+  stored: ResponseMeta,
+  body: StoredBody,
+  part: Part & { total: number | null },
+  bytes: Uint8Array,
+): Combined {
   const parts = mergeParts(stored.parts ?? [], part)
   const total = part.total ?? stored.total
   const segments = layOut(stored.parts ?? [], part)

@@ -113,7 +113,9 @@ export class StoredReply implements Reply {
     const age = String(Math.floor(currentAge(this.entry.meta, this.now)))
     const at = headers.findIndex(([name]) => name === 'age')
     if (at < 0) return [...headers, ['age', age]]
-    return headers.filter(([name], index) => name !== 'age' || index === at).map((line) => (line[0] === 'age' ? ['age', age] : line))
+    return headers
+      .filter(([name], index) => name !== 'age' || index === at)
+      .map((line) => (line[0] === 'age' ? ['age', age] : line))
   }
 
   #makeBody(): ReplyBody | null {

@@ -79,16 +79,34 @@ export class StoreGuard {
   }
 
   /** Whether the entry was written. The body's own failure (the origin broke off) is no failure of the store. */
-  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>, isOwnFailure: (error: unknown) => boolean = () => false): MaybePromise<boolean> {
+  write(
+    head: EntryHead,
+    body: Uint8Array | ReadableStream<Uint8Array>,
+    isOwnFailure: (error: unknown) => boolean = () => false,
+  ): MaybePromise<boolean> {
     const streamed = !(body instanceof Uint8Array)
-    return this.#attempt('write', head.key, () => this.store.write(head, body), () => {
-      this.#tombstones.delete(head.key)
-      return true
-    }, false, isOwnFailure, streamed)
+    return this.#attempt(
+      'write',
+      head.key,
+      () => this.store.write(head, body),
+      () => {
+        this.#tombstones.delete(head.key)
+        return true
+      },
+      false,
+      isOwnFailure,
+      streamed,
+    )
   }
 
   update(key: string, change: EntryChange, version: Version): MaybePromise<boolean> {
-    return this.#attempt('update', key, () => this.store.update(key, change, version), (done) => done, false)
+    return this.#attempt(
+      'update',
+      key,
+      () => this.store.update(key, change, version),
+      (done) => done,
+      false,
+    )
   }
 
   /** How many were deleted; what could not be deleted is buried here. */
@@ -98,7 +116,13 @@ export class StoreGuard {
       for (const key of keys) this.#bury(key)
       return 0
     }
-    const done = this.#attempt('delete', keys[0] ?? null, () => this.store.delete(keys), (count) => count, -1)
+    const done = this.#attempt(
+      'delete',
+      keys[0] ?? null,
+      () => this.store.delete(keys),
+      (count) => count,
+      -1,
+    )
     if (isPromise(done)) return done.then((count) => (count < 0 ? bury() : count))
     return done < 0 ? bury() : done
   }
@@ -182,7 +206,8 @@ function isSoundEntry(entry: unknown): entry is StoredEntry {
   const { meta, body, createdAt, expiresAt, version } = entry as Partial<StoredEntry>
   if (typeof createdAt !== 'number' || typeof expiresAt !== 'number') return false
   if (typeof version !== 'number' && typeof version !== 'string') return false
-  if (typeof body !== 'object' || body === null || typeof body.size !== 'number' || typeof body.open !== 'function') return false
+  if (typeof body !== 'object' || body === null || typeof body.size !== 'number' || typeof body.open !== 'function')
+    return false
   if (body.bytes !== null && !(body.bytes instanceof Uint8Array && body.bytes.length === body.size)) return false
   return isValidMeta(meta)
 }

@@ -76,7 +76,11 @@ function parse(value: string): Mutable {
     const name = trim(equals < 0 ? member : member.slice(0, equals)).toLowerCase()
     // White space around `=` is no part of the grammar: such a directive is not the one it looks like, unless it restricts (rule 2).
     const exact = equals < 0 || (member[equals - 1] !== ' ' && member[equals + 1] !== ' ')
-    apply(result, name, equals < 0 ? null : exact ? trim(member.slice(equals + 1)) : `${trim(member.slice(equals + 1))} `)
+    apply(
+      result,
+      name,
+      equals < 0 ? null : exact ? trim(member.slice(equals + 1)) : `${trim(member.slice(equals + 1))} `,
+    )
   }
   return result
 }
@@ -144,7 +148,10 @@ function applyFlag(result: Mutable, name: string, argument: string | null): void
 /** With field names only those fields are meant; anything unclear, or both forms, is the unqualified directive. */
 function applyFields(result: Mutable, name: 'no-cache' | 'private', argument: string | null): void {
   const fields = argument === null ? [] : splitList(unquote(argument.trim())).map((field) => field.toLowerCase())
-  const named = fields.length > 0 && fields.every((field) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(field)) && unquote(argument ?? '').trim() === unquote(argument ?? '')
+  const named =
+    fields.length > 0 &&
+    fields.every((field) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(field)) &&
+    unquote(argument ?? '').trim() === unquote(argument ?? '')
   if (name === 'no-cache') {
     if (named) result.noCacheFields = [...result.noCacheFields, ...fields]
     else result.noCache = true

@@ -38,7 +38,10 @@ function position(digits: string): number {
 }
 
 /** The inclusive positions of a range in a representation of `total` bytes; null: not satisfiable (section 14.1.2). */
-export function resolveRange(range: ByteRange, total: number): { readonly first: number; readonly last: number } | null {
+export function resolveRange(
+  range: ByteRange,
+  total: number,
+): { readonly first: number; readonly last: number } | null {
   if ('suffix' in range) {
     if (range.suffix === 0 || total === 0) return null
     return { first: Math.max(0, total - range.suffix), last: total - 1 }

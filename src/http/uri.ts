@@ -27,7 +27,10 @@ export function originOf(url: string): string {
 function canonicalOrigin(url: string): string {
   const origin = originOf(url)
   const rest = url.slice(origin.length)
-  const lower = origin.toLowerCase().replace(/^(http:\/\/.*):80$/, '$1').replace(/^(https:\/\/.*):443$/, '$1')
+  const lower = origin
+    .toLowerCase()
+    .replace(/^(http:\/\/.*):80$/, '$1')
+    .replace(/^(https:\/\/.*):443$/, '$1')
   return lower + (rest.startsWith('/') ? rest : `/${rest}`)
 }
 

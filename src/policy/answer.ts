@@ -33,7 +33,8 @@ function isNotModified(request: RequestHead, meta: ResponseMeta): boolean {
   const at = since === null ? null : parseDate(since, meta.responseTime)
   if (at === null) return false
   const modified = getHeader(meta.headers, 'last-modified')
-  const changed = (modified === null ? null : parseDate(modified, meta.responseTime)) ?? dateOf(meta.headers, meta.responseTime)
+  const changed =
+    (modified === null ? null : parseDate(modified, meta.responseTime)) ?? dateOf(meta.headers, meta.responseTime)
   return changed <= at
 }
 

@@ -31,7 +31,13 @@ export function validates(response: ResponseHead, meta: ResponseMeta): boolean {
 }
 
 /** Fields about the stored body itself, which a 304 does not change (section 3.2). */
-const OF_THE_BODY: ReadonlySet<string> = new Set(['content-length', 'content-encoding', 'content-range', 'content-md5', 'etag'])
+const OF_THE_BODY: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-encoding',
+  'content-range',
+  'content-md5',
+  'etag',
+])
 
 /** The stored headers after a 304 or a HEAD: each field it carries replaces all lines of that name (section 3.2). */
 export function merged(stored: HeaderList, response: HeaderList): HeaderList {

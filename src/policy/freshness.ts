@@ -32,7 +32,8 @@ export interface LifetimeInput {
 /** The freshness lifetime: the user's override, the origin's word, the user's expireAfter, a heuristic, in this order. */
 export function lifetime(input: LifetimeInput): Lifetime {
   const { options } = input
-  if (options.override && options.expireAfter !== null) return { lifetime: expiry(options.expireAfter, input), source: 'override' }
+  if (options.override && options.expireAfter !== null)
+    return { lifetime: expiry(options.expireAfter, input), source: 'override' }
   const explicit = explicitLifetime(input)
   if (explicit !== null) return clamp(explicit, options)
   if (options.expireAfter !== null) return { lifetime: expiry(options.expireAfter, input), source: 'expire-after' }
@@ -40,10 +41,18 @@ export function lifetime(input: LifetimeInput): Lifetime {
 }
 
 /** What the origin said (section 4.2.1); null: nothing. */
-export function explicitLifetime({ response, directives, targeted, responseTime, options }: LifetimeInput): Lifetime | null {
+export function explicitLifetime({
+  response,
+  directives,
+  targeted,
+  responseTime,
+  options,
+}: LifetimeInput): Lifetime | null {
   if (!options.cacheControl) return null
-  if (options.shared && directives.sMaxage !== null) return { lifetime: directives.sMaxage, source: targeted ? 'targeted' : 's-maxage' }
-  if (directives.maxAge !== null) return { lifetime: directives.maxAge, source: targeted ? 'targeted' : directives.invalid ? 'invalid' : 'max-age' }
+  if (options.shared && directives.sMaxage !== null)
+    return { lifetime: directives.sMaxage, source: targeted ? 'targeted' : 's-maxage' }
+  if (directives.maxAge !== null)
+    return { lifetime: directives.maxAge, source: targeted ? 'targeted' : directives.invalid ? 'invalid' : 'max-age' }
   if (targeted) return null
   const expires = getHeader(response.headers, 'expires')
   if (expires === null) return null
@@ -78,7 +87,10 @@ function heuristic({ response, directives, responseTime, options }: LifetimeInpu
   const at = parseDate(modified, responseTime)
   const date = dateOf(response.headers, responseTime)
   if (at === null || at >= date) return { lifetime: 0, source: 'none' }
-  return { lifetime: Math.min(((date - at) / 1000) * options.heuristic.fraction, options.heuristic.maximum), source: 'heuristic' }
+  return {
+    lifetime: Math.min(((date - at) / 1000) * options.heuristic.fraction, options.heuristic.maximum),
+    source: 'heuristic',
+  }
 }
 
 /** Date, or when the response was received, where it has none that is usable (RFC 9110 section 6.6.1). */

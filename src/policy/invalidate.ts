@@ -12,7 +12,10 @@ export function isSafe(method: string): boolean {
 }
 
 /** The URLs and groups; null: the request was safe, or failed. */
-export function invalidation(request: RequestHead, response: ResponseHead): { urls: string[]; groups: string[] } | null {
+export function invalidation(
+  request: RequestHead,
+  response: ResponseHead,
+): { urls: string[]; groups: string[] } | null {
   if (isSafe(request.method) || response.status < 200 || response.status > 399) return null
   const urls = new Set([request.url])
   for (const name of ['location', 'content-location']) {

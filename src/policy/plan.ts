@@ -98,7 +98,14 @@ function decide(used: Used, onlyIfCached: boolean): Plan {
   const reason = mustValidate(used, age)
   if (reason === null && isFresh(meta, now)) return { kind: 'hit', reason: 'fresh', age, answer: reply }
   const stale = reason === null ? allowedStale(used) : null
-  if (stale !== null) return { kind: 'stale', reason: stale, age, answer: reply, refresh: stale === 'stale-while-revalidate' && !onlyIfCached }
+  if (stale !== null)
+    return {
+      kind: 'stale',
+      reason: stale,
+      age,
+      answer: reply,
+      refresh: stale === 'stale-while-revalidate' && !onlyIfCached,
+    }
   if (onlyIfCached) {
     // Row 95: without the network, an error is certain: what may be served on error may be served now.
     if (reason === null && mayServeStale(meta, directives, now, options)) {
@@ -115,7 +122,10 @@ function decide(used: Used, onlyIfCached: boolean): Plan {
 }
 
 /** What forbids an answer without asking the origin although the entry may be fresh (sections 4.3, 5.2.1, 5.2.2.4, 5.4). */
-function mustValidate({ request, directives, demand, meta, now, options, invalidated }: Used, age: number): RevalidateReason | null {
+function mustValidate(
+  { request, directives, demand, meta, now, options, invalidated }: Used,
+  age: number,
+): RevalidateReason | null {
   if (demand.refresh) return 'refresh'
   if (demand.mode === 'no-cache') return 'mode-no-cache'
   if (directives.noCache || directives.noCacheFields.length > 0) return 'request-no-cache'

@@ -14,7 +14,9 @@ export function selecting(names: readonly string[], request: RequestHead, option
 
 /** Whether a request has the selecting headers an entry was stored for. */
 export function matches(stored: Selecting, request: RequestHead, options: PolicyOptions): boolean {
-  return stored.every(([name, value]) => normalized(name, getHeader(request.headers, name), options) === normalized(name, value, options))
+  return stored.every(
+    ([name, value]) => normalized(name, getHeader(request.headers, name), options) === normalized(name, value, options),
+  )
 }
 
 /** The variant for a request: of several, the one with the most recent Date. */

@@ -42,10 +42,16 @@ export function settle(input: SettleInput): Outcome {
   // Section 4.3.3: a server error may pass without harm to what is stored; any other answer has taken its place.
   if (reason !== null) return { kind: 'refuse', reason, drop: stored !== null && response.status < 500 }
   const terms = termsOf(facts)
-  if (terms.lifetime <= terms.initialAge && !isWorthKeeping(terms, response.headers)) return { kind: 'refuse', reason: 'no-freshness', drop: stored !== null }
+  if (terms.lifetime <= terms.initialAge && !isWorthKeeping(terms, response.headers))
+    return { kind: 'refuse', reason: 'no-freshness', drop: stored !== null }
   return {
     kind: 'store',
-    reason: terms.source === 'heuristic' || terms.source === 'expire-after' || terms.source === 'override' ? terms.source : explicit ? 'explicit' : 'validator',
+    reason:
+      terms.source === 'heuristic' || terms.source === 'expire-after' || terms.source === 'override'
+        ? terms.source
+        : explicit
+          ? 'explicit'
+          : 'validator',
     headers: storableHeaders(response.headers, facts.directives, options),
     terms,
     vary: parseVary(getHeader(response.headers, 'vary')) ?? [],
@@ -67,7 +73,11 @@ function freshen(input: SettleInput): Outcome {
 }
 
 function refreshed(facts: LifetimeInput, options: PolicyOptions): Outcome {
-  return { kind: 'refresh', headers: storableHeaders(facts.response.headers, facts.directives, options), terms: termsOf(facts) }
+  return {
+    kind: 'refresh',
+    headers: storableHeaders(facts.response.headers, facts.directives, options),
+    terms: termsOf(facts),
+  }
 }
 
 /** Section 4.3.5: a HEAD that agrees with the stored GET freshens it, one that does not makes it unusable. */
@@ -83,7 +93,13 @@ export function headUpdate(
     response.status === stored.status && validates(response, stored) && sameLength(stored.headers, response.headers)
   if (!agrees) return { kind: 'refuse', reason: 'head-size', drop: true }
   const head = { ...response, status: stored.status, headers: merged(stored.headers, response.headers) }
-  const facts = { ...factsOf(head, options), initialAge: initialAge(head.headers, requestTime, responseTime), responseTime, options, random: 0 }
+  const facts = {
+    ...factsOf(head, options),
+    initialAge: initialAge(head.headers, requestTime, responseTime),
+    responseTime,
+    options,
+    random: 0,
+  }
   return refreshed(facts, options)
 }
 
@@ -96,10 +112,19 @@ function sameLength(stored: HeaderList, head: HeaderList): boolean {
 function lifetimeInput(input: SettleInput, headers: HeaderList): LifetimeInput {
   const { response, stored, requestTime, responseTime, options, random } = input
   const head = { ...response, status: response.status === 304 && stored ? stored.status : response.status, headers }
-  return { ...factsOf(head, options), initialAge: initialAge(headers, requestTime, responseTime), responseTime, options, random }
+  return {
+    ...factsOf(head, options),
+    initialAge: initialAge(headers, requestTime, responseTime),
+    responseTime,
+    options,
+    random,
+  }
 }
 
-function factsOf(response: ResponseHead, options: PolicyOptions): Pick<LifetimeInput, 'response' | 'directives' | 'targeted'> {
+function factsOf(
+  response: ResponseHead,
+  options: PolicyOptions,
+): Pick<LifetimeInput, 'response' | 'directives' | 'targeted'> {
   return { response, ...directivesOf(response.headers, options) }
 }
 
@@ -131,4 +156,3 @@ function storableHeaders(headers: HeaderList, directives: CacheControl, options:
   }
   return headers.filter(([name]) => !gone.has(name))
 }
-

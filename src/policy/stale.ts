@@ -22,7 +22,12 @@ export function mayServeStale(meta: ResponseMeta, request: CacheControl, now: nu
 }
 
 /** What may be done when the origin cannot answer. */
-export function onError(meta: ResponseMeta, request: CacheControl, now: number, options: PolicyOptions): 'stale' | 'gateway-timeout' | 'fail' {
+export function onError(
+  meta: ResponseMeta,
+  request: CacheControl,
+  now: number,
+  options: PolicyOptions,
+): 'stale' | 'gateway-timeout' | 'fail' {
   if (mayServeStale(meta, request, now, options)) return 'stale'
   if (!options.serveStaleWhenDisconnected) return 'fail'
   return forbidsStale(meta) ? 'gateway-timeout' : 'stale'

@@ -13,8 +13,8 @@ import type { PolicyOptions } from './options.ts'
 
 /** Final statuses whose caching behaviour is understood: those of RFC 9110 section 15. */
 const UNDERSTOOD: ReadonlySet<number> = new Set([
-  200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410,
-  411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 500, 501, 502, 503, 504, 505,
+  200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408,
+  409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 500, 501, 502, 503, 504, 505,
 ])
 
 /** Selecting fields that tell users apart: a shared cache does not store what varies on them, unless allowed (RELIABILITY 78). */
@@ -36,7 +36,8 @@ export function refusal(candidate: Candidate): RefuseReason | null {
   const { status } = response
   if (status < 200 || status > 599 || status === 407) return 'status-not-understood'
   if (status === 304) return 'not-modified'
-  if (options.cacheControl && parseCacheControl(getHeader(request.headers, 'cache-control')).noStore) return 'request-no-store'
+  if (options.cacheControl && parseCacheControl(getHeader(request.headers, 'cache-control')).noStore)
+    return 'request-no-store'
   if (directives.mustUnderstand && !UNDERSTOOD.has(status)) return 'status-not-understood'
   // Section 5.2.2.3: with must-understand, no-store is for caches that do not understand the status.
   if (directives.noStore && !overridden && !(directives.mustUnderstand && UNDERSTOOD.has(status))) return 'no-store'
@@ -47,9 +48,15 @@ export function refusal(candidate: Candidate): RefuseReason | null {
 }
 
 /** Section 3.5 and the guards of R4: nothing that depends on who asks. */
-function sharedRefusal({ request, response, directives, options, explicit }: Candidate, vary: readonly string[]): RefuseReason | null {
+function sharedRefusal(
+  { request, response, directives, options, explicit }: Candidate,
+  vary: readonly string[],
+): RefuseReason | null {
   if (directives.private) return 'private'
-  const shareable = directives.public || directives.mustRevalidate || (directives.sMaxage !== null && !(directives.invalid && directives.sMaxage === 0))
+  const shareable =
+    directives.public ||
+    directives.mustRevalidate ||
+    (directives.sMaxage !== null && !(directives.invalid && directives.sMaxage === 0))
   if (hasHeader(request.headers, 'authorization') && !shareable) return 'authorization'
   if (options.setCookie === 'refuse' && hasHeader(response.headers, 'set-cookie')) return 'set-cookie'
   if (options.allowCookies) return null
@@ -57,7 +64,10 @@ function sharedRefusal({ request, response, directives, options, explicit }: Can
   return vary.some((name) => CREDENTIALS.has(name)) ? 'vary-credentials' : null
 }
 
-function statusRefusal({ response, directives, options, explicit }: Candidate, overridden: boolean): RefuseReason | null {
+function statusRefusal(
+  { response, directives, options, explicit }: Candidate,
+  overridden: boolean,
+): RefuseReason | null {
   const { status } = response
   if (options.statuses !== null) {
     const listed = options.statuses.has(status) || (status === 206 && options.statuses.has(200))
@@ -65,7 +75,9 @@ function statusRefusal({ response, directives, options, explicit }: Candidate, o
   }
   if (explicit || overridden || isHeuristicallyCacheable(status)) return null
   if (options.cacheControl && (directives.public || (directives.private && !options.shared))) return null
-  return options.expireAfter !== null && status < 400 && status !== 302 && status !== 307 && status !== 303 ? null : 'status'
+  return options.expireAfter !== null && status < 400 && status !== 302 && status !== 307 && status !== 303
+    ? null
+    : 'status'
 }
 
 /** The part a 206 carries; null for any other status, or where Content-Range does not say. */

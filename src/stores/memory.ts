@@ -117,7 +117,7 @@ export class MemoryStore implements ListableStore {
 
   async *keys(): AsyncGenerator<string> {
     this.#open()
-    yield* [...this.#slots.keys()]
+    for (const key of Array.from(this.#slots.keys())) yield key
   }
 
   async *entries(query: ListQuery = {}): AsyncGenerator<ListedEntry> {

@@ -1,0 +1,250 @@
+/** `session.cache`: looking into the cache and taking things out of it (features I1, I2, I4, E6). */
+import { StateError } from '../errors.ts'
+import type { ListedEntry, ListableStore, StoreSize } from '../engine/ports.ts'
+import { isListable, NEVER } from '../engine/ports.ts'
+import type { CacheStats } from '../engine/stats.ts'
+import type { ResponseMeta } from '../policy/decision.ts'
+import { currentAge } from '../policy/age.ts'
+import { entryHead } from '../engine/keeper.ts'
+import { trust } from '../engine/meta.ts'
+import type { CacheClient } from './client.ts'
+import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
+import { headerList, type CachedRequestInit, type FetchInput } from './incoming.ts'
+import { compilePattern, type UrlPatternLike } from './url-rules.ts'
+
+/** One stored response, without its body. */
+export interface CacheEntry {
+  readonly key: string
+  readonly url: string
+  readonly method: string
+  readonly status: number
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly createdAt: Date
+  /** Undefined: it never expires. */
+  readonly expiresAt: Date | undefined
+  readonly isExpired: boolean
+  /** Bytes of the body. */
+  readonly size: number
+  readonly tags: readonly string[]
+}
+
+/** Which entries to list. */
+export interface EntriesQuery {
+  /** true: only expired ones, false: only fresh ones. Default both. */
+  expired?: boolean
+  filter?: (entry: CacheEntry) => boolean
+  order?: 'created' | 'expires' | 'size' | 'key'
+  descending?: boolean
+  limit?: number
+}
+
+/** What to delete; several conditions select what meets any of them. */
+export interface DeleteQuery {
+  url?: FetchInput | readonly FetchInput[]
+  key?: string | readonly string[]
+  tag?: string | readonly string[]
+  /** A glob on host and path, a RegExp, a URLPattern or a function. Needs a store that can list. */
+  pattern?: UrlPatternLike
+  /** All that have expired. Needs a store that can list. */
+  expired?: boolean
+  /** All that were stored longer ago than this: seconds or '30d'. Needs a store that can list. */
+  olderThan?: Duration
+}
+
+export class ResponseCache {
+  readonly #client: () => Promise<CacheClient>
+  readonly #resolve: (input: FetchInput) => FetchInput
+
+  /** @internal */
+  constructor(client: () => Promise<CacheClient>, resolve: (input: FetchInput) => FetchInput = (input) => input) {
+    this.#client = client
+    this.#resolve = resolve
+  }
+
+  /** Whether a response is stored that could answer this request, fresh or not. */
+  async has(input: FetchInput, init?: CachedRequestInit): Promise<boolean> {
+    return (await this.get(input, init)) !== undefined
+  }
+
+  /** The entry a request would be answered from, fresh or not. */
+  async get(input: FetchInput, init?: CachedRequestInit): Promise<CacheEntry | undefined> {
+    const client = await this.#client()
+    const entry = await client.engine.find(await client.exchangeFor(this.#resolve(input), init))
+    return entry && view({ ...entry, size: entry.body.size }, client.settings.clock.now())
+  }
+
+  /** Deletes what the query selects, all variants included; how many entries went (tags are not counted: they are marks). */
+  async delete(query: DeleteQuery): Promise<number> {
+    const client = await this.#client()
+    const keys = new Set(many(query.key))
+    for (const url of many(query.url)) {
+      const { key } = await client.exchangeFor(this.#resolve(url))
+      for (const one of key === null ? [] : await client.engine.lookupKeys(key)) keys.add(one)
+    }
+    if (query.pattern !== undefined) {
+      const matches = compilePattern(query.pattern, 'pattern')
+      for await (const { key, url } of this.entries()) if (matches(url)) keys.add(key)
+    }
+    let count = keys.size === 0 ? 0 : await client.engine.invalidate([...keys])
+    const tags = many(query.tag)
+    if (tags.length > 0) await client.engine.invalidateTags(tags, 'delete')
+    if (query.expired) count += await this.deleteExpired()
+    if (query.olderThan !== undefined) {
+      const createdBefore = client.settings.clock.now() - parseSeconds(query.olderThan, 'olderThan') * 1000
+      count += await listable(client).deleteWhere({ createdBefore })
+    }
+    return count
+  }
+
+  /** Empties the cache; what is under way is not stored. */
+  async clear(): Promise<void> {
+    const client = await this.#client()
+    client.engine.fenceAll()
+    await listable(client).clear()
+  }
+
+  /** The keys of all stored responses. */
+  async *keys(): AsyncGenerator<string> {
+    for await (const { key } of this.entries()) yield key
+  }
+
+  /** The URLs of all stored responses, each once, sorted. */
+  async urls(query: EntriesQuery = {}): Promise<string[]> {
+    const urls = new Set<string>()
+    for await (const { url } of this.entries(query)) urls.add(url)
+    return [...urls].toSorted()
+  }
+
+  /** Stored responses, without their bodies. */
+  async *entries(query: EntriesQuery = {}): AsyncGenerator<CacheEntry> {
+    const { expired, filter, limit = Infinity, ...order } = query
+    const client = await this.#client()
+    const now = client.settings.clock.now()
+    const when = expired === undefined ? {} : expired ? { expiredAt: now } : { freshAt: now }
+    let left = limit
+    for await (const listed of listable(client).entries({ ...when, ...order })) {
+      if (left <= 0) return
+      const entry = view(listed, now)
+      if (entry === undefined || (filter && !filter(entry))) continue
+      left -= 1
+      yield entry
+    }
+  }
+
+  /** Entries (indexes and marks included) and bytes used. */
+  async size(): Promise<StoreSize> {
+    return listable(await this.#client()).size()
+  }
+
+  async stats(): Promise<CacheStats> {
+    return (await this.#client()).engine.stats()
+  }
+
+  /** Stores a response by hand, by the same rules as one from the origin; false where they refuse it. Reads its body. */
+  async put(request: FetchInput, response: Response): Promise<boolean> {
+    const client = await this.#client()
+    const now = client.settings.clock.now()
+    const { status, statusText } = response
+    const head = { status, statusText, headers: headerList(response.headers) }
+    const received = { response: head, decoded: false, requestTime: now, responseTime: now, epoch: client.engine.epoch }
+    return client.engine.put(await client.exchangeFor(this.#resolve(request)), {
+      ...received,
+      body: new Uint8Array(await response.arrayBuffer()),
+    })
+  }
+
+  /** Fetches URLs so that they are stored; failures are counted, not thrown. */
+  async warm(
+    urls: Iterable<FetchInput>,
+    options: { concurrency?: number; onProgress?: (progress: WarmProgress) => void } = {},
+  ): Promise<WarmProgress> {
+    const { concurrency = 4, onProgress } = options
+    const client = await this.#client()
+    const queue = [...urls]
+    const progress = { done: 0, failed: 0, total: queue.length }
+    const worker = async (): Promise<void> => {
+      for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
+        try {
+          const response = await client.fetch(this.#resolve(url))
+          await response.arrayBuffer()
+          if (!response.ok) progress.failed += 1
+        } catch {
+          // Counted: the caller decides what a failure means.
+          progress.failed += 1
+        }
+        progress.done += 1
+        onProgress?.({ ...progress })
+      }
+    }
+    await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker))
+    return progress
+  }
+
+  /** Deletes expired entries without reading bodies; how many. `olderThan`: only those stored longer ago than this. */
+  async deleteExpired(options: { olderThan?: Duration } = {}): Promise<number> {
+    const client = await this.#client()
+    const now = client.settings.clock.now()
+    const { olderThan } = options
+    const older = olderThan === undefined ? {} : { createdBefore: now - parseSeconds(olderThan, 'olderThan') * 1000 }
+    return listable(client).deleteWhere({ expiredAt: now, ...older })
+  }
+
+  /** Gives stored entries a new lifetime, counted from now; how many. Bodies are not touched. */
+  async resetExpiration(expireAfter: Duration, filter?: (entry: CacheEntry) => boolean): Promise<number> {
+    const client = await this.#client()
+    const expiry = parseExpiry(expireAfter, 'expireAfter')
+    const now = client.settings.clock.now()
+    let count = 0
+    for await (const listed of listable(client).entries()) {
+      const entry = view(listed, now)
+      if (listed.meta.kind !== 'response' || entry === undefined || (filter && !filter(entry))) continue
+      const { meta } = listed
+      const age = currentAge(meta, now)
+      const lifetime =
+        expiry.kind === 'never'
+          ? 4_000_000_000_000
+          : age + (expiry.kind === 'at' ? Math.max(0, (expiry.at - now) / 1000) : expiry.seconds)
+      const changed: ResponseMeta = trust({ ...meta, terms: { ...meta.terms, lifetime, source: 'override' } })
+      const { expiresAt, keepUntil } = entryHead(changed)
+      if (await client.store.update(listed.key, { meta: changed, expiresAt, keepUntil }, listed.version)) count += 1
+    }
+    return count
+  }
+
+  /** Invalidates all entries that carry any of the tags: 'stale' has them revalidated, 'delete' has them gone. One write a tag. */
+  async invalidateTags(tags: string | readonly string[], mode: 'stale' | 'delete' = 'stale'): Promise<void> {
+    await (await this.#client()).engine.invalidateTags(many(tags), mode)
+  }
+}
+
+export interface WarmProgress {
+  readonly done: number
+  readonly failed: number
+  readonly total: number
+}
+
+function many<T>(value: T | readonly T[] | undefined): readonly T[] {
+  return value === undefined ? [] : Array.isArray(value) ? (value as readonly T[]) : [value as T]
+}
+
+function listable(client: CacheClient): ListableStore {
+  if (isListable(client.store)) return client.store
+  throw new StateError('ERR_NOT_LISTABLE', `the ${client.store.name} store cannot list what it holds`)
+}
+
+function view(listed: ListedEntry, now: number): CacheEntry | undefined {
+  const { meta, key, createdAt, expiresAt, size } = listed
+  if (meta.kind !== 'response') return undefined
+  return {
+    key,
+    url: meta.url,
+    method: meta.method,
+    status: meta.status,
+    headers: meta.headers,
+    createdAt: new Date(createdAt),
+    expiresAt: expiresAt >= NEVER ? undefined : new Date(expiresAt),
+    isExpired: expiresAt <= now,
+    size,
+    tags: meta.tags,
+  }
+}

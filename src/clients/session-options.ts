@@ -1,0 +1,141 @@
+/** Options of a CachedSession and of one request through it (features S2-S13). */
+import { OptionError } from '../errors.ts'
+import type { CookieJar } from './cookies.ts'
+import type { CachedRequestInit } from './incoming.ts'
+import type { CacheOptions } from './options.ts'
+import type { Params } from './params.ts'
+import type { CachedResponse } from './response.ts'
+
+/** A schema that follows the Standard Schema specification (zod, valibot, arktype, ...). */
+export interface StandardSchema<T = unknown> {
+  readonly '~standard': {
+    validate(
+      value: unknown,
+    ):
+      | { value: T; issues?: undefined }
+      | { issues: readonly { message: string }[] }
+      | Promise<{ value: T; issues?: undefined } | { issues: readonly { message: string }[] }>
+  }
+}
+
+/** Called around every request of a session. */
+export interface SessionHooks {
+  /** Before the request; may change `init`. */
+  request?: (url: URL, init: CachedRequestInit) => void | Promise<void>
+  /** After the response, hit or miss. */
+  response?: (response: CachedResponse) => void | Promise<void>
+}
+
+/** Options of a CachedSession: those of the cache, and those of a client. */
+export interface SessionOptions extends CacheOptions {
+  /** Base of relative URLs: '/users' is a path under it. Default none. */
+  baseUrl?: string | URL
+  /** Headers of every request; those of a request replace them by name. Default none. */
+  headers?: ConstructorParameters<typeof Headers>[0]
+  /** Query parameters of every request. Default none. */
+  params?: Params
+  /** HTTP basic authentication, for the base's origin (or, without a base, for every URL). Default none. */
+  auth?: BasicAuth
+  /** Seconds until a request is given up: in all (its body included), or until the headers. Default none. */
+  timeout?: Timeout
+  /** Throw HttpError for statuses of 400 and more, hits included: true, or what decides. Default false. */
+  raiseForStatus?: boolean | ((response: CachedResponse) => boolean)
+  hooks?: SessionHooks
+  /** true: a jar from tough-cookie; or a jar. Default false: no cookies. */
+  cookies?: boolean | CookieJar
+}
+
+export interface BasicAuth {
+  readonly username: string
+  readonly password: string
+}
+
+/** Seconds in all, or by phase. */
+export type Timeout = number | { readonly total?: number; readonly headers?: number }
+
+/** Options of one request through a session. */
+export interface SessionRequest<T = unknown> extends Omit<CachedRequestInit, 'method' | 'body'> {
+  params?: Params
+  /** A JSON body. Only one of json, form and body. */
+  json?: unknown
+  /** A form body. */
+  form?: Params
+  body?: CachedRequestInit['body']
+  auth?: BasicAuth
+  timeout?: Timeout
+  raiseForStatus?: boolean | ((response: CachedResponse) => boolean)
+  /** Validates what `json()` returns, hits included. */
+  schema?: StandardSchema<T>
+}
+
+/** A response of a session: `json()` is typed, and validated where there is a schema. */
+export interface SessionResponse<T = unknown> extends CachedResponse {
+  json(): Promise<T>
+  /** This response, or HttpError for a status of 400 or more. */
+  raiseForStatus(): this
+}
+
+export const SESSION_OPTIONS = [
+  'baseUrl',
+  'headers',
+  'params',
+  'auth',
+  'timeout',
+  'raiseForStatus',
+  'hooks',
+  'cookies',
+] as const
+
+/** Checks the options a cache does not have. */
+export function checkSessionOptions({ auth, timeout, raiseForStatus, hooks, cookies }: SessionOptions): void {
+  if (auth !== undefined) checkAuth(auth)
+  if (timeout !== undefined) checkTimeout(timeout)
+  expect(
+    raiseForStatus === undefined || typeof raiseForStatus === 'boolean' || typeof raiseForStatus === 'function',
+    'raiseForStatus',
+    'true, false or a function',
+  )
+  expect(
+    hooks === undefined || (typeof hooks === 'object' && hooks !== null),
+    'hooks',
+    'an object with request and response functions',
+  )
+  const jar =
+    typeof cookies === 'object' &&
+    cookies !== null &&
+    typeof cookies.setCookie === 'function' &&
+    typeof cookies.getCookieString === 'function'
+  expect(
+    cookies === undefined || typeof cookies === 'boolean' || jar,
+    'cookies',
+    'true, false or a jar with setCookie and getCookieString',
+  )
+}
+
+export function checkAuth(auth: BasicAuth): void {
+  const fine =
+    typeof auth === 'object' && auth !== null && typeof auth.username === 'string' && typeof auth.password === 'string'
+  expect(fine && !auth.username.includes(':'), 'auth', '{ username, password }, the username without a colon')
+}
+
+export function checkTimeout(timeout: Timeout): void {
+  const parts = typeof timeout === 'number' ? [timeout] : Object.values(timeout ?? { bad: Number.NaN })
+  expect(
+    parts.every((part) => typeof part === 'number' && part > 0),
+    'timeout',
+    'seconds above 0, or { total, headers }',
+  )
+}
+
+function expect(fine: boolean, option: string, forms: string): void {
+  if (!fine) throw new OptionError('ERR_OPTION_VALUE', option, `${option} must be ${forms}`)
+}
+
+const REQUEST_OPTIONS = ['params', 'json', 'form', 'body', 'auth', 'timeout', 'raiseForStatus', 'schema'] as const
+
+/** The init for fetch that is left when a session has taken its own options. */
+export function fetchInit(request: SessionRequest): CachedRequestInit {
+  const init: Record<string, unknown> = { ...request }
+  for (const name of REQUEST_OPTIONS) delete init[name]
+  return init
+}

@@ -1,0 +1,280 @@
+/**
+ * CachedSession: an HTTP client with a cache, as requests-cache and aiohttp-client-cache have it.
+ *
+ * Its habit: what carries no freshness information is kept for `expireAfter`, by default for ever, status 200 only;
+ * explicit Cache-Control is obeyed unless `cacheControl: false`.
+ */
+import { HttpError, OptionError, StateError } from '../errors.ts'
+import type { CacheEvent, CacheEventOf, CacheEventType } from '../engine/events.ts'
+import type { CacheStats } from '../engine/stats.ts'
+import { ResponseCache } from './cache-view.ts'
+import type { CacheClient } from './client.ts'
+import { cookieHooks, loadJar, type CookieJar } from './cookies.ts'
+import { openClient, type ClientHandle } from './fetch.ts'
+import type { CachedRequestInit, FetchInput, HopHooks } from './incoming.ts'
+import { installFetch } from './install.ts'
+import { parseBaseUrl, resolveUrl, searchParams, type Params } from './params.ts'
+import type { CachedResponse } from './response.ts'
+import { DisabledScope } from './scope.ts'
+import {
+  checkAuth,
+  checkSessionOptions,
+  checkTimeout,
+  fetchInit,
+  SESSION_OPTIONS,
+  type BasicAuth,
+  type SessionOptions,
+  type SessionRequest,
+  type SessionResponse,
+  type StandardSchema,
+  type Timeout,
+} from './session-options.ts'
+import { resolveOptions } from './settings.ts'
+
+/**
+ * An HTTP client whose answers are cached.
+ *
+ * @throws OptionError for unknown or wrong options, at construction.
+ *
+ * @example
+ * ```ts
+ * await using session = new CachedSession({ baseUrl: 'https://api.example.com', store: 'sqlite:http.db', expireAfter: '1h' })
+ * const response = await session.get('/users', { params: { page: 2 } })
+ * response.fromCache // false, then true
+ * ```
+ */
+export class CachedSession {
+  /** Headers of every request; may be changed at any time. */
+  readonly headers: Headers
+  /** What is stored: look into it, take things out of it. */
+  readonly cache: ResponseCache
+  readonly #options: SessionOptions
+  readonly #base: URL | null
+  readonly #handle: ClientHandle
+  readonly #scope = new DisabledScope()
+  readonly #hops: HopHooks | null
+  #uninstall: (() => void) | null = null
+  #closed = false
+
+  constructor(options: SessionOptions = {}) {
+    checkSessionOptions(options)
+    const settings = resolveOptions(options, 'session', SESSION_OPTIONS)
+    this.#options = options
+    this.#base = options.baseUrl === undefined ? null : parseBaseUrl(options.baseUrl)
+    this.headers = new Headers(options.headers)
+    this.#handle = openClient(settings)
+    this.#hops = this.#cookieHooks(options.cookies ?? false, () => settings.clock.now())
+    const resolve = (input: FetchInput): FetchInput => (input instanceof Request ? input : this.#url(input, undefined))
+    this.cache = new ResponseCache(() => this.#client(), resolve)
+  }
+
+  #cookieHooks(cookies: boolean | CookieJar, now: () => number): HopHooks | null {
+    if (cookies === false) return null
+    let jar: Promise<CookieJar> | null = null
+    return cookieHooks(() => (jar ??= cookies === true ? loadJar() : Promise.resolve(cookies)), now)
+  }
+
+  get<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
+    return this.request('GET', url, request)
+  }
+
+  head<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
+    return this.request('HEAD', url, request)
+  }
+
+  options<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
+    return this.request('OPTIONS', url, request)
+  }
+
+  post<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
+    return this.request('POST', url, request)
+  }
+
+  put<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
+    return this.request('PUT', url, request)
+  }
+
+  patch<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
+    return this.request('PATCH', url, request)
+  }
+
+  delete<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
+    return this.request('DELETE', url, request)
+  }
+
+  /** Any method. Throws what fetch throws, and HttpError where `raiseForStatus` says so. */
+  async request<T = unknown>(
+    method: string,
+    url: string | URL,
+    request: SessionRequest<T> = {},
+  ): Promise<SessionResponse<T>> {
+    const client = await this.#client()
+    const target = this.#url(url, request.params)
+    const init: CachedRequestInit = { ...fetchInit(request), method, headers: this.#headersFor(target, request) }
+    addBody(init, request)
+    await this.#options.hooks?.request?.(target, init)
+    const response = await this.#send(client, target, init, request.timeout ?? this.#options.timeout)
+    await this.#options.hooks?.response?.(response)
+    const result = sessionResponse(response, request.schema)
+    const raise = request.raiseForStatus ?? this.#options.raiseForStatus ?? false
+    if (typeof raise === 'function' ? raise(result) : raise && result.status >= 400) throw new HttpError(result)
+    return result
+  }
+
+  /** The standard signature of fetch, through this session's cache, base and headers. */
+  async fetch(input: FetchInput, init: CachedRequestInit = {}): Promise<CachedResponse> {
+    const client = await this.#client()
+    const target = input instanceof Request ? input : this.#url(input, undefined)
+    const url = target instanceof Request ? new URL(target.url) : target
+    const own = init.headers ?? (target instanceof Request ? target.headers : undefined)
+    return this.#send(
+      client,
+      target,
+      { ...init, headers: this.#headersFor(url, own === undefined ? {} : { headers: own }) },
+      this.#options.timeout,
+    )
+  }
+
+  async #send(
+    client: CacheClient,
+    target: URL | Request,
+    init: CachedRequestInit,
+    timeout: Timeout | undefined,
+  ): Promise<CachedResponse> {
+    const hooked: CachedRequestInit = this.#hops === null ? init : { ...init, onHop: this.#hops }
+    if (timeout === undefined) return client.fetch(target, hooked)
+    checkTimeout(timeout)
+    const { total, headers } = typeof timeout === 'number' ? { total: timeout, headers: undefined } : timeout
+    const signals: AbortSignal[] = hooked.signal ? [hooked.signal] : []
+    if (total !== undefined) signals.push(AbortSignal.timeout(total * 1000))
+    if (headers === undefined) return client.fetch(target, { ...hooked, signal: AbortSignal.any(signals) })
+    const headersLate = new AbortController()
+    const timer = setTimeout(
+      () => headersLate.abort(new DOMException('The headers took too long', 'TimeoutError')),
+      headers * 1000,
+    )
+    try {
+      return await client.fetch(target, { ...hooked, signal: AbortSignal.any([...signals, headersLate.signal]) })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #url(url: string | URL, params: Params | undefined): URL {
+    const target = resolveUrl(url, this.#base, this.#options.params)
+    return params === undefined ? target : resolveUrl(target, null, params)
+  }
+
+  #headersFor(target: URL, request: { headers?: SessionRequest['headers']; auth?: BasicAuth }): Headers {
+    const headers = new Headers(this.headers)
+    const auth =
+      request.auth ?? (this.#base === null || target.origin === this.#base.origin ? this.#options.auth : undefined)
+    if (auth !== undefined) {
+      checkAuth(auth)
+      headers.set('authorization', basic(auth))
+    } else if (target.username !== '' || target.password !== '') {
+      // Credentials in a URL are moved where they are never stored (row 49).
+      headers.set(
+        'authorization',
+        basic({ username: decodeURIComponent(target.username), password: decodeURIComponent(target.password) }),
+      )
+      target.username = ''
+      target.password = ''
+    }
+    for (const [name, value] of new Headers(request.headers)) headers.set(name, value)
+    return headers
+  }
+
+  async #client(): Promise<CacheClient> {
+    if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the session is closed: make a new one')
+    const client = this.#handle.client ?? (await this.#handle.ready())
+    return client
+  }
+
+  /** Runs `body` with the cache disabled for this async context only: nothing is read, nothing is written. Nests. */
+  disabled<T>(body: () => T): T {
+    const enter = (client: CacheClient): void => {
+      client.isDisabled ??= () => this.#scope.active
+    }
+    if (this.#handle.client) enter(this.#handle.client)
+    else void this.#handle.ready().then(enter)
+    return this.#scope.run(body)
+  }
+
+  /** Calls `listener` for events of a type, '*' for all; returns a function that stops it. */
+  on<T extends CacheEventType>(type: T, listener: (event: CacheEventOf<T>) => void): Promise<() => void>
+  on(type: '*', listener: (event: CacheEvent) => void): Promise<() => void>
+  async on(type: CacheEventType | '*', listener: (event: never) => void): Promise<() => void> {
+    const { engine } = await this.#client()
+    return engine.events.on(type as '*', listener as (event: CacheEvent) => void)
+  }
+
+  async stats(): Promise<CacheStats> {
+    return (await this.#client()).engine.stats()
+  }
+
+  /** Puts this session's fetch in the place of the global one, until uninstall() or close(). */
+  install(): void {
+    this.#uninstall ??= installFetch((input, init) => this.fetch(input, init))
+  }
+
+  uninstall(): void {
+    this.#uninstall?.()
+    this.#uninstall = null
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Closes the session, and its store where `autoClose` says so. Idempotent; requests fail with ERR_SESSION_CLOSED from then on. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.uninstall()
+    const client = await this.#handle.ready()
+    this.#closed = true
+    await client.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function basic({ username, password }: BasicAuth): string {
+  const bytes = new TextEncoder().encode(`${username}:${password}`)
+  return `Basic ${btoa(String.fromCharCode(...bytes))}`
+}
+
+function addBody(init: CachedRequestInit, { json, form, body }: SessionRequest): void {
+  const given = [json, form, body].filter((value) => value !== undefined)
+  if (given.length > 1) throw new OptionError('ERR_OPTION_VALUE', 'json', 'give only one of json, form and body')
+  if (json !== undefined) {
+    const headers = new Headers(init.headers)
+    if (!headers.has('content-type')) headers.set('content-type', 'application/json')
+    init.headers = headers
+    init.body = JSON.stringify(json)
+  } else if (form !== undefined) init.body = searchParams(form)
+  else if (body !== undefined) init.body = body
+}
+
+/** Adds what a session's response has more: a validated json(), and raiseForStatus(). */
+function sessionResponse<T>(response: CachedResponse, schema: StandardSchema<T> | undefined): SessionResponse<T> {
+  const json = async (): Promise<T> => {
+    const value: unknown = await (Object.getPrototypeOf(response) as CachedResponse).json.call(response)
+    if (schema === undefined) return value as T
+    const result = await schema['~standard'].validate(value)
+    if (result.issues)
+      throw new TypeError(
+        `the JSON of ${response.url} does not fit the schema: ${result.issues.map(({ message }) => message).join('; ')}`,
+      )
+    return result.value
+  }
+  return Object.assign(response, {
+    json,
+    raiseForStatus(this: SessionResponse<T>) {
+      if (response.status >= 400) throw new HttpError(response)
+      return this
+    },
+  })
+}
