@@ -9,3 +9,5 @@ export type {
   OriginOptions,
   OriginRequest,
 } from './origin.ts'
+export { FakeClock } from './fake-clock.ts'
+export { FaultyStore, type Fault, type FaultyMethod } from './faulty-store.ts'
