@@ -42,7 +42,8 @@ for (const name of names) {
   console.log(`${markdown(result, result.report)}\n`)
   process.stderr.write(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
 }
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine: machine(), scenarios: finished }, null, 2)}\n`)
+if (values.json !== undefined)
+  writeFileSync(values.json, `${JSON.stringify({ machine: machine(), scenarios: finished }, null, 2)}\n`)
 if (values.write) writeDocument(finished, commandOf())
 if (Object.keys(finished).length < names.length) process.exitCode = 1
 
@@ -73,6 +74,10 @@ function bytesOf(text: string): number {
 
 /** The command as a reader would type it. */
 function commandOf(): string {
-  const args = process.argv.slice(2).filter((arg, i, list) => arg !== '--write' && arg !== '--json' && list[i - 1] !== '--json' && !arg.startsWith('--json='))
+  const args = process.argv
+    .slice(2)
+    .filter(
+      (arg, i, list) => arg !== '--write' && arg !== '--json' && list[i - 1] !== '--json' && !arg.startsWith('--json='),
+    )
   return args.length === 0 ? 'npm run bench' : `npm run bench -- ${args.join(' ')}`
 }

@@ -9,8 +9,11 @@ export const contender: Contender = {
   note: '@cacheable/net keeps bodies as text: what is not UTF-8 does not survive.',
   async setup() {
     const net = new CacheableNet()
-    return clientOf((url) => net.fetch(url), async () => {
-      await net.cache.disconnect()
-    })
+    return clientOf(
+      (url) => net.fetch(url),
+      async () => {
+        await net.cache.disconnect()
+      },
+    )
   },
 }

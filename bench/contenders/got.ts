@@ -6,6 +6,7 @@ export const contender: Contender = {
   name: 'got, cache: Map',
   package: 'got',
   stores: ['memory'],
+  note: 'got: every hit leaves an error listener behind on its store (cacheable-request on keyv 5), so that hits get slower and memory grows with their number.',
   async setup() {
     const client = got.extend({ cache: new Map() })
     return {

@@ -9,6 +9,6 @@ export const contender: Contender = {
   note: 'make-fetch-happen keeps files (cacache).',
   async setup(_origin, { dir }) {
     const fetch = makeFetchHappen.defaults({ cachePath: dir })
-    return clientOf(async (url) => await fetch(url), async () => {})
+    return clientOf(fetch, async () => {})
   },
 }

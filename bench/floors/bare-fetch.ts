@@ -7,6 +7,9 @@ export const contender: Contender = {
   package: null,
   stores: ['none'],
   async setup() {
-    return clientOf((url) => fetch(url), async () => {})
+    return clientOf(
+      (url) => fetch(url),
+      async () => {},
+    )
   },
 }

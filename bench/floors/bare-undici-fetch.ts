@@ -9,6 +9,9 @@ export const contender: Contender = {
   stores: ['none'],
   async setup() {
     const dispatcher = new Agent()
-    return clientOf((url) => fetch(url, { dispatcher }), () => dispatcher.close())
+    return clientOf(
+      (url) => fetch(url, { dispatcher }),
+      () => dispatcher.close(),
+    )
   },
 }

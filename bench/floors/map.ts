@@ -58,7 +58,8 @@ export const contender: Contender = {
     const cached = async (url: string): Promise<FloorResponse> => {
       const key = new URL(url).href
       const node = lru.get(key)
-      if (node !== undefined && Date.now() < node.freshUntil && matches(node, null)) return new FloorResponse(node.stored)
+      if (node !== undefined && Date.now() < node.freshUntil && matches(node, null))
+        return new FloorResponse(node.stored)
       const stored = await fetchStored(key)
       lru.set(key, stored)
       return new FloorResponse(stored)

@@ -15,7 +15,10 @@ export const contender: Contender = {
       const node = lru.get(key)
       if (node !== undefined && Date.now() < node.freshUntil && matches(node, null)) {
         const { bytes, status, headers } = node.stored
-        return new Response(new Uint8Array(bytes), { status, headers: headers.map(([name, value]): [string, string] => [name, value]) })
+        return new Response(new Uint8Array(bytes), {
+          status,
+          headers: headers.map(([name, value]): [string, string] => [name, value]),
+        })
       }
       const stored = await fetchStored(key)
       lru.set(key, stored)

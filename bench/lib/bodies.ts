@@ -12,7 +12,10 @@ export function bodyFor(kind: 'text' | 'json', bytes: number): Buffer {
   return body
 }
 
-const WORDS = 'the quick brown fox jumps over a lazy dog while seven wizards mix five dozen jugs of liquor and nobody waits for cwm'.split(' ')
+const WORDS =
+  'the quick brown fox jumps over a lazy dog while seven wizards mix five dozen jugs of liquor and nobody waits for cwm'.split(
+    ' ',
+  )
 
 function text(bytes: number): string {
   let out = ''

@@ -5,7 +5,7 @@ import type { Client, Contender, Context, StoreKind } from './types.ts'
 export interface Entrant {
   readonly contender: Contender
   readonly store: StoreKind
-  /** Unique in the scenario: name, version, and the store where a contender has several. */
+  /** Unique in the scenario. */
   readonly label: string
   /** The first segment of the paths it asks for, the same length for all: /07/. */
   readonly prefix: string
@@ -13,7 +13,11 @@ export interface Entrant {
 }
 
 /** Sets up every contender that has one of the stores, floors first; one that throws is skipped, and said. */
-export async function enter(context: Context, stores: readonly StoreKind[], floors: readonly StoreKind[] = stores): Promise<Entrant[]> {
+export async function enter(
+  context: Context,
+  stores: readonly StoreKind[],
+  floors: readonly StoreKind[] = stores,
+): Promise<Entrant[]> {
   const entrants: Entrant[] = []
   const candidates: [Contender, readonly StoreKind[]][] = [
     ...context.floors.map((floor): [Contender, readonly StoreKind[]] => [floor, floors]),
@@ -21,7 +25,7 @@ export async function enter(context: Context, stores: readonly StoreKind[], floo
   ]
   for (const [contender, kinds] of candidates) {
     for (const store of kinds.filter((kind) => contender.stores.includes(kind))) {
-      const label = labelOf(contender, store, kinds.length > 1)
+      const label = labelOf(contender, store)
       try {
         const client = await contender.setup(context.origin.url, { store, dir: context.tmp() })
         entrants.push({ contender, store, label, prefix: `/${String(entrants.length + 10)}/`, client })
@@ -33,9 +37,10 @@ export async function enter(context: Context, stores: readonly StoreKind[], floo
   return entrants
 }
 
-export function labelOf({ name, package: npm }: Contender, store: StoreKind, withStore: boolean): string {
+/** Name, version, and the store where the contender has several. */
+export function labelOf({ name, package: npm, stores }: Contender, store: StoreKind): string {
   const numbered = npm === null || npm === 'keepfresh' ? name : `${name} ${version(npm) ?? ''}`.trimEnd()
-  return withStore && store !== 'none' ? `${numbered}, ${store}` : numbered
+  return stores.length > 1 ? `${numbered}, ${store}` : numbered
 }
 
 export async function leave(entrants: readonly Entrant[]): Promise<void> {

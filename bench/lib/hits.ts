@@ -39,7 +39,10 @@ export async function raceHits(
   const misses = new Map<string, number>()
   for (const [size, bytes] of SIZES) {
     for (const shape of SHAPES) {
-      const subjects = entrants.map((entrant) => ({ label: entrant.label, call: caller(context, entrant, shape, bytes) }))
+      const subjects = entrants.map((entrant) => ({
+        label: entrant.label,
+        call: caller(context, entrant, shape, bytes),
+      }))
       for (const entrant of entrants) await fill(context, entrant, shape, bytes)
       const before = await counts(context, entrants)
       for (const concurrency of CONCURRENCIES) {
@@ -50,7 +53,8 @@ export async function raceHits(
         results.set(caseName(size, shape, concurrency), await race([...subjects, ...extra(shape, bytes)], timing))
       }
       const after = await counts(context, entrants)
-      for (const { label } of entrants) misses.set(label, (misses.get(label) ?? 0) + (after.get(label) ?? 0) - (before.get(label) ?? 0))
+      for (const { label } of entrants)
+        misses.set(label, (misses.get(label) ?? 0) + (after.get(label) ?? 0) - (before.get(label) ?? 0))
     }
   }
   return { results, misses }
@@ -90,7 +94,9 @@ function bytesOf(value: unknown): Buffer {
 }
 
 async function counts(context: Context, entrants: readonly Entrant[]): Promise<Map<string, number>> {
-  const pairs = await Promise.all(entrants.map(async ({ label, prefix }) => [label, await context.origin.count(prefix)] as const))
+  const pairs = await Promise.all(
+    entrants.map(async ({ label, prefix }) => [label, await context.origin.count(prefix)] as const),
+  )
   return new Map(pairs)
 }
 

@@ -32,8 +32,8 @@ export function describe(m: Machine): string {
 export function version(name: string): string | null {
   for (const dir of createRequire(import.meta.url).resolve.paths(name) ?? []) {
     try {
-      const { version } = JSON.parse(readFileSync(`${dir}/${name}/package.json`, 'utf8')) as { version: string }
-      return version
+      const found = JSON.parse(readFileSync(`${dir}/${name}/package.json`, 'utf8')) as { version: string }
+      return found.version
     } catch (error) {
       // Not in this directory: Node itself would look in the next one, too.
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error

@@ -8,7 +8,10 @@ import type { Origin } from './types.ts'
 export async function startOrigin(): Promise<Origin> {
   const child = fork(new URL('../origin.ts', import.meta.url), { execArgv: [] })
   const exit = once(child, 'exit')
-  const [port] = (await Promise.race([once(child, 'message'), exit.then(() => Promise.reject(new Error('the origin did not start')))])) as [number]
+  const [port] = (await Promise.race([
+    once(child, 'message'),
+    exit.then(() => Promise.reject(new Error('the origin did not start'))),
+  ])) as [number]
   const url = `http://127.0.0.1:${port}`
   return {
     url,

@@ -1,17 +1,27 @@
-/** Installs what keepfresh is compared with, once, from the lock file of this folder. */
+/** Installs what keepfresh is compared with, from the lock file of this folder, where it is not there in the versions asked for. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, lstatSync, symlinkSync } from 'node:fs'
+import { lstatSync, readFileSync, symlinkSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { version } from './machine.ts'
 
 const bench = new URL('../', import.meta.url)
 
 export function installPeers(): void {
-  if (!existsSync(new URL('node_modules/.package-lock.json', bench))) {
-    process.stderr.write('installing the contenders: npm ci --prefix bench\n')
-    // npm is a script beside node on every system; the shell is for npm.cmd on Windows.
-    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: fileURLToPath(bench), stdio: 'inherit', shell: process.platform === 'win32' })
+  const manifest = JSON.parse(readFileSync(new URL('package.json', bench), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const missing = Object.entries(manifest.dependencies).filter(([name, wanted]) => version(name) !== wanted)
+  if (missing.length > 0) {
+    process.stderr.write(`installing ${missing.map(([name]) => name).join(', ')}: npm ci --prefix bench\n`)
+    // On Windows npm is npm.cmd, which only a shell starts.
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
+      cwd: fileURLToPath(bench),
+      stdio: 'inherit',
+      shell: process.platform === 'win32',
+    })
   }
   // `import 'keepfresh'` as a user writes it: this folder is a package of its own, so that it cannot refer to its parent by name.
   const link = new URL('node_modules/keepfresh', bench)
-  if (lstatSync(link, { throwIfNoEntry: false }) === undefined) symlinkSync(fileURLToPath(new URL('../', bench)), link, 'junction')
+  if (lstatSync(link, { throwIfNoEntry: false }) === undefined)
+    symlinkSync(fileURLToPath(new URL('../', bench)), link, 'junction')
 }

@@ -53,5 +53,15 @@ export function sampleMeta(key: string): Uint8Array {
     ['date', 'Mon, 01 Jan 2024 00:00:00 GMT'],
     ['etag', '"text-1024"'],
   ]
-  return Buffer.from(JSON.stringify({ key, method: 'GET', status: 200, headers, requestTime: 1.7e12, responseTime: 1.7e12, lifetime: 3600 }))
+  return Buffer.from(
+    JSON.stringify({
+      key,
+      method: 'GET',
+      status: 200,
+      headers,
+      requestTime: 1.7e12,
+      responseTime: 1.7e12,
+      lifetime: 3600,
+    }),
+  )
 }

@@ -31,6 +31,14 @@ const root = mkdtempSync(join(tmpdir(), 'keepfresh-bench-'))
 let directories = 0
 const tmp = (): string => mkdtempSync(join(root, `${++directories}-`))
 
+// got's store warns on every hit: say it once, and do not let printing cost got its time.
+const warned = new Set<string>()
+console.warn = (...args: unknown[]) => {
+  const line = args.join(' ').replaceAll(/\d+/g, 'N')
+  if (!warned.has(line)) log(line)
+  warned.add(line)
+}
+
 try {
   const report = await scenario.run({ quick, contenders, floors, origin, size, entries, tmp, log })
   const finished: Finished = { title: scenario.title, about: scenario.about, report }

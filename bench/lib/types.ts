@@ -34,6 +34,12 @@ export interface Contender {
   setup(origin: string, options: SetupOptions): Promise<Client>
 }
 
+/** A contender, and where it came from. */
+export interface LoadedContender extends Contender {
+  /** URL of the module that exports it. */
+  readonly module: string
+}
+
 /** The origin, in a process of its own. */
 export interface Origin {
   /** http://127.0.0.1:port */
@@ -46,8 +52,8 @@ export interface Origin {
 /** What a scenario may use. */
 export interface Context {
   readonly quick: boolean
-  readonly contenders: readonly Contender[]
-  readonly floors: readonly Contender[]
+  readonly contenders: readonly LoadedContender[]
+  readonly floors: readonly LoadedContender[]
   readonly origin: Origin
   /** Bytes of the large body. */
   readonly size: number

@@ -6,7 +6,7 @@ import type { Scenario, Shape, Target } from '../lib/types.ts'
 
 const FLOOR = 'floor: Map + minimal object'
 const PARSE = 'floor: JSON.parse of a string'
-const OURS = 'keepfresh'
+const OURS = 'keepfresh, memory'
 
 export const scenario: Scenario = {
   title: 'Memory hit',
@@ -16,7 +16,7 @@ export const scenario: Scenario = {
     const entrants = await enter(context, ['memory'])
     const hits = await raceHits(context, entrants, (shape, bytes) => (shape === 'json' ? [parse(bytes)] : []))
     await leave(entrants)
-    const labels = [...entrants.map(({ label }) => label)]
+    const labels = entrants.map(({ label }) => label)
     labels.splice(2, 0, PARSE)
     return { tables: hitTables(hits, labels, FLOOR, OURS), targets: goals(hits.results), notes: notesOf(entrants) }
   },
@@ -35,7 +35,13 @@ function goals(results: Results): Target[] {
     return ratio(found?.get(first ?? ''), found?.get(second ?? ''))
   }
   const most = (what: string, limit: number, got: number): Target => ({ what, sense: 'at most', limit, got, unit: 'x' })
-  const least = (what: string, limit: number, got: number): Target => ({ what, sense: 'at least', limit, got, unit: 'x' })
+  const least = (what: string, limit: number, got: number): Target => ({
+    what,
+    sense: 'at least',
+    limit,
+    got,
+    unit: 'x',
+  })
   return [
     most('1 KB text, of the floor', 2.2, of(OURS, FLOOR, '1 KB', 'text', 1)),
     most('64 KB text, of the floor', 1.7, of(OURS, FLOOR, '64 KB', 'text', 1)),

@@ -8,7 +8,7 @@
 import { StateError } from '../errors.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, RequestHead } from '../http/message.ts'
-import { Engine } from '../engine/engine.ts'
+import { Engine, type AlreadyRead } from '../engine/engine.ts'
 import type { Effective, Exchange, Reply } from '../engine/exchange.ts'
 import { hasPlainKeys, plainKey, primaryKey } from '../engine/key.ts'
 import { isPlainEffective } from '../engine/plain-hit.ts'
@@ -74,17 +74,18 @@ export class CacheClient {
     if (found instanceof StoredReply && !isRedirect(found.entry.meta.status)) {
       return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
     }
-    return this.#fetch(input, init)
+    return this.#fetch(input, init, found instanceof StoredReply ? { read: found.entry } : found)
   }
 
-  async #fetch(input: FetchInput, init: CachedRequestInit | undefined): Promise<CachedResponse> {
+  async #fetch(input: FetchInput, init: CachedRequestInit | undefined, already?: AlreadyRead): Promise<CachedResponse> {
     if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the cached fetch is closed: make a new one')
     const first = takeApart(input, init)
     if (first === null) return this.#foreign(input, init)
     const history: CachedResponse[] = []
     let request = first
     for (;;) {
-      const { reply, body } = await this.#hop(request)
+      // What `quick` read is the first hop's: one read a look-up (row 197).
+      const { reply, body } = await this.#hop(request, history.length === 0 ? already : undefined)
       const response = new LazyResponse(reply, request.url, history.length === 0 ? NO_HISTORY : [...history], this.#now)
       await request.hooks?.response(request.url, response.headers, reply.info.meta?.responseTime ?? this.#now())
       const location = getHeader(reply.head.headers, 'location')
@@ -106,10 +107,10 @@ export class CacheClient {
     this.#memo.set(input, { url, key })
   }
 
-  async #hop(incoming: Incoming): Promise<{ reply: Reply; body: Incoming['body'] }> {
+  async #hop(incoming: Incoming, already: AlreadyRead | undefined): Promise<{ reply: Reply; body: Incoming['body'] }> {
     const request = incoming.hooks ? await withHook(incoming) : incoming
     const { exchange, body } = await this.#exchange(request)
-    return { reply: await this.engine.handle(exchange), body }
+    return { reply: await this.engine.handle(exchange, already), body }
   }
 
   async #exchange(incoming: Incoming): Promise<{ exchange: Exchange; body: Incoming['body'] }> {

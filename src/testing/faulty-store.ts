@@ -38,10 +38,14 @@ export class FaultyStore implements Store {
 
   read(key: string): MaybePromise<StoredEntry | undefined> {
     const fault = this.#fault('read')
-    const entry = fault === 'garbage' || fault === undefined || fault === 'break-stream' ? this.#inner.read(key) : undefined
-    if (fault === 'garbage') return Object.assign(Object.create(null), { key, meta: { kind: 'response', key }, body: 7 }) as StoredEntry
+    const entry =
+      fault === 'garbage' || fault === undefined || fault === 'break-stream' ? this.#inner.read(key) : undefined
+    if (fault === 'garbage')
+      return Object.assign(Object.create(null), { key, meta: { kind: 'response', key }, body: 7 }) as StoredEntry
     if (fault !== 'break-stream') return fault === undefined ? entry : failing(fault, method('read'))
-    return Promise.resolve(entry).then((found) => found && { ...found, body: { ...found.body, size: found.body.size, bytes: null, open: broken } })
+    return Promise.resolve(entry).then(
+      (found) => found && { ...found, body: { ...found.body, size: found.body.size, bytes: null, open: broken } },
+    )
   }
 
   write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void> {

@@ -14,18 +14,21 @@ afterAll(() => origin.close())
 beforeEach(() => origin.reset())
 
 describe.each(STORES)('on %s', (_, make) => {
-  test.each(['reset', 'end'] as const)('A1-A3: a body broken off by %s fails the caller and is not stored', async (cut) => {
-    const path = `/cut-${cut}-${_}`
-    origin.script(path, [
-      { headers: { ...FRESH, 'content-length': '10' }, body: '12345', cut },
-      { headers: FRESH, body: '1234567890' },
-    ])
-    const { fetch } = bench({ store: make() })
-    await expect(fetch(origin.url + path).then((response) => response.text())).rejects.toThrow()
-    expect(await (await fetch(origin.url + path)).text()).toBe('1234567890')
-    expect(origin.count(path)).toBe(2)
-    await fetch.close()
-  })
+  test.each(['reset', 'end'] as const)(
+    'A1-A3: a body broken off by %s fails the caller and is not stored',
+    async (cut) => {
+      const path = `/cut-${cut}-${_}`
+      origin.script(path, [
+        { headers: { ...FRESH, 'content-length': '10' }, body: '12345', cut },
+        { headers: FRESH, body: '1234567890' },
+      ])
+      const { fetch } = bench({ store: make() })
+      await expect(fetch(origin.url + path).then((response) => response.text())).rejects.toThrow()
+      expect(await (await fetch(origin.url + path)).text()).toBe('1234567890')
+      expect(origin.count(path)).toBe(2)
+      await fetch.close()
+    },
+  )
 
   test('A14: a small body nobody reads is stored all the same, and not downloaded again', async () => {
     const { fetch } = bench({ store: make() })
@@ -42,7 +45,9 @@ describe.each(STORES)('on %s', (_, make) => {
     const { fetch } = bench({ store: make() })
     const aborter = new AbortController()
     const leader = fetch(origin.url + path, { signal: aborter.signal })
-    const followers = Promise.all(Array.from({ length: 5 }, () => fetch(origin.url + path).then((response) => response.text())))
+    const followers = Promise.all(
+      Array.from({ length: 5 }, () => fetch(origin.url + path).then((response) => response.text())),
+    )
     await until(() => origin.count(path) === 1)
     aborter.abort(new Error('mine'))
     await expect(leader).rejects.toThrow('mine')
@@ -103,10 +108,13 @@ describe.each(STORES)('on %s', (_, make) => {
       const [, from = '0', to = '25'] = /bytes=(\d+)-(\d*)/.exec(request.header('range') ?? '') ?? []
       const last = to === '' ? 25 : Number(to)
       const headers = { ...FRESH, etag: '"v1"', 'content-range': `bytes ${from}-${last}/26` }
-      return request.header('range') === null ? { headers: { ...FRESH, etag: '"v1"' }, body: whole } : { status: 206, headers, body: whole.slice(Number(from), last + 1) }
+      return request.header('range') === null
+        ? { headers: { ...FRESH, etag: '"v1"' }, body: whole }
+        : { status: 206, headers, body: whole.slice(Number(from), last + 1) }
     })
     const { fetch } = bench({ store: make() })
-    const range = async (value: string): Promise<string> => (await fetch(origin.url + path, { headers: { range: `bytes=${value}` } })).text()
+    const range = async (value: string): Promise<string> =>
+      (await fetch(origin.url + path, { headers: { range: `bytes=${value}` } })).text()
     expect(await range('0-9')).toBe('abcdefghij')
     await until(() => fetch.stats().stored === 1)
     expect(await range('2-4')).toBe('cde')
@@ -142,7 +150,12 @@ test('A26: a 304 renews headers and lifetime, and leaves the body and what descr
   await (await fetch(`${origin.url}/renewed`)).text()
   clock.advance(5000)
   const second = await fetch(`${origin.url}/renewed`)
-  expect([second.revalidated, second.headers.get('x-test'), second.headers.get('content-length'), await second.text()]).toEqual([true, 'B', '4', 'body'])
+  expect([
+    second.revalidated,
+    second.headers.get('x-test'),
+    second.headers.get('content-length'),
+    await second.text(),
+  ]).toEqual([true, 'B', '4', 'body'])
   clock.advance(50_000)
   expect((await fetch(`${origin.url}/renewed`)).headers.get('x-test')).toBe('B')
   expect(origin.count('/renewed')).toBe(2)

@@ -2,7 +2,14 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createCachedFetch, MemoryStore, type CacheEvent, type CachedFetch, type CacheOptions, type Store } from '../../src/index.ts'
+import {
+  createCachedFetch,
+  MemoryStore,
+  type CacheEvent,
+  type CachedFetch,
+  type CacheOptions,
+  type Store,
+} from '../../src/index.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { FakeClock } from '../../src/testing/index.ts'
 
