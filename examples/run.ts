@@ -7,7 +7,10 @@ const own = new Set(['run.ts', 'tour.ts'])
 const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.ts') && !own.has(name))
 let failed = 0
 for (const name of files) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, name)], { encoding: 'utf8', timeout: 60_000 })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, name)], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
   console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name}`)
   if (status !== 0) {
     failed += 1

@@ -4,7 +4,10 @@ import { createCachedFetch, cacheInfo } from 'keepfresh'
 import { startOrigin } from 'keepfresh/testing'
 
 await using origin = await startOrigin()
-origin.script('/flaky', [{ headers: { 'cache-control': 'max-age=0', etag: '"1"' }, body: 'the last good answer' }, { status: 503 }])
+origin.script('/flaky', [
+  { headers: { 'cache-control': 'max-age=0', etag: '"1"' }, body: 'the last good answer' },
+  { status: 503 },
+])
 
 const fetch = createCachedFetch({ staleIfError: '1h' })
 await (await fetch(`${origin.url}/flaky`)).text()

@@ -26,7 +26,9 @@ async function show(title: string, work: () => Promise<{ response: Response; not
   const { response, note } = await work()
   const took = (performance.now() - start).toFixed(1)
   const info = cacheInfo(response)
-  console.log(`${title.padEnd(44)} ${took.padStart(8)} ms  ${String(response.status)}  ${info?.outcome ?? ''}${note ? `  ${note}` : ''}`)
+  console.log(
+    `${title.padEnd(44)} ${took.padStart(8)} ms  ${String(response.status)}  ${info?.outcome ?? ''}${note ? `  ${note}` : ''}`,
+  )
   return response
 }
 
@@ -39,15 +41,26 @@ async function tour(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'keepfresh-tour-'))
   const file = join(folder, 'http.db')
   const origin = await startOrigin()
-  origin.route('/slow', () => ({ delay: 300, headers: { 'cache-control': 'max-age=60' }, body: 'slow but worth keeping' }))
+  origin.route('/slow', () => ({
+    delay: 300,
+    headers: { 'cache-control': 'max-age=60' },
+    body: 'slow but worth keeping',
+  }))
   origin.route('/tagged', ({ request }) =>
     request.header('if-none-match') === '"v1"'
       ? { status: 304, headers: { etag: '"v1"', 'cache-control': 'max-age=1' } }
       : { headers: { etag: '"v1"', 'cache-control': 'max-age=1' }, body: 'version 1' },
   )
-  origin.route('/news', () => ({ delay: 200, headers: { 'cache-control': 'max-age=1, stale-while-revalidate=60' }, body: 'news' }))
+  origin.route('/news', () => ({
+    delay: 200,
+    headers: { 'cache-control': 'max-age=1, stale-while-revalidate=60' },
+    body: 'news',
+  }))
   origin.route('/herd', () => ({ delay: 200, headers: { 'cache-control': 'max-age=60' }, body: 'for everybody' }))
-  origin.route('/large', () => ({ headers: { 'cache-control': 'max-age=60' }, body: Buffer.alloc(32 * MB, 'keepfresh ') }))
+  origin.route('/large', () => ({
+    headers: { 'cache-control': 'max-age=60' },
+    body: Buffer.alloc(32 * MB, 'keepfresh '),
+  }))
   try {
     await using session = new CachedSession({ baseUrl: origin.url, store: new SqliteStore(file), autoClose: true })
 
@@ -60,7 +73,10 @@ async function tour(): Promise<void> {
     await show('GET /tagged', async () => body(await session.get('/tagged')))
     await pause(1100)
     const confirmed = await show('GET /tagged, 1.1 s later', async () => body(await session.get('/tagged')))
-    claim(cacheInfo(confirmed)?.revalidated === true && origin.count('/tagged') === 2, 'the server was asked twice, the body came once')
+    claim(
+      cacheInfo(confirmed)?.revalidated === true && origin.count('/tagged') === 2,
+      'the server was asked twice, the body came once',
+    )
 
     console.log('\nStale while revalidate: nobody waits, the entry is renewed behind the scenes:')
     await show('GET /news', async () => body(await session.get('/news')))
@@ -75,7 +91,10 @@ async function tour(): Promise<void> {
     const asked = origin.requests.length
     const redirected = await session.get('/redirect/2')
     await show('GET /redirect/2, again', async () => body(redirected))
-    claim(redirected.history.length === 2 && origin.requests.length === asked, 'history is the same, the server was not asked')
+    claim(
+      redirected.history.length === 2 && origin.requests.length === asked,
+      'history is the same, the server was not asked',
+    )
 
     console.log('\nA herd of 1,000 identical requests on a cold key:')
     const herd = await show('1,000 x GET /herd', async () => {
@@ -93,10 +112,14 @@ async function tour(): Promise<void> {
 
     const { bytes, entries } = await session.cache.size()
     const { hitRatio, timeSaved } = await session.stats()
-    console.log(`\n${entries} entries, ${(bytes / MB).toFixed(1)} MiB on disk, hit ratio ${hitRatio.toFixed(2)}, ${(timeSaved / 1000).toFixed(1)} s saved`)
+    console.log(
+      `\n${entries} entries, ${(bytes / MB).toFixed(1)} MiB on disk, hit ratio ${hitRatio.toFixed(2)}, ${(timeSaved / 1000).toFixed(1)} s saved`,
+    )
 
     console.log('\nAnother process opens the same file:')
-    const child = spawnSync(process.execPath, [fileURLToPath(import.meta.url), '--again', file, `${origin.url}/slow`], { stdio: 'inherit' })
+    const child = spawnSync(process.execPath, [fileURLToPath(import.meta.url), '--again', file, `${origin.url}/slow`], {
+      stdio: 'inherit',
+    })
     claim(child.status === 0 && origin.count('/slow') === 1, 'the cache survived, the server was not asked')
   } finally {
     await origin.close()
@@ -122,7 +145,9 @@ async function tourOf(urls: readonly string[]): Promise<void> {
     const second = await show('second', async () => body(await fetch(url)))
     await show('revalidated (cache: no-cache)', async () => body(await fetch(url, { cache: 'no-cache' })))
     const { explain, ttl, refused } = cacheInfo(second) ?? {}
-    console.log(`${explain?.sentence ?? ''} ${explain?.rfc ?? ''}${ttl === undefined ? '' : ` Fresh for ${Math.round(ttl)} s.`}${refused ? ` Not stored: ${refused}.` : ''}`)
+    console.log(
+      `${explain?.sentence ?? ''} ${explain?.rfc ?? ''}${ttl === undefined ? '' : ` Fresh for ${Math.round(ttl)} s.`}${refused ? ` Not stored: ${refused}.` : ''}`,
+    )
   }
   console.log('\nKept in keepfresh-tour.db: run this again and see the first requests hit.')
   await fetch.close()

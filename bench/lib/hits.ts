@@ -48,7 +48,7 @@ export async function raceHits(
       for (const concurrency of CONCURRENCIES) {
         context.log(`  ${caseName(size, shape, concurrency)}`)
         const timing = context.quick
-          ? { rounds: 3, turn: 8, concurrency, warmUp: 25 }
+          ? { rounds: 3, turn: 6, concurrency, warmUp: 15 }
           : { rounds: 7, turn: 25, concurrency, warmUp: 100 }
         results.set(caseName(size, shape, concurrency), await race([...subjects, ...extra(shape, bytes)], timing))
       }

@@ -13,12 +13,11 @@ export function installPeers(): void {
   const missing = Object.entries(manifest.dependencies).filter(([name, wanted]) => version(name) !== wanted)
   if (missing.length > 0) {
     process.stderr.write(`installing ${missing.map(([name]) => name).join(', ')}: npm ci --prefix bench\n`)
-    // On Windows npm is npm.cmd, which only a shell starts.
-    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
-      cwd: fileURLToPath(bench),
-      stdio: 'inherit',
-      shell: process.platform === 'win32',
-    })
+    // The npm that runs this script, if one does: `npm` on the PATH of a script may be some dependency's.
+    const { npm_execpath: npm } = process.env
+    const [command, first] = npm === undefined ? ['npm', []] : [process.execPath, [npm]]
+    const args = [...first, 'ci', '--no-audit', '--no-fund']
+    execFileSync(command, args, { cwd: fileURLToPath(bench), stdio: 'inherit' })
   }
   // `import 'keepfresh'` as a user writes it: this folder is a package of its own, so that it cannot refer to its parent by name.
   const link = new URL('node_modules/keepfresh', bench)

@@ -96,9 +96,10 @@ async function raceDeletions(
 
 /** Runs it while a ticker counts the time between turns of the event loop. */
 async function watched(run: () => Promise<number>): Promise<Deletion & { count: number }> {
-  let [running, block] = [true, 0]
+  const state = { running: true }
+  let block = 0
   const ticker = (async () => {
-    for (let last = performance.now(); running;) {
+    for (let last = performance.now(); state.running;) {
       await setImmediate()
       const now = performance.now()
       block = Math.max(block, now - last)
@@ -109,7 +110,7 @@ async function watched(run: () => Promise<number>): Promise<Deletion & { count: 
   const started = performance.now()
   const count = await run()
   const ms = performance.now() - started
-  running = false
+  state.running = false
   await ticker
   return { ms, block, count }
 }

@@ -107,7 +107,7 @@ function row({ name, label, read: result, requests }: Step, size: number, base: 
   const { bytes, ms, peak } = result
   const complete = bytes.every((count) => count === size)
   const wanted = name === 'hit' ? 0 : 1
-  const state = requests === wanted ? 'all' : `all, but ${requests} requests at the origin`
+  const state = requests === wanted ? 'all' : `all, **not stored**: ${requests} requests at the origin`
   return [
     label,
     name,

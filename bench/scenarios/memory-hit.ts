@@ -34,14 +34,6 @@ function goals(results: Results): Target[] {
     const [second] = [...(found?.keys() ?? [])].filter((label) => label.startsWith(b))
     return ratio(found?.get(first ?? ''), found?.get(second ?? ''))
   }
-  const most = (what: string, limit: number, got: number): Target => ({ what, sense: 'at most', limit, got, unit: 'x' })
-  const least = (what: string, limit: number, got: number): Target => ({
-    what,
-    sense: 'at least',
-    limit,
-    got,
-    unit: 'x',
-  })
   return [
     most('1 KB text, of the floor', 2.2, of(OURS, FLOOR, '1 KB', 'text', 1)),
     most('64 KB text, of the floor', 1.7, of(OURS, FLOOR, '64 KB', 'text', 1)),
@@ -51,4 +43,12 @@ function goals(results: Results): Target[] {
     least('1 KB text, undici.request, 32 at a time', 4, of('undici.request', OURS, '1 KB', 'text', 32)),
     least('1 KB text, undici.fetch, 32 at a time', 10, of('undici.fetch', OURS, '1 KB', 'text', 32)),
   ]
+}
+
+function most(what: string, limit: number, got: number): Target {
+  return { what, sense: 'at most', limit, got, unit: 'x' }
+}
+
+function least(what: string, limit: number, got: number): Target {
+  return { what, sense: 'at least', limit, got, unit: 'x' }
 }

@@ -197,7 +197,7 @@ export class Engine {
       return this.#perform(x, key, NOTHING, this.#decide(x, NOTHING))
     }
     this.#count(reply, x.request.method)
-    if (plan.kind === 'stale' && plan.refresh) this.#forwarder.refresh(x, key, found, this.#flights)
+    if (plan.kind === 'stale' && plan.refresh) this.#forwarder.background.refresh(x, key, found, this.#flights)
     return reply
   }
 

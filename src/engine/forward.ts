@@ -5,13 +5,13 @@
  * Rule 2: a 304 is for whoever asked conditionally; a caller who did not gets a whole response (RELIABILITY 25).
  * Rule 3: a failing origin costs the caller only what nothing stored can make good (RFC 5861, RFC 9111 section 4.2.4).
  */
-import { getHeader, hasHeader } from '../http/headers.ts'
+import { getHeader } from '../http/headers.ts'
 import { weakMatch } from '../http/etag.ts'
 import type { RequestHead } from '../http/message.ts'
 import { answer as answerOf } from '../policy/answer.ts'
-import { cacheStatus } from '../policy/cache-status.ts'
-import type { BypassReason, Outcome, Plan } from '../policy/decision.ts'
+import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
 import { headUpdate, settle } from '../policy/settle.ts'
+import { Background } from './background.ts'
 import { Backoff } from './backoff.ts'
 import type { CacheOutcome, Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
 import type { EngineOptions } from './engine.ts'
@@ -22,22 +22,23 @@ import type { Found } from './lookup.ts'
 import { NOTHING } from './lookup.ts'
 import { keysOfUrl } from './invalidation.ts'
 import type { MaybePromise, OriginResponse } from './ports.ts'
+import { hasNoBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import {
-  appended,
-  hasNoBody,
-  PassingBody,
-  PLAIN_HIT,
-  StoredReply,
-  type ResponseEntry,
-  type StoredReplyFacts,
-} from './reply.ts'
-import type { Flight, SingleFlight } from './single-flight.ts'
+  askedConditionally,
+  conditional,
+  contentLength,
+  discard,
+  outcomeOf,
+  passedReply,
+  stamped,
+  withoutRange,
+  type AskingPlan,
+} from './passing.ts'
+import type { Flight } from './single-flight.ts'
 import { gatewayTimeout } from './synthetic.ts'
 import { groupTag, urlTag } from './tags.ts'
 import { Unshareable } from './unshareable.ts'
 import { Departure } from './departure.ts'
-
-type AskingPlan = Extract<Plan, { kind: 'miss' | 'revalidate' }>
 
 export interface ForwarderOptions extends EngineOptions, FillTools {
   readonly invalidate: (keys: readonly string[], tags: readonly string[]) => Promise<void>
@@ -59,11 +60,12 @@ interface Asked {
 export class Forwarder {
   readonly #options: ForwarderOptions
   readonly #unshareable = new Unshareable()
-  readonly #backoff: Backoff
+  /** Revalidations nobody waits for. */
+  readonly background: Background
 
   constructor(options: ForwarderOptions) {
     this.#options = options
-    this.#backoff = new Backoff(options.clock)
+    this.background = new Background(options.events, new Backoff(options.clock), this)
   }
 
   /** Whether the last answer under this key could not be shared: then nobody waits for the next one (row 149). */
@@ -73,7 +75,7 @@ export class Forwarder {
 
   /** Forwards untouched. An unsafe method that succeeds invalidates what it may have changed (RFC 9111 section 4.4). */
   async bypass(x: Exchange, reason: BypassReason): Promise<Reply> {
-    const { clock, counters, events, random } = this.#options
+    const { clock, counters, events } = this.#options
     const { request, effective } = x
     counters.bypassed += 1
     if (events.wants('bypass'))
@@ -81,20 +83,12 @@ export class Forwarder {
     const requestTime = clock.now()
     const response = await x.origin(request, x.signal)
     if (reason === 'method' && effective.enabled) {
-      const times = { requestTime, responseTime: clock.now() }
-      const outcome = settle({
-        request,
-        sent: request,
-        stored: null,
-        response,
-        ...times,
-        options: effective.policy,
-        random: random(),
-      })
+      const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch: 0 }
+      const outcome = this.#settle(x, request, null, received)
       if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
     }
     const outcome: CacheOutcome = reason === 'method' ? 'method' : reason.startsWith('request') ? 'request' : 'bypass'
-    return this.#passed(x, response, { outcome, reason, refused: reason })
+    return passedReply(x, response, this.#options.clock.now(), { outcome, reason, refused: reason })
   }
 
   async #invalidate(x: Exchange, outcome: Extract<Outcome, { kind: 'invalidate' }>): Promise<void> {
@@ -193,16 +187,7 @@ export class Forwarder {
     }
     if (x.request.method === 'HEAD' && response.status !== 304) await this.#updateByHead(asked)
     const stored = plan.kind === 'revalidate' ? (found.entry?.meta ?? null) : null
-    const outcome = settle({
-      request: x.request,
-      sent,
-      stored,
-      response,
-      requestTime: received.requestTime,
-      responseTime: received.responseTime,
-      options: x.effective.policy,
-      random: this.#options.random(),
-    })
+    const outcome = this.#settle(x, sent, stored, received)
     switch (outcome.kind) {
       case 'store':
         return this.#store(asked, outcome)
@@ -212,10 +197,29 @@ export class Forwarder {
         return this.#refused(asked, outcome)
       case 'invalidate':
         flight?.land({ kind: 'nothing' })
-        return this.#passed(x, response, { outcome: 'method', reason: 'method', refused: 'method' })
+        return passedReply(x, response, this.#options.clock.now(), {
+          outcome: 'method',
+          reason: 'method',
+          refused: 'method',
+        })
       default:
         throw outcome satisfies never
     }
+  }
+
+  #settle(x: Exchange, sent: RequestHead, stored: ResponseMeta | null, received: Received): Outcome {
+    const { response, requestTime, responseTime } = received
+    const { request, effective } = x
+    return settle({
+      request,
+      sent,
+      stored,
+      response,
+      requestTime,
+      responseTime,
+      options: effective.policy,
+      random: this.#options.random(),
+    })
   }
 
   /** RFC 9111 section 4.3.5: a HEAD freshens the stored GET, or shows that it is no longer valid. */
@@ -271,7 +275,7 @@ export class Forwarder {
     const head = {
       status: response.status,
       statusText: response.statusText,
-      headers: this.#stamped(x, response.headers, info),
+      headers: stamped(x, response.headers, info),
     }
     if (plan.conditions.length === 0 || response.status !== 200) return { head, body, info }
     const answer = answerOf(withoutRange(x.request), draft.head.meta, 0)
@@ -306,7 +310,7 @@ export class Forwarder {
         reason: asked.plan.reason,
       })
     }
-    this.#backoff.succeeded(asked.key)
+    this.background.succeeded(asked.key)
     return this.#stored(x, fresh, { outcome: 'revalidated', reason: asked.plan.reason, revalidated: true })
   }
 
@@ -339,7 +343,11 @@ export class Forwarder {
     const url = x.redactUrl(x.request.url)
     if (events.wants('refused'))
       events.emit({ type: 'refused', key, url, method: x.request.method, reason: outcome.reason })
-    return this.#passed(x, response, { outcome: outcomeOf(plan), reason: plan.reason, refused: outcome.reason })
+    return passedReply(x, response, this.#options.clock.now(), {
+      outcome: outcomeOf(plan),
+      reason: plan.reason,
+      refused: outcome.reason,
+    })
   }
 
   /** A 304 to conditions of ours: it names another variant (section 4.3.4), or is nothing we can use and the whole is fetched. */
@@ -352,26 +360,19 @@ export class Forwarder {
     const entry = named ? await this.#options.guard.read(named.key) : undefined
     if (named && entry?.meta.kind === 'response') {
       const stored = entry as ResponseEntry
-      const { requestTime, responseTime } = received
-      const options = x.effective.policy
-      const outcome = settle({
-        request: x.request,
-        sent,
-        stored: stored.meta,
-        response,
-        requestTime,
-        responseTime,
-        options,
-        random: this.#options.random(),
-      })
+      const outcome = this.#settle(x, sent, stored.meta, received)
       if (outcome.kind === 'refresh') {
-        if (!x.effective.readOnly) await this.#options.keeper.alias(key, named, x, responseTime)
+        if (!x.effective.readOnly) await this.#options.keeper.alias(key, named, x, received.responseTime)
         return this.#refreshed(asked, stored, outcome)
       }
     }
     if (plan.conditions.length === 0) {
       flight?.land({ kind: 'nothing' })
-      return this.#passed(x, response, { outcome: outcomeOf(plan), reason: plan.reason, refused: 'not-modified' })
+      return passedReply(x, response, this.#options.clock.now(), {
+        outcome: outcomeOf(plan),
+        reason: plan.reason,
+        refused: 'not-modified',
+      })
     }
     if (found.entry && !x.effective.readOnly) await this.#options.guard.delete([found.entry.key])
     return this.#ask(
@@ -382,36 +383,6 @@ export class Forwarder {
       flight,
       new Departure(x.signal, () => false),
     )
-  }
-
-  /** A reply that is not stored: its body passes through. */
-  #passed(x: Exchange, response: OriginResponse, facts: Pick<ReplyInfo, 'outcome' | 'reason' | 'refused'>): Reply {
-    const info: ReplyInfo = {
-      key: x.key,
-      fromCache: false,
-      revalidated: false,
-      collapsed: false,
-      stored: false,
-      meta: null,
-      now: this.#options.clock.now(),
-      ...facts,
-    }
-    const none = response.body === null || hasNoBody(x.request.method, response.status)
-    const head = {
-      status: response.status,
-      statusText: response.statusText,
-      headers: this.#stamped(x, response.headers, info),
-    }
-    return {
-      head,
-      body: none || response.body === null ? null : new PassingBody(response.body, contentLength(response)),
-      info,
-    }
-  }
-
-  #stamped(x: Exchange, headers: OriginResponse['headers'], info: ReplyInfo): OriginResponse['headers'] {
-    const name = x.effective.cacheStatus
-    return name === null ? headers : appended(headers, 'cache-status', cacheStatus(name, { ...info, ttl: null }))
   }
 
   #missInfo({ plan, received }: Asked, draft: Draft, fill: Fill): ReplyInfo {
@@ -446,62 +417,10 @@ export class Forwarder {
     })
   }
 
-  /** Revalidates in the background: one flight a key, failures are events and make the next attempt wait (RELIABILITY 63, 64). */
-  refresh(x: Exchange, key: string, found: Found, flights: SingleFlight<Catch>): void {
-    if (flights.get(key) !== undefined || !this.#backoff.mayTry(key)) return
-    const { entry } = found
-    const conditions = entry === null ? [] : validatorsOf(entry)
-    const plan: AskingPlan = { kind: 'revalidate', reason: 'stale', conditions, onError: 'fail' }
-    const request = {
-      ...x.request,
-      headers: x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-')),
-    }
-    const background: Exchange = { ...x, request, signal: null }
-    this.lead(background, key, found, plan, flights.start(key)).then(
-      (reply) => this.#finishRefresh(x, key, reply),
-      (error: unknown) => this.#refreshFailed(x, key, error),
-    )
-  }
-
-  async #finishRefresh(x: Exchange, key: string, reply: Reply): Promise<void> {
-    try {
-      if (reply.body && !reply.body.repeatable) {
-        // Nobody reads it but the store: its bytes are let go as they come.
-        for await (const chunk of reply.body.stream()) void chunk
-      }
-      if (reply.head.status >= 500) throw new Error(`the origin answered ${reply.head.status}`)
-      this.#backoff.succeeded(key)
-    } catch (error) {
-      this.#refreshFailed(x, key, error)
-    }
-  }
-
-  #refreshFailed(x: Exchange, key: string, error: unknown): void {
-    this.#backoff.failed(key)
-    this.#options.events.emit({
-      type: 'refresh-failed',
-      key,
-      url: x.redactUrl(x.request.url),
-      method: x.request.method,
-      error,
-    })
-  }
-
   /** Stores a response given by hand (feature I4). */
   async put(x: Exchange, received: Received & { readonly body: Uint8Array }): Promise<boolean> {
     if (x.key === null) return false
-    const { response, requestTime, responseTime } = received
-    const { request, effective } = x
-    const outcome = settle({
-      request,
-      sent: request,
-      stored: null,
-      response,
-      requestTime,
-      responseTime,
-      options: effective.policy,
-      random: this.#options.random(),
-    })
+    const outcome = this.#settle(x, x.request, null, received)
     if (outcome.kind !== 'store') return false
     const draft = await this.#options.keeper.draft(x, x.key, outcome, received)
     const written = await this.#options.guard.write(draft.head, received.body)
@@ -511,46 +430,3 @@ export class Forwarder {
 }
 
 type Refusal = Omit<Extract<Outcome, { kind: 'refuse' }>, 'reason'> & { readonly reason: string }
-
-/** The request with the plan's conditions in place of the caller's own. */
-function conditional(request: RequestHead, plan: AskingPlan): RequestHead {
-  const own = request.headers.filter(([name]) => name !== 'if-none-match' && name !== 'if-modified-since')
-  return { ...request, headers: [...own, ...plan.conditions] }
-}
-
-function validatorsOf(entry: ResponseEntry): [string, string][] {
-  const conditions: [string, string][] = []
-  const etag = getHeader(entry.meta.headers, 'etag')
-  const modified = getHeader(entry.meta.headers, 'last-modified')
-  if (etag !== null) conditions.push(['if-none-match', etag])
-  if (modified !== null) conditions.push(['if-modified-since', modified])
-  return conditions
-}
-
-function askedConditionally(request: RequestHead): boolean {
-  return hasHeader(request.headers, 'if-none-match') || hasHeader(request.headers, 'if-modified-since')
-}
-
-function withoutRange(request: RequestHead): RequestHead {
-  return { ...request, headers: request.headers.filter(([name]) => name !== 'range' && name !== 'if-range') }
-}
-
-function outcomeOf(plan: AskingPlan): CacheOutcome {
-  if (plan.kind === 'revalidate')
-    return plan.reason === 'stale' || plan.reason === 'invalidated' ? 'expired' : 'request'
-  return plan.reason === 'vary-miss' || plan.reason === 'partial-miss' || plan.reason === 'uri-miss'
-    ? plan.reason
-    : 'request'
-}
-
-/** The length the body must have, where the header counts these bytes (RELIABILITY 1-3). */
-function contentLength(response: OriginResponse): number | null {
-  const value = getHeader(response.headers, 'content-length')
-  return value !== null && !response.decoded && /^\d+$/.test(value) ? Number(value) : null
-}
-
-/** Frees the connection of a response nobody will read. */
-function discard(response: OriginResponse): void {
-  // The connection may break while it is freed: nobody is left to tell.
-  response.body?.cancel().catch(() => undefined)
-}
