@@ -14,7 +14,9 @@ export const SHAPES: readonly Shape[] = ['text', 'json', 'arrayBuffer']
 export const CONCURRENCIES: readonly number[] = [1, 32]
 
 /** So many URLs are asked in turn. */
-const URLS = 64
+export function urlCount({ quick }: Context): number {
+  return quick ? 16 : 64
+}
 
 /** By `caseName(size, shape, concurrency)`, then by label. */
 export type Results = ReadonlyMap<string, ReadonlyMap<string, Result>>
@@ -61,13 +63,13 @@ export async function raceHits(
 }
 
 function urlOf(context: Context, entrant: Entrant, shape: Shape, bytes: number, i: number): string {
-  return `${context.origin.url}${entrant.prefix}${shape === 'json' ? 'json' : 'text'}/${bytes}/${shape}/${i % URLS}`
+  return `${context.origin.url}${entrant.prefix}${shape === 'json' ? 'json' : 'text'}/${bytes}/${shape}/${i}`
 }
 
 function caller(context: Context, entrant: Entrant, shape: Shape, bytes: number): (i: number) => Promise<unknown> {
-  const urls = Array.from({ length: URLS }, (_, i) => urlOf(context, entrant, shape, bytes, i))
+  const urls = Array.from({ length: urlCount(context) }, (_, i) => urlOf(context, entrant, shape, bytes, i))
   const { client } = entrant
-  const at = (i: number): string => urls[i % URLS] ?? ''
+  const at = (i: number): string => urls[i % urls.length] ?? ''
   if (shape === 'text') return (i) => client.text(at(i))
   if (shape === 'json') return (i) => client.json(at(i))
   return (i) => client.arrayBuffer(at(i))
@@ -78,7 +80,7 @@ async function fill(context: Context, entrant: Entrant, shape: Shape, bytes: num
   const call = caller(context, entrant, shape, bytes)
   const expected = bodyFor(shape === 'json' ? 'json' : 'text', bytes)
   for (let round = 0; round < 2; round++) {
-    for (let i = 0; i < URLS; i++) {
+    for (let i = 0; i < urlCount(context); i++) {
       const got = await call(i)
       if (shape === 'text') deepStrictEqual(got, expected.toString(), entrant.label)
       else if (shape === 'json') deepStrictEqual(got, JSON.parse(expected.toString()), entrant.label)

@@ -25,7 +25,7 @@ export const scenario: Scenario = {
     for (const entrant of entrants) {
       context.log(`  warming up ${entrant.label}`)
       // The same without the delay: code is compiled and connections are there.
-      for (let i = 0; i < 3; i++) await herd(context, entrant, `warm-up-${i}`, 0)
+      for (let i = 0; i < (context.quick ? 1 : 3); i++) await herd(context, entrant, `warm-up-${i}`, 0)
     }
     for (let round = 0; round < (context.quick ? 2 : 5); round++) {
       for (let i = 0; i < outcomes.length; i++) {
