@@ -1,5 +1,13 @@
-/** Entries in memory, least recently used out first. Replaced below by the policy-driven version once it lands. */
-import { StoreError } from '../errors.ts'
+/**
+ * Entries in memory, bounded by their number and their bytes; what goes first is up to an eviction policy (feature B1).
+ *
+ * Rule 1: an entry is one object, handed out on every read: a hit allocates nothing.
+ * Rule 2: bodies are never changed and never handed out writable: streams give copies.
+ * Rule 3: no timers; expired entries go when their turn comes, or by deleteWhere.
+ */
+import { nearest, OptionError, StoreError } from '../errors.ts'
+import { EVICTION_NAMES, makePolicy } from './eviction/by-name.ts'
+import type { EvictionName, EvictionNode, EvictionPolicy } from './eviction/policy.ts'
 import type {
   EntryChange,
   EntryHead,
@@ -14,16 +22,27 @@ import type {
 } from '../engine/ports.ts'
 
 export interface MemoryStoreOptions {
+  /** Most entries held. Default 10,000. */
   maxEntries?: number
+  /** Most bytes held: bodies, and an estimate of the metadata. Default 64 MiB. */
   maxBytes?: number
+  /** Largest body in bytes. Default a quarter of `maxBytes`. */
   maxEntrySize?: number
+  /** What goes first when it is full. Default 'sieve' (docs/decisions/0003-default-eviction.md). */
+  eviction?: EvictionName
+  /** Uniform in [0, 1), for eviction 'random'. Default Math.random. */
+  random?: () => number
+  /** Called for each entry that had to go. */
+  onEvict?: (key: string, size: number, reason: 'entries' | 'bytes') => void
 }
 
+/** What an entry costs beside its body and its strings: objects, map slots, links. */
 const OVERHEAD = 512
 
 interface Slot {
   entry: StoredEntry
-  cost: number
+  readonly cost: number
+  readonly node: EvictionNode
 }
 
 export class MemoryStore implements ListableStore {
@@ -31,13 +50,18 @@ export class MemoryStore implements ListableStore {
   readonly limits: StoreLimits
   readonly #maxEntries: number
   readonly #maxBytes: number
+  readonly #policy: EvictionPolicy
+  readonly #onEvict: MemoryStoreOptions['onEvict']
   readonly #slots = new Map<string, Slot>()
   #bytes = 0
   #version = 0
   #closed = false
 
   constructor(options: MemoryStoreOptions = {}) {
-    const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024 } = options
+    checkOptions(options)
+    const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024, eviction = 'sieve', random = Math.random } = options
+    this.#policy = makePolicy(eviction, Math.min(maxEntries, 1_000_000), random)
+    this.#onEvict = options.onEvict
     this.#maxEntries = maxEntries
     this.#maxBytes = maxBytes
     this.limits = { maxEntrySize: options.maxEntrySize ?? maxBytes / 4, inlineSize: 256 * 1024, persistent: false }
@@ -46,7 +70,9 @@ export class MemoryStore implements ListableStore {
   read(key: string): StoredEntry | undefined {
     this.#open()
     const slot = this.#slots.get(key)
-    return slot?.entry
+    if (slot === undefined) return undefined
+    this.#policy.hit(slot.node)
+    return slot.entry
   }
 
   write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): void | Promise<void> {
@@ -81,23 +107,31 @@ export class MemoryStore implements ListableStore {
 
   #put(head: EntryHead, bytes: Uint8Array): void {
     this.#remove(head.key)
-    const slot: Slot = {
-      entry: { ...head, version: ++this.#version, body: bodyOf(bytes) },
-      cost: bytes.length + OVERHEAD,
+    const cost = bytes.length + costOf(head)
+    if (cost > this.#maxBytes) throw new StoreError('ERR_STORE_FULL', `an entry of ${cost} bytes is over maxBytes`)
+    // Room is made first: the new entry is not what has to go for itself.
+    while (this.#slots.size >= this.#maxEntries || this.#bytes + cost > this.#maxBytes) {
+      if (!this.#evict(this.#slots.size >= this.#maxEntries ? 'entries' : 'bytes')) break
     }
-    this.#slots.set(head.key, slot)
-    this.#bytes += slot.cost
-    while (this.#slots.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
-      const [oldest] = this.#slots.keys()
-      if (oldest === undefined) return
-      this.#remove(oldest)
-    }
+    const entry: StoredEntry = { ...head, version: ++this.#version, body: bodyOf(bytes) }
+    this.#slots.set(head.key, { entry, cost, node: this.#policy.insert(head.key) })
+    this.#bytes += cost
+  }
+
+  #evict(reason: 'entries' | 'bytes'): boolean {
+    const node = this.#policy.victim()
+    const slot = node && this.#slots.get(node.key)
+    if (slot === undefined) return false
+    this.#remove(slot.entry.key)
+    this.#onEvict?.(slot.entry.key, slot.entry.body.size, reason)
+    return true
   }
 
   #remove(key: string): boolean {
     const slot = this.#slots.get(key)
     if (!slot) return false
     this.#slots.delete(key)
+    this.#policy.remove(slot.node)
     this.#bytes -= slot.cost
     return true
   }
@@ -145,6 +179,7 @@ export class MemoryStore implements ListableStore {
   clear(): void {
     this.#open()
     this.#slots.clear()
+    this.#policy.clear()
     this.#bytes = 0
   }
 
@@ -162,6 +197,8 @@ export class MemoryStore implements ListableStore {
   close(): void {
     this.#closed = true
     this.#slots.clear()
+    this.#policy.clear()
+    this.#bytes = 0
   }
 
   #open(): void {
@@ -186,5 +223,43 @@ function bodyOf(bytes: Uint8Array): StoredBody {
         },
       })
     },
+  }
+}
+
+/** An estimate: strings at two bytes a character, and the rest. A changed head (update) is counted as it was. */
+function costOf({ key, meta }: EntryHead): number {
+  let characters = key.length
+  if (meta.kind === 'response') for (const [name, value] of meta.headers) characters += name.length + value.length
+  return OVERHEAD + 2 * characters
+}
+
+const OPTIONS = ['maxEntries', 'maxBytes', 'maxEntrySize', 'eviction', 'random', 'onEvict']
+
+function checkOptions(options: MemoryStoreOptions): void {
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue
+    const near = nearest(name, OPTIONS)
+    throw new OptionError(
+      'ERR_OPTION_UNKNOWN',
+      name,
+      `MemoryStore: unknown option ${name}; ${near ? `did you mean ${near}?` : `known are ${OPTIONS.join(', ')}`}`,
+    )
+  }
+  for (const name of ['maxEntries', 'maxBytes', 'maxEntrySize'] as const) {
+    const value = options[name]
+    if (value !== undefined && !(typeof value === 'number' && value >= (name === 'maxEntrySize' ? 0 : 1))) {
+      throw new OptionError(
+        'ERR_OPTION_VALUE',
+        name,
+        `MemoryStore: ${name} must be a number of at least ${name === 'maxEntrySize' ? 0 : 1}`,
+      )
+    }
+  }
+  if (options.eviction !== undefined && !EVICTION_NAMES.includes(options.eviction)) {
+    throw new OptionError(
+      'ERR_OPTION_VALUE',
+      'eviction',
+      `MemoryStore: eviction must be one of ${EVICTION_NAMES.join(', ')}`,
+    )
   }
 }

@@ -1,0 +1,23 @@
+/** Policies by name. */
+import { Fifo } from './fifo.ts'
+import { Lfu } from './lfu.ts'
+import { Lru } from './lru.ts'
+import type { EvictionName, EvictionPolicy } from './policy.ts'
+import { Random } from './random.ts'
+import { Sieve } from './sieve.ts'
+import { TinyLfu } from './tinylfu.ts'
+
+const POLICIES: Readonly<Record<EvictionName, (capacity: number, random: () => number) => EvictionPolicy>> = {
+  lru: () => new Lru(),
+  lfu: () => new Lfu(),
+  fifo: () => new Fifo(),
+  random: (_, random) => new Random(random),
+  sieve: () => new Sieve(),
+  tinylfu: (capacity) => new TinyLfu(capacity),
+}
+
+export const EVICTION_NAMES: readonly string[] = Object.keys(POLICIES)
+
+export function makePolicy(name: EvictionName, capacity: number, random: () => number): EvictionPolicy {
+  return POLICIES[name](capacity, random)
+}

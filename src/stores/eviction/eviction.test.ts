@@ -1,0 +1,83 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { EntryHead } from '../../engine/ports.ts'
+import { MemoryStore } from '../memory.ts'
+import { EVICTION_NAMES, makePolicy } from './by-name.ts'
+import type { EvictionName, EvictionNode } from './policy.ts'
+
+const NAMES = EVICTION_NAMES as readonly EvictionName[]
+
+function head(key: string): EntryHead {
+  return { key, meta: { kind: 'variants', key, variants: [] }, createdAt: 0, expiresAt: 1, keepUntil: 1 }
+}
+
+describe.each(NAMES)('%s', (name) => {
+  test('whatever is done, a victim is one of the entries, and every entry can be evicted', () => {
+    const step = fc.tuple(fc.constantFrom('insert', 'hit', 'remove', 'evict'), fc.integer({ min: 0, max: 20 }))
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        let seed = 1
+        const policy = makePolicy(name, 16, () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647)
+        const nodes = new Map<string, EvictionNode>()
+        const take = (node: EvictionNode | undefined): void => {
+          expect(node === undefined ? nodes.size === 0 : nodes.get(node.key) === node).toBe(true)
+          if (node === undefined) return
+          policy.remove(node)
+          nodes.delete(node.key)
+        }
+        for (const [action, n] of steps) {
+          const node = nodes.get(String(n))
+          if (action === 'insert' && node === undefined) nodes.set(String(n), policy.insert(String(n)))
+          else if (action === 'hit' && node) policy.hit(node)
+          else if (action === 'remove' && node) take(node)
+          else if (action === 'evict') take(policy.victim())
+        }
+        while (nodes.size > 0) take(policy.victim())
+        expect(policy.victim()).toBe(undefined)
+      }),
+    )
+  })
+
+  test('163: the bounds of the store hold, and its accounting is exact, after any operations', () => {
+    const step = fc.tuple(
+      fc.constantFrom('write', 'read', 'delete'),
+      fc.integer({ min: 0, max: 30 }),
+      fc.constantFrom(0, 1, 100, 4000),
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const evicted: string[] = []
+        const store = new MemoryStore({
+          maxEntries: 10,
+          maxBytes: 20_000,
+          eviction: name,
+          onEvict: (key) => evicted.push(key),
+        })
+        for (const [action, n, size] of steps) {
+          if (action === 'write') store.write(head(String(n)), new Uint8Array(size))
+          else if (action === 'read') store.read(String(n))
+          else store.delete([String(n)])
+          const { entries, bytes } = store.size()
+          expect(entries).toBeLessThanOrEqual(10)
+          expect(bytes).toBeLessThanOrEqual(20_000)
+        }
+        store.delete(Array.from({ length: 31 }, (_, n) => String(n)))
+        expect(store.size()).toEqual({ entries: 0, bytes: 0 })
+      }),
+    )
+  })
+})
+
+test('lru keeps what was used, lfu what was used often, fifo neither, sieve what was visited', () => {
+  const survivors = (eviction: EvictionName): string[] => {
+    const store = new MemoryStore({ maxEntries: 3, eviction })
+    for (const key of ['a', 'b', 'c']) store.write(head(key), new Uint8Array())
+    for (const key of ['b', 'b', 'a']) store.read(key)
+    store.write(head('d'), new Uint8Array())
+    return ['a', 'b', 'c', 'd'].filter((key) => store.read(key) !== undefined)
+  }
+  expect(survivors('lru')).toEqual(['a', 'b', 'd'])
+  expect(survivors('lfu')).toEqual(['a', 'b', 'd'])
+  expect(survivors('fifo')).toEqual(['b', 'c', 'd'])
+  expect(survivors('sieve')).toEqual(['a', 'b', 'd'])
+})
