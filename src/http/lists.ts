@@ -5,10 +5,15 @@ export function splitList(value: string): string[] {
   if (!value.includes('"')) return value.split(',').map(trim).filter(isNotEmpty)
   const members: string[] = []
   let start = 0
+  // Once a quote turns out to be unterminated, all further ones are ordinary: looking again for each would be quadratic.
+  let quotes = true
   for (let at = 0; at < value.length; at++) {
     const char = value[at]
-    if (char === '"') at = endOfQuoted(value, at)
-    else if (char === ',') {
+    if (char === '"' && quotes) {
+      const end = endOfQuoted(value, at)
+      if (end < 0) quotes = false
+      else at = end
+    } else if (char === ',') {
       members.push(value.slice(start, at))
       start = at + 1
     }
@@ -17,15 +22,13 @@ export function splitList(value: string): string[] {
   return members.map(trim).filter(isNotEmpty)
 }
 
-/** The position of the closing quote, or `start` itself where there is none. */
+/** The position of the closing quote; -1 where there is none. */
 function endOfQuoted(value: string, start: number): number {
-  // Without any later quote the search below would run to the end for each opening one: quadratic on hostile input.
-  if (value.lastIndexOf('"') <= start) return start
   for (let at = start + 1; at < value.length; at++) {
     if (value[at] === '\\') at += 1
     else if (value[at] === '"') return at
   }
-  return start
+  return -1
 }
 
 /** OWS is space and tab only. */
