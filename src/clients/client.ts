@@ -150,12 +150,10 @@ export class CacheClient {
 
   #origin({ body, mode, rest }: Incoming): Origin {
     return async (request, signal): Promise<OriginResponse> => {
-      const init: Record<string, unknown> = {
-        ...rest,
-        method: request.method,
-        headers: request.headers as HeaderLine[],
-        redirect: 'manual',
-      }
+      // Only what differs from fetch's defaults: each field it must convert costs a miss microseconds.
+      const init: Record<string, unknown> = { ...rest, redirect: 'manual' }
+      if (request.method !== 'GET') init['method'] = request.method
+      if (request.headers.length > 0) init['headers'] = request.headers as HeaderLine[]
       if (body !== null) init['body'] = body
       if (body instanceof ReadableStream) init['duplex'] = 'half'
       if (signal !== null) init['signal'] = signal
