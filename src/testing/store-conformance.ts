@@ -160,7 +160,7 @@ export function storeConformance({ name, make, describe, test }: ConformanceOpti
     it('use after close is ERR_STORE_CLOSED, and close is idempotent', async (store) => {
       await store.close()
       await store.close()
-      const calls = [
+      const calls: readonly (() => unknown)[] = [
         () => store.read('a'),
         () => store.write(sampleHead('a'), new Uint8Array()),
         () => store.delete(['a']),
