@@ -15,7 +15,7 @@ export const CONCURRENCIES: readonly number[] = [1, 32]
 
 /** So many URLs are asked in turn. */
 export function urlCount({ quick }: Context): number {
-  return quick ? 16 : 64
+  return quick ? 16 : 32
 }
 
 /** By `caseName(size, shape, concurrency)`, then by label. */
@@ -51,7 +51,7 @@ export async function raceHits(
         context.log(`  ${caseName(size, shape, concurrency)}`)
         const timing = context.quick
           ? { rounds: 3, turn: 6, concurrency, warmUp: 15 }
-          : { rounds: 7, turn: 25, concurrency, warmUp: 100 }
+          : { rounds: 7, turn: 20, concurrency, warmUp: 100 }
         results.set(caseName(size, shape, concurrency), await race([...subjects, ...extra(shape, bytes)], timing))
       }
       const after = await counts(context, entrants)

@@ -27,7 +27,7 @@ export const scenario: Scenario = {
       // The same without the delay: code is compiled and connections are there.
       for (let i = 0; i < (context.quick ? 1 : 3); i++) await herd(context, entrant, `warm-up-${i}`, 0)
     }
-    for (let round = 0; round < (context.quick ? 2 : 5); round++) {
+    for (let round = 0; round < (context.quick ? 2 : 4); round++) {
       for (let i = 0; i < outcomes.length; i++) {
         const outcome = outcomes[(i + round) % outcomes.length]
         if (outcome === undefined || Math.max(...outcome.times) > SLOW) continue

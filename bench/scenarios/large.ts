@@ -6,6 +6,8 @@ import { digits, times } from '../lib/stats.ts'
 import type { Cell, Context, LoadedContender, Scenario, StoreKind, Target } from '../lib/types.ts'
 
 const BASE = 'floor: fetch'
+const LIMIT =
+  'An SQLite value holds at most 1,000,000,000 bytes: a store that keeps a body in one value cannot keep this one.'
 
 /** What came of one process: a result, or why there is none. */
 type Read = LargeResult | string
@@ -36,7 +38,7 @@ export const scenario: Scenario = {
     return {
       tables: [{ title: `${context.size / 2 ** 20} MiB`, columns, rows }],
       targets: ['miss', 'hit'].map((name) => goal(name, steps, base)),
-      notes: [],
+      notes: context.size >= 1e9 ? [LIMIT] : [],
     }
   },
 }
@@ -107,7 +109,7 @@ function row({ name, label, read: result, requests }: Step, size: number, base: 
   const { bytes, ms, peak } = result
   const complete = bytes.every((count) => count === size)
   const wanted = name === 'hit' ? 0 : 1
-  const state = requests === wanted ? 'all' : `all, **not stored**: ${requests} requests at the origin`
+  const state = requests === wanted ? 'all' : `all, **not from the cache**: requests at the origin: ${requests}`
   return [
     label,
     name,

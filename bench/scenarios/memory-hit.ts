@@ -11,7 +11,7 @@ const OURS = 'keepfresh, memory'
 export const scenario: Scenario = {
   title: 'Memory hit',
   about:
-    '64 URLs (16 with `--quick`) are stored, then asked for again and again. A call is the request and the reading of its body. The origin is asked nothing while the clock runs.',
+    '32 URLs (16 with `--quick`) are stored, then asked for again and again. A call is the request and the reading of its body. The origin is asked nothing while the clock runs.',
   async run(context) {
     const entrants = await enter(context, ['memory'])
     const hits = await raceHits(context, entrants, (shape, bytes) => (shape === 'json' ? [parse(bytes)] : []))

@@ -49,7 +49,7 @@ async function raceMisses(
     label: entrant.label,
     call: (i: number) => entrant.client.arrayBuffer(urlOf(context, entrant, bytes, i)),
   }))
-  const timing = context.quick ? { rounds: 3, turn: 25, warmUp: 50 } : { rounds: 9, turn: 80, warmUp: 300 }
+  const timing = context.quick ? { rounds: 3, turn: 25, warmUp: 50 } : { rounds: 9, turn: 60, warmUp: 200 }
   const asked = (): Promise<number[]> => Promise.all(entrants.map(({ prefix }) => context.origin.count(prefix)))
   const before = await asked()
   const results = await race(subjects, { ...timing, concurrency })

@@ -9,6 +9,7 @@ import { StateError } from '../errors.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, RequestHead } from '../http/message.ts'
 import { Engine, type AlreadyRead } from '../engine/engine.ts'
+import type { EventChannel } from '../engine/events.ts'
 import type { Effective, Exchange, Reply } from '../engine/exchange.ts'
 import { hasPlainKeys, plainKey, primaryKey } from '../engine/key.ts'
 import { isPlainEffective } from '../engine/plain-hit.ts'
@@ -60,6 +61,7 @@ export class CacheClient {
       readAhead,
       backgroundFill,
     })
+    this.engine.events.channel = diagnosticsChannel()
     this.#now = () => clock.now()
     this.#fast = settings.rules.length === 0 && isPlainEffective(plain) && hasPlainKeys(plain.key, plain.policy.shared)
   }
@@ -199,6 +201,17 @@ export class CacheClient {
     this.#memo.clear()
     if (this.settings.autoClose) await this.store.close()
   }
+}
+
+interface DiagnosticsChannel {
+  channel(name: string): EventChannel
+}
+
+/** Events of every client are published as `keepfresh` on node:diagnostics_channel, where the runtime has it. */
+function diagnosticsChannel(): EventChannel | null {
+  const runtime = (globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } }).process
+  const module = runtime?.getBuiltinModule?.('node:diagnostics_channel') as DiagnosticsChannel | undefined
+  return module?.channel('keepfresh') ?? null
 }
 
 /** The fetch that was global before install() put a cached one in its place: what a cached fetch wraps then. */

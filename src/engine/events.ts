@@ -39,10 +39,16 @@ export type CacheEventOf<T extends CacheEventType> = Extract<CacheEvent, { reado
 
 type Listener = (event: CacheEvent) => void
 
+/** A channel of node:diagnostics_channel. */
+export interface EventChannel {
+  readonly hasSubscribers: boolean
+  publish(message: unknown): void
+}
+
 /** A minimal emitter: listeners by type, and for all. */
 export class Events {
   #byType = new Map<CacheEventType | '*', Set<Listener>>()
-  #forward: Listener | null = null
+  #channel: EventChannel | null = null
 
   /** Calls `listener` for every event of this type ('*': of any); returns a function that stops it. */
   on<T extends CacheEventType>(type: T, listener: (event: CacheEventOf<T>) => void): () => void
@@ -57,21 +63,23 @@ export class Events {
     }
   }
 
-  /** One more listener outside the table, for a diagnostics channel: null takes it away. */
-  set forward(listener: Listener | null) {
-    this.#forward = listener
+  /** Publishes every event to a diagnostics channel as well, while it has subscribers. */
+  set channel(channel: EventChannel | null) {
+    this.#channel = channel
   }
 
   /** Whether anybody would hear an event of this type: ask before making one on the hit path. */
   wants(type: CacheEventType): boolean {
-    return this.#forward !== null || (this.#byType.size > 0 && (this.#byType.has(type) || this.#byType.has('*')))
+    if (this.#channel?.hasSubscribers) return true
+    return this.#byType.size > 0 && (this.#byType.has(type) || this.#byType.has('*'))
   }
 
   emit(event: CacheEvent): void {
     for (const listeners of [this.#byType.get(event.type), this.#byType.get('*')]) {
       if (listeners) for (const listener of listeners) call(listener, event)
     }
-    if (this.#forward) call(this.#forward, event)
+    const channel = this.#channel
+    if (channel?.hasSubscribers) call((published) => channel.publish(published), event)
   }
 }
 

@@ -1,4 +1,5 @@
 /** CachedSession: FEATURES S, E and I, and the defects of CHECKLIST section 3.1 that it must not have. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -298,6 +299,17 @@ describe('inspection', () => {
     expect(await (await s.get('/by-hand')).text()).toBe('mine')
     expect(await s.cache.warm(['/get', '/json', '/status/500'])).toEqual({ done: 3, failed: 1, total: 3 })
     expect((await s.get('/json')).fromCache).toBe(true)
+  })
+
+  test('I3: events reach diagnostics_channel', async () => {
+    const seen: unknown[] = []
+    const listener = (message: unknown): void => void seen.push((message as { type: string }).type)
+    subscribe('keepfresh', listener)
+    await using s = session()
+    await (await s.get('/get')).text()
+    await s.get('/get')
+    unsubscribe('keepfresh', listener)
+    expect(seen).toEqual(['miss', 'stored', 'hit'])
   })
 
   test('S3: stores by URL, kept between sessions', async () => {
