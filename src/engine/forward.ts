@@ -21,6 +21,8 @@ import { LiveBody } from './live-body.ts'
 import type { Found } from './lookup.ts'
 import { NOTHING } from './lookup.ts'
 import { keysOfUrl } from './invalidation.ts'
+import { primaryKey } from './key.ts'
+import { resolveReference } from '../http/uri.ts'
 import type { MaybePromise, OriginResponse } from './ports.ts'
 import { hasNoBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import {
@@ -28,6 +30,7 @@ import {
   conditional,
   contentLength,
   discard,
+  missInfo,
   outcomeOf,
   passedReply,
   stamped,
@@ -83,12 +86,41 @@ export class Forwarder {
     const requestTime = clock.now()
     const response = await x.origin(request, x.signal)
     if (reason === 'method' && effective.enabled) {
-      const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch: 0 }
+      const received = {
+        response,
+        decoded: response.decoded,
+        requestTime,
+        responseTime: clock.now(),
+        epoch: this.#options.tags.epoch,
+      }
       const outcome = this.#settle(x, request, null, received)
       if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
+      const stored = await this.#storeAsGet(x, response, received)
+      if (stored !== null) return stored
     }
     const outcome: CacheOutcome = reason === 'method' ? 'method' : reason.startsWith('request') ? 'request' : 'bypass'
     return passedReply(x, response, this.#options.clock.now(), { outcome, reason, refused: reason })
+  }
+
+  /** RFC 9110 section 9.3.3: a POST with explicit freshness whose Content-Location is its own URL may answer a later GET. */
+  async #storeAsGet(x: Exchange, response: OriginResponse, received: Received): Promise<Reply | null> {
+    const { request, effective } = x
+    const location = getHeader(response.headers, 'content-location')
+    const itself = location !== null && resolveReference(request.url, location) === request.url
+    if (request.method !== 'POST' || response.status !== 200 || !itself || !effective.policy.methods.has('GET'))
+      return null
+    const get: Exchange = { ...x, request: { ...request, method: 'GET' } }
+    const outcome = this.#settle(get, get.request, null, received)
+    if (outcome.kind !== 'store' || outcome.reason !== 'explicit') return null
+    const key = await primaryKey(get.request, null, effective.key, effective.policy.shared)
+    const plan = { kind: 'miss', reason: 'uri-miss', conditions: [] } as const
+    // Stored after the invalidation that the POST itself was, and not undone by it.
+    const now = this.#options.clock.now()
+    const after = { ...received, requestTime: now, responseTime: now, epoch: this.#options.tags.epoch }
+    return this.#store(
+      { x: get, key, found: NOTHING, plan, flight: null, sent: request, response, received: after },
+      outcome,
+    )
   }
 
   async #invalidate(x: Exchange, outcome: Extract<Outcome, { kind: 'invalidate' }>): Promise<void> {
@@ -249,7 +281,7 @@ export class Forwarder {
     const fill = new Fill(this.#options, x, draft, flight, before)
     const body = this.#fillBody(asked, fill)
     this.#countMiss(x, plan)
-    const info = this.#missInfo(asked, draft, fill)
+    const info = missInfo(plan, received, draft, fill)
     return this.#answerCondition(asked, draft, body, info)
   }
 
@@ -383,25 +415,6 @@ export class Forwarder {
       flight,
       new Departure(x.signal, () => false),
     )
-  }
-
-  #missInfo({ plan, received }: Asked, draft: Draft, fill: Fill): ReplyInfo {
-    return {
-      outcome: outcomeOf(plan),
-      reason: plan.reason,
-      key: draft.head.key,
-      fromCache: false,
-      revalidated: false,
-      collapsed: false,
-      get stored() {
-        return fill.refused === null
-      },
-      get refused() {
-        return fill.refused
-      },
-      meta: draft.head.meta,
-      now: received.responseTime,
-    }
   }
 
   #countMiss(x: Exchange, plan: AskingPlan): void {

@@ -4,6 +4,7 @@ import type { RequestHead } from '../http/message.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { Plan } from '../policy/decision.ts'
 import type { CacheOutcome, Exchange, Reply, ReplyInfo } from './exchange.ts'
+import type { Draft, Received } from './keeper.ts'
 import type { OriginResponse } from './ports.ts'
 import { appended, hasNoBody, PassingBody } from './reply.ts'
 
@@ -71,4 +72,29 @@ export function contentLength(response: OriginResponse): number | null {
 export function discard(response: OriginResponse): void {
   // The connection may break while it is freed: nobody is left to tell.
   response.body?.cancel().catch(() => undefined)
+}
+
+/** The facts of a miss that is being stored: whether it is, is known only as the body comes in. */
+export function missInfo(
+  plan: AskingPlan,
+  received: Received,
+  draft: Draft,
+  fill: { readonly refused: string | null },
+): ReplyInfo {
+  return {
+    outcome: outcomeOf(plan),
+    reason: plan.reason,
+    key: draft.head.key,
+    fromCache: false,
+    revalidated: false,
+    collapsed: false,
+    get stored() {
+      return fill.refused === null
+    },
+    get refused() {
+      return fill.refused
+    },
+    meta: draft.head.meta,
+    now: received.responseTime,
+  }
 }
