@@ -1,10 +1,10 @@
 /** The race of hits: sizes, shapes and concurrencies over the same entrants; shared by memory-hit and sqlite-hit. */
 import { deepStrictEqual } from 'node:assert/strict'
 import { bodyFor } from './bodies.ts'
-import type { Entrant } from './entrants.ts'
-import { race, ratio, type Result } from './race.ts'
+import { enter, leave, notesOf, type Entrant } from './entrants.ts'
+import { race, ratio, type RaceOptions, type Result } from './race.ts'
 import { digits, times } from './stats.ts'
-import type { Context, Shape, Table } from './types.ts'
+import type { Context, Shape, StoreKind, Table } from './types.ts'
 
 export const SIZES: readonly (readonly [name: string, bytes: number])[] = [
   ['1 KB', 1024],
@@ -29,18 +29,26 @@ export interface Hits {
   readonly results: Results
   /** Labels of entrants that asked the origin during the measurement: what they did were not hits. */
   readonly misses: ReadonlyMap<string, number>
+  /** What a reader must know of those who took part. */
+  readonly notes: readonly string[]
 }
 
-/** Fills, checks and races. `extra` adds rows that are no client, such as JSON.parse alone. */
+/**
+ * Fills, checks and races: every size and shape with new clients, so that what one of them leaves behind does not slow the next case.
+ * `extra` adds rows that are no client, such as JSON.parse alone.
+ */
 export async function raceHits(
   context: Context,
-  entrants: readonly Entrant[],
+  stores: readonly StoreKind[],
   extra: (shape: Shape, bytes: number) => { label: string; call(): Promise<unknown> }[] = () => [],
 ): Promise<Hits> {
   const results = new Map<string, Map<string, Result>>()
   const misses = new Map<string, number>()
+  let notes: readonly string[] = []
   for (const [size, bytes] of SIZES) {
     for (const shape of SHAPES) {
+      const entrants = await enter(context, stores)
+      notes = notesOf(entrants)
       const subjects = entrants.map((entrant) => ({
         label: entrant.label,
         call: caller(context, entrant, shape, bytes),
@@ -49,17 +57,19 @@ export async function raceHits(
       const before = await counts(context, entrants)
       for (const concurrency of CONCURRENCIES) {
         context.log(`  ${caseName(size, shape, concurrency)}`)
-        const timing = context.quick
-          ? { rounds: 3, turn: 6, concurrency, warmUp: 15 }
-          : { rounds: 7, turn: 20, concurrency, warmUp: 100 }
+        const collect = bytes > 10_000 ? 'turn' : 'round'
+        const timing: RaceOptions = context.quick
+          ? { rounds: 3, turn: 6, concurrency, warmUp: 15, collect }
+          : { rounds: 7, turn: 20, concurrency, warmUp: 100, collect }
         results.set(caseName(size, shape, concurrency), await race([...subjects, ...extra(shape, bytes)], timing))
       }
       const after = await counts(context, entrants)
+      await leave(entrants)
       for (const { label } of entrants)
         misses.set(label, (misses.get(label) ?? 0) + (after.get(label) ?? 0) - (before.get(label) ?? 0))
     }
   }
-  return { results, misses }
+  return { results, misses, notes }
 }
 
 function urlOf(context: Context, entrant: Entrant, shape: Shape, bytes: number, i: number): string {
@@ -103,18 +113,20 @@ async function counts(context: Context, entrants: readonly Entrant[]): Promise<M
 }
 
 /** One table for each size and concurrency; every shape has its time, its ratio to `floor` and its ratio to `ours`. */
-export function hitTables({ results, misses }: Hits, labels: readonly string[], floor: string, ours: string): Table[] {
+export function hitTables({ results, misses }: Hits, floor: string, ours: string): Table[] {
+  const found = new Set([...results.values()].flatMap((byLabel) => [...byLabel.keys()]))
+  const labels = [...found].toSorted((a, b) => Number(b.startsWith('floor')) - Number(a.startsWith('floor')))
   const tables: Table[] = []
   for (const [size] of SIZES) {
     for (const concurrency of CONCURRENCIES) {
       const rows = labels.map((label) => {
         const asked = misses.get(label) ?? 0
         const cells = SHAPES.flatMap((shape) => {
-          const found = results.get(caseName(size, shape, concurrency))
-          const own = found?.get(label)
+          const of = results.get(caseName(size, shape, concurrency))
+          const own = of?.get(label)
           if (own === undefined) return ['-', '-', '-']
           const time = `${digits(own.median)} (${digits(own.p95)})`
-          return [time, times(ratio(own, found?.get(floor))), times(ratio(own, found?.get(ours)))]
+          return [time, times(ratio(own, of?.get(floor))), times(ratio(own, of?.get(ours)))]
         })
         return [asked > 0 ? `${label} (**${asked} requests at the origin**)` : label, ...cells]
       })

@@ -1,5 +1,4 @@
 import { bodyFor } from '../lib/bodies.ts'
-import { enter, leave, notesOf } from '../lib/entrants.ts'
 import { caseName, hitTables, raceHits, type Results } from '../lib/hits.ts'
 import { ratio } from '../lib/race.ts'
 import type { Scenario, Shape, Target } from '../lib/types.ts'
@@ -13,12 +12,8 @@ export const scenario: Scenario = {
   about:
     '32 URLs (16 with `--quick`) are stored, then asked for again and again. A call is the request and the reading of its body. The origin is asked nothing while the clock runs.',
   async run(context) {
-    const entrants = await enter(context, ['memory'])
-    const hits = await raceHits(context, entrants, (shape, bytes) => (shape === 'json' ? [parse(bytes)] : []))
-    await leave(entrants)
-    const labels = entrants.map(({ label }) => label)
-    labels.splice(2, 0, PARSE)
-    return { tables: hitTables(hits, labels, FLOOR, OURS), targets: goals(hits.results), notes: notesOf(entrants) }
+    const hits = await raceHits(context, ['memory'], (shape, bytes) => (shape === 'json' ? [parse(bytes)] : []))
+    return { tables: hitTables(hits, FLOOR, OURS), targets: goals(hits.results), notes: hits.notes }
   },
 }
 

@@ -1,4 +1,3 @@
-import { enter, leave, notesOf } from '../lib/entrants.ts'
 import { caseName, hitTables, raceHits } from '../lib/hits.ts'
 import { ratio } from '../lib/race.ts'
 import type { Scenario } from '../lib/types.ts'
@@ -11,14 +10,11 @@ export const scenario: Scenario = {
   about:
     'As above, with the entries in an SQLite file; below, those that keep files of another kind. The file is in the page cache.',
   async run(context) {
-    const entrants = await enter(context, ['sqlite', 'disk'])
-    const hits = await raceHits(context, entrants)
-    await leave(entrants)
-    const labels = entrants.map(({ label }) => label)
+    const hits = await raceHits(context, ['sqlite', 'disk'])
     const found = hits.results.get(caseName('1 KB', 'text', 1))
     const request = [...(found?.keys() ?? [])].find((label) => label.startsWith('undici.request')) ?? ''
     return {
-      tables: hitTables(hits, labels, FLOOR, OURS),
+      tables: hitTables(hits, FLOOR, OURS),
       targets: [
         {
           what: '1 KB text, of SELECT + floor',
@@ -35,7 +31,7 @@ export const scenario: Scenario = {
           unit: 'x',
         },
       ],
-      notes: notesOf(entrants),
+      notes: hits.notes,
     }
   },
 }
