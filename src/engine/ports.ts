@@ -65,6 +65,8 @@ export interface StoreLimits {
   readonly inlineSize: number
   /** Entries survive the process. */
   readonly persistent: boolean
+  /** Several processes or machines use it at once by design (a server): where it can lock, the engine does so by default. */
+  readonly shared: boolean
 }
 
 export interface Store {
@@ -123,6 +125,25 @@ export interface ListableStore extends Store {
 
 export function isListable(store: Store): store is ListableStore {
   return 'entries' in store && 'keys' in store && 'size' in store && 'clear' in store && 'deleteWhere' in store
+}
+
+/**
+ * A store that can hold leases: mutual exclusion between processes (cross-process single-flight, RELIABILITY 69, 154).
+ *
+ * Lock names are opaque strings in a space of their own: locks are never listed, counted, cleared or mistaken for entries. A lease ends by
+ * itself `lease` ms after it was taken or last renewed, by the store's own clock where it has one. Owners are unguessable strings.
+ */
+export interface LockingStore extends Store {
+  /** Takes the lock for `lease` ms; false: another owner's lease is running (or this owner's own: use renew). */
+  lock(name: string, owner: string, lease: number): MaybePromise<boolean>
+  /** Prolongs a lease that this owner still holds, to `lease` ms from now; false: it ended, or is another's. */
+  renew(name: string, owner: string, lease: number): MaybePromise<boolean>
+  /** Gives the lock back; false: this owner did not hold it any more (and another's lease stays untouched). */
+  unlock(name: string, owner: string): MaybePromise<boolean>
+}
+
+export function isLocking(store: Store): store is LockingStore {
+  return 'lock' in store && 'renew' in store && 'unlock' in store
 }
 
 /** Time as an argument: ms since the epoch. */

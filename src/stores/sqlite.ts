@@ -73,7 +73,7 @@ export class SqliteStore implements ListableStore {
     this.#settings = settingsOf(options)
     const { path, inlineSize, maxEntrySize, memory, strict } = this.#settings
     this.path = path
-    this.limits = { maxEntrySize, inlineSize, persistent: !memory }
+    this.limits = { maxEntrySize, inlineSize, persistent: !memory, shared: false }
     if (strict) this.#open()
   }
 
