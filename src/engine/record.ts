@@ -1,8 +1,9 @@
 /**
  * The codec of stored entries: metadata as JSON, and a frame of head and body for stores that keep one value a key.
  *
- * The frame, integers little-endian: magic 'KFR' and the version as a digit | u32 head length | u64 body length | head (JSON) |
- * body | u32 CRC-32 of everything before it.
+ * The frame, integers little-endian: magic 'KFR' and the format as a digit | u32 head length | u64 body size | 8 bytes version |
+ * 8 bytes chunk id | u32 chunk length | head (JSON) | body, where the chunk length is 0 | u32 CRC-32 of everything before it.
+ * A body of another chunk length is stored beside the frame, in chunks that the id names (stores/record-store.ts).
  *
  * 1. What is decoded is checked down to every field's type before anyone looks at it: a store is not trusted.
  * 2. Anything cut, changed or not ours is ERR_STORE_CORRUPT. A later version's frame is ERR_STORE_FORMAT: not broken, not ours to read.
@@ -14,8 +15,13 @@ import type { EntryHead, EntryMeta } from './ports.ts'
 
 const VERSION = 0x31
 const MAGIC = [0x4b, 0x46, 0x52] as const
-const FIXED = 16
+const VERSION_AT = 16
+const ID_AT = 24
+const CHUNK_AT = 32
 const CHECKSUM = 4
+
+/** The bytes of a frame before its head: enough for `frameHeader`. */
+export const FRAME_HEADER: number = 36
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -36,45 +42,115 @@ export function decodeMeta(bytes: Uint8Array): EntryMeta {
   return checkedMeta(parse(bytes))
 }
 
-/** Head and body in one frame. */
-export function encodeRecord(head: EntryHead, body: Uint8Array): Uint8Array<ArrayBuffer> {
+/** Where a body is that is not in its frame. */
+export interface ChunkedAs {
+  /** 8 bytes that name the chunks. */
+  readonly id: Uint8Array
+  /** Length of each chunk but the last, in bytes. */
+  readonly length: number
+  /** Length of the whole body in bytes. */
+  readonly size: number
+}
+
+/** What the first FRAME_HEADER bytes of a frame say, unchecked by any checksum. */
+export interface FrameHeader {
+  readonly headLength: number
+  /** Length of the body in bytes, wherever it is. */
+  readonly size: number
+  /** Different for any two writes: 16 hexadecimal digits. */
+  readonly version: string
+  /** Null: the body is in the frame. */
+  readonly chunked: ChunkedAs | null
+}
+
+export interface Frame extends FrameHeader {
+  readonly head: EntryHead
+  /** A view of the frame; empty where the body is in chunks. */
+  readonly body: Uint8Array
+}
+
+/** 8 random bytes. */
+export function randomId(): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(8))
+}
+
+export function hexOf(bytes: Uint8Array): string {
+  let hex = ''
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
+  return hex
+}
+
+/** Head and body in one frame, or the head and where the body is; of a new version. */
+export function encodeRecord(head: EntryHead, body: Uint8Array | ChunkedAs): Uint8Array<ArrayBuffer> {
   const { key, meta, createdAt, expiresAt, keepUntil } = head
   const json = encoder.encode(JSON.stringify({ key, meta, createdAt, expiresAt, keepUntil }, refuseLossy))
-  const frame = new Uint8Array(FIXED + json.length + body.length + CHECKSUM)
+  const inline = body instanceof Uint8Array
+  const frame = new Uint8Array(FRAME_HEADER + json.length + (inline ? body.length : 0) + CHECKSUM)
   const view = new DataView(frame.buffer)
   frame.set(MAGIC)
   frame[3] = VERSION
   view.setUint32(4, json.length, true)
-  view.setBigUint64(8, BigInt(body.length), true)
-  frame.set(json, FIXED)
-  frame.set(body, FIXED + json.length)
+  view.setBigUint64(8, BigInt(inline ? body.length : body.size), true)
+  crypto.getRandomValues(frame.subarray(VERSION_AT, ID_AT))
+  if (!inline) {
+    frame.set(body.id, ID_AT)
+    view.setUint32(CHUNK_AT, body.length, true)
+  }
+  frame.set(json, FRAME_HEADER)
+  if (inline) frame.set(body, FRAME_HEADER + json.length)
   const end = frame.length - CHECKSUM
   view.setUint32(end, crc32(frame.subarray(0, end)), true)
   return frame
 }
 
 /**
- * Head and body of a frame; the body is a view of `bytes`.
+ * The header of a frame, of which at least the first FRAME_HEADER bytes are given.
  * @throws StoreError ERR_STORE_CORRUPT, or ERR_STORE_FORMAT for a later version's frame
  */
-export function decodeRecord(bytes: Uint8Array): { head: EntryHead; body: Uint8Array } {
-  if (bytes.length < FIXED + CHECKSUM || MAGIC.some((byte, index) => bytes[index] !== byte)) {
+export function frameHeader(bytes: Uint8Array): FrameHeader {
+  if (bytes.length < FRAME_HEADER || MAGIC.some((byte, index) => bytes[index] !== byte)) {
     throw corrupt('it does not start as a record')
   }
-  const version = bytes[3] ?? 0
-  if (version > VERSION && version <= 0x39) {
-    const message = `The record is of format ${version - 0x30}; this version of keepfresh reads format 1. Use a newer keepfresh or another store.`
+  const format = bytes[3] ?? 0
+  if (format > VERSION && format <= 0x39) {
+    const message = `The record is of format ${format - 0x30}; this version of keepfresh reads format 1. Use a newer keepfresh or another store.`
     throw new StoreError('ERR_STORE_FORMAT', message)
   }
+  if (format !== VERSION) throw corrupt('its format is unknown')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const size = Number(view.getBigUint64(8, true))
+  const length = view.getUint32(CHUNK_AT, true)
+  return {
+    headLength: view.getUint32(4, true),
+    size,
+    version: hexOf(bytes.subarray(VERSION_AT, ID_AT)),
+    chunked: length === 0 ? null : { id: bytes.slice(ID_AT, CHUNK_AT), length, size },
+  }
+}
+
+/**
+ * Head and body of a frame; the body is a view of `bytes`.
+ * @param known the head of the very same bytes, decoded before: saves the parsing, not the checks
+ * @throws StoreError ERR_STORE_CORRUPT, or ERR_STORE_FORMAT for a later version's frame
+ */
+export function decodeRecord(bytes: Uint8Array, known?: (version: string) => EntryHead | undefined): Frame {
+  const header = frameHeader(bytes)
+  const bodyStart = FRAME_HEADER + header.headLength
   const end = bytes.length - CHECKSUM
-  const headLength = view.getUint32(4, true)
-  if (BigInt(FIXED + headLength + CHECKSUM) + view.getBigUint64(8, true) !== BigInt(bytes.length))
-    throw corrupt('its length is wrong')
-  if (version !== VERSION || view.getUint32(end, true) !== crc32(bytes.subarray(0, end)))
-    throw corrupt('its checksum is wrong')
-  const bodyStart = FIXED + headLength
-  return { head: checkedHead(parse(bytes.subarray(FIXED, bodyStart))), body: bytes.subarray(bodyStart, end) }
+  if (bodyStart + (header.chunked === null ? header.size : 0) !== end) throw corrupt('its length is wrong')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(end, true) !== crc32(bytes.subarray(0, end))) throw corrupt('its checksum is wrong')
+  const head = known?.(header.version) ?? checkedHead(parse(bytes.subarray(FRAME_HEADER, bodyStart)))
+  return { ...header, head, body: bytes.subarray(bodyStart, end) }
+}
+
+/**
+ * The head of a frame whose body was not read: the frame's first bytes, header and head complete. No checksum covers it, but its
+ * every field's type is checked.
+ * @throws StoreError ERR_STORE_CORRUPT or ERR_STORE_FORMAT
+ */
+export function decodeHead(bytes: Uint8Array, header: FrameHeader = frameHeader(bytes)): EntryHead {
+  return checkedHead(parse(bytes.subarray(FRAME_HEADER, FRAME_HEADER + header.headLength)))
 }
 
 function checkedHead(value: unknown): EntryHead {

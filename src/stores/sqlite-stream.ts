@@ -7,7 +7,7 @@
 import { StoreError } from '../errors.ts'
 import type { EntryHead } from '../engine/ports.ts'
 import { encodeMeta } from '../engine/record.ts'
-import { chunkSum, joined, pieces } from './sqlite-body.ts'
+import { chunkSum, joined, pieces } from './chunks.ts'
 import { headSum } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
 

@@ -24,7 +24,7 @@ import type {
 } from '../engine/ports.ts'
 import { encodeMeta } from '../engine/record.ts'
 import { rmSync } from 'node:fs'
-import { chunkedBody, chunkSum, inlineBody } from './sqlite-body.ts'
+import { chunkedBody, chunkSum, inlineBody } from './chunks.ts'
 import { connect, patiently, transaction } from './sqlite-connection.ts'
 import { storeError, type SqliteDatabase } from './sqlite-driver.ts'
 import { listed } from './sqlite-listing.ts'

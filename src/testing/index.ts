@@ -11,4 +11,5 @@ export type {
 } from './origin.ts'
 export { FakeClock } from './fake-clock.ts'
 export { FaultyStore, type Fault, type FaultyMethod } from './faulty-store.ts'
-export { sampleHead, sampleMeta, storeConformance, type ConformanceOptions } from './store-conformance.ts'
+export { sampleHead, sampleMeta } from './samples.ts'
+export { storeConformance, type ConformanceOptions } from './store-conformance.ts'

@@ -19,7 +19,8 @@ import {
   type StoredEntry,
 } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
-import type { ResponseMeta } from '../policy/decision.ts'
+import { locks } from './lock-conformance.ts'
+import { sampleHead, sampleMeta } from './samples.ts'
 
 export interface ConformanceOptions {
   readonly name: string
@@ -27,49 +28,6 @@ export interface ConformanceOptions {
   readonly make: () => MaybePromise<Store>
   readonly describe: (name: string, body: () => void) => unknown
   readonly test: (name: string, body: () => Promise<void>) => unknown
-}
-
-/** A response's metadata, with everything in it that a store could lose. */
-export function sampleMeta(key: string, more: Partial<ResponseMeta> = {}): ResponseMeta {
-  return {
-    kind: 'response',
-    key,
-    method: 'GET',
-    url: 'http://example.test/?__proto__=1',
-    selecting: [
-      ['accept', 'a, b'],
-      ['x-absent', null],
-    ],
-    status: 200,
-    statusText: 'OK',
-    headers: [
-      ['set-cookie', 'a=1'],
-      ['set-cookie', 'b=2'],
-      ['x-latin1', '\u00e9\u00ff'],
-      ['__proto__', 'plain data'],
-    ],
-    requestTime: 1000,
-    responseTime: 2000.5,
-    terms: {
-      lifetime: 60,
-      source: 'max-age',
-      initialAge: 0.25,
-      noCache: false,
-      mustRevalidate: false,
-      immutable: true,
-      staleWhileRevalidate: 0,
-      staleIfError: 4e12,
-    },
-    tags: ['a tag', '\u2603'],
-    parts: [{ first: 0, last: 9 }],
-    total: 20,
-    decoded: false,
-    ...more,
-  }
-}
-
-export function sampleHead(key: string, more: Partial<EntryHead> = {}): EntryHead {
-  return { key, meta: sampleMeta(key), createdAt: 1000, expiresAt: 61_000, keepUntil: NEVER, ...more }
 }
 
 function same(actual: unknown, expected: unknown, what: string): void {
@@ -157,6 +115,7 @@ export function storeConformance({ name, make, describe, test }: ConformanceOpti
     entries(it)
     streams(it)
     listing(it)
+    locks(it)
     it('use after close is ERR_STORE_CLOSED, and close is idempotent', async (store) => {
       await store.close()
       await store.close()

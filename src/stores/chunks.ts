@@ -2,10 +2,10 @@
  * Long bodies in chunks: cutting a stream into pieces of one length, and streaming them back, each under its own checksum.
  */
 import { crc32 } from '../engine/crc32.ts'
-import type { StoredBody } from '../engine/ports.ts'
+import type { MaybePromise, StoredBody } from '../engine/ports.ts'
 
-/** Bytes of one chunk of a stored body, checked; throws StoreError where it is gone or corrupt. */
-export type ReadChunk = (n: number) => Uint8Array
+/** Bytes of one chunk of a stored body, checked; throws StoreError, or rejects with it, where it is gone or corrupt. */
+export type ReadChunk = (n: number) => MaybePromise<Uint8Array>
 
 /** The checksum of a chunk; its number is part of it, so that no chunk can stand for another. */
 export function chunkSum(data: Uint8Array, n: number): number {
@@ -31,40 +31,61 @@ export function inlineBody(bytes: Uint8Array): StoredBody {
  * A body in chunks of `length` bytes; the stream reads one at a time, when asked. `hold` is called when a stream is opened; what
  * it returns, when the stream has ended, failed or was cancelled.
  */
-export function chunkedBody(size: number, length: number, read: ReadChunk, hold: () => () => void): StoredBody {
-  return {
-    size,
-    bytes: null,
-    open(start, end) {
-      let position = start
-      const last = Math.min(end, size)
-      const release = hold()
-      const piece = (): Uint8Array => {
-        const n = Math.floor(position / length)
-        const from = position - n * length
-        return read(n).subarray(from, Math.min(length, last - n * length))
-      }
-      return new ReadableStream<Uint8Array>(
-        {
-          pull(controller) {
-            try {
-              const next = position < last ? piece() : null
-              if (next !== null) controller.enqueue(next)
-              position += next?.length ?? 0
-            } catch (error) {
-              release()
-              throw error
-            }
-            if (position < last) return
-            controller.close()
-            release()
-          },
-          cancel: release,
-        },
-        { highWaterMark: 0 },
-      )
-    },
+export function chunkedBody(
+  size: number,
+  length: number,
+  read: ReadChunk,
+  hold: () => () => void = () => () => undefined,
+): StoredBody {
+  return { size, bytes: null, open: (start, end) => chunkStream(start, Math.min(end, size), length, read, hold()) }
+}
+
+function chunkStream(
+  start: number,
+  last: number,
+  length: number,
+  read: ReadChunk,
+  release: () => void,
+): ReadableStream<Uint8Array> {
+  let position = start
+  const deliver = (controller: ReadableStreamDefaultController<Uint8Array>, chunk: Uint8Array | null): void => {
+    if (chunk !== null) {
+      const n = Math.floor(position / length)
+      const piece = chunk.subarray(position - n * length, Math.min(length, last - n * length))
+      controller.enqueue(piece)
+      position += piece.length
+    }
+    if (position < last) return
+    controller.close()
+    release()
   }
+  const next = (): MaybePromise<Uint8Array | null> => (position < last ? read(Math.floor(position / length)) : null)
+  const later = async (
+    controller: ReadableStreamDefaultController<Uint8Array>,
+    chunk: Promise<Uint8Array | null>,
+  ): Promise<void> => {
+    try {
+      deliver(controller, await chunk)
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+  return new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        try {
+          const chunk = next()
+          return chunk instanceof Promise ? later(controller, chunk) : deliver(controller, chunk)
+        } catch (error) {
+          release()
+          throw error
+        }
+      },
+      cancel: release,
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 /**
