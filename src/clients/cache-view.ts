@@ -5,8 +5,10 @@ import { isListable, NEVER } from '../engine/ports.ts'
 import type { CacheStats } from '../engine/stats.ts'
 import type { ResponseMeta } from '../policy/decision.ts'
 import { currentAge } from '../policy/age.ts'
+import type { Exchange } from '../engine/exchange.ts'
 import { entryHead } from '../engine/keeper.ts'
 import { trust } from '../engine/meta.ts'
+import { urlTag } from '../engine/tags.ts'
 import type { CacheClient } from './client.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { headerList, type CachedRequestInit, type FetchInput } from './incoming.ts'
@@ -51,14 +53,28 @@ export interface DeleteQuery {
   olderThan?: Duration
 }
 
+/** How the client a cache belongs to asks: its base, headers, credentials and cookies are part of what is looked up. */
+export interface Asking {
+  /** A request as the client would send it. */
+  prepare(input: FetchInput, init: CachedRequestInit | undefined): Promise<[FetchInput, CachedRequestInit | undefined]>
+  fetch(input: FetchInput): Promise<Response>
+}
+
 export class ResponseCache {
   readonly #client: () => Promise<CacheClient>
-  readonly #resolve: (input: FetchInput) => FetchInput
+  readonly #asking: Asking
 
   /** @internal */
-  constructor(client: () => Promise<CacheClient>, resolve: (input: FetchInput) => FetchInput = (input) => input) {
+  constructor(client: () => Promise<CacheClient>, asking?: Asking) {
     this.#client = client
-    this.#resolve = resolve
+    this.#asking = asking ?? {
+      prepare: async (input, init) => [input, init],
+      fetch: async (input) => (await client()).fetch(input),
+    }
+  }
+
+  async #exchange(client: CacheClient, input: FetchInput, init?: CachedRequestInit): Promise<Exchange> {
+    return client.exchangeFor(...(await this.#asking.prepare(input, init)))
   }
 
   /** Whether a response is stored that could answer this request, fresh or not. */
@@ -69,7 +85,7 @@ export class ResponseCache {
   /** The entry a request would be answered from, fresh or not. */
   async get(input: FetchInput, init?: CachedRequestInit): Promise<CacheEntry | undefined> {
     const client = await this.#client()
-    const entry = await client.engine.find(await client.exchangeFor(this.#resolve(input), init))
+    const entry = await client.engine.find(await this.#exchange(client, input, init))
     return entry && view({ ...entry, size: entry.body.size }, client.settings.clock.now())
   }
 
@@ -77,10 +93,7 @@ export class ResponseCache {
   async delete(query: DeleteQuery): Promise<number> {
     const client = await this.#client()
     const keys = new Set(many(query.key))
-    for (const url of many(query.url)) {
-      const { key } = await client.exchangeFor(this.#resolve(url))
-      for (const one of key === null ? [] : await client.engine.lookupKeys(key)) keys.add(one)
-    }
+    for (const key of await this.#keysOf(client, many(query.url))) keys.add(key)
     if (query.pattern !== undefined) {
       const matches = compilePattern(query.pattern, 'pattern')
       for await (const { key, url } of this.entries()) if (matches(url)) keys.add(key)
@@ -94,6 +107,25 @@ export class ResponseCache {
       count += await listable(client).deleteWhere({ createdBefore })
     }
     return count
+  }
+
+  /**
+   * The keys of all that is stored for URLs, whoever asked (row 245). Entries of other users and of requests with a body have keys
+   * that cannot be computed from the URL: they are looked for where that is cheap, and marked by the URL's tag elsewhere.
+   */
+  async #keysOf(client: CacheClient, urls: readonly FetchInput[]): Promise<Set<string>> {
+    const { store, engine } = client
+    const keys = new Set<string>()
+    const stored = new Set<string>()
+    for (const input of urls) {
+      const { key, request, redactUrl } = await this.#exchange(client, input)
+      for (const one of key === null ? [] : await engine.lookupKeys(key)) keys.add(one)
+      stored.add(redactUrl(request.url))
+    }
+    if (stored.size === 0) return keys
+    if (store.limits.persistent || !isListable(store)) await engine.invalidateTags([...stored].map(urlTag), 'delete')
+    else for await (const { key, url } of this.entries()) if (stored.has(url)) keys.add(key)
+    return keys
   }
 
   /** Empties the cache; what is under way is not stored. */
@@ -140,14 +172,17 @@ export class ResponseCache {
     return (await this.#client()).engine.stats()
   }
 
-  /** Stores a response by hand, by the same rules as one from the origin; false where they refuse it. Reads its body. */
-  async put(request: FetchInput, response: Response): Promise<boolean> {
+  /**
+   * Stores a response by hand, by the same rules as one from the origin; false where they refuse it. Reads its body.
+   * `init` says more of the request: its headers, and by `httpCache` an expiry, tags, a key (row 235).
+   */
+  async put(request: FetchInput, response: Response, init?: CachedRequestInit): Promise<boolean> {
     const client = await this.#client()
     const now = client.settings.clock.now()
     const { status, statusText } = response
     const head = { status, statusText, headers: headerList(response.headers) }
     const received = { response: head, decoded: false, requestTime: now, responseTime: now, epoch: client.engine.epoch }
-    return client.engine.put(await client.exchangeFor(this.#resolve(request)), {
+    return client.engine.put(await this.#exchange(client, request, init), {
       ...received,
       body: new Uint8Array(await response.arrayBuffer()),
     })
@@ -159,13 +194,12 @@ export class ResponseCache {
     options: { concurrency?: number; onProgress?: (progress: WarmProgress) => void } = {},
   ): Promise<WarmProgress> {
     const { concurrency = 4, onProgress } = options
-    const client = await this.#client()
     const queue = [...urls]
     const progress = { done: 0, failed: 0, total: queue.length }
     const worker = async (): Promise<void> => {
       for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
         try {
-          const response = await client.fetch(this.#resolve(url))
+          const response = await this.#asking.fetch(url)
           await response.arrayBuffer()
           if (!response.ok) progress.failed += 1
         } catch {

@@ -48,7 +48,7 @@ export class CacheClient {
   #closed = false
 
   constructor(settings: Settings, store: Store) {
-    const { clock, readTimeout, writeTimeout, collapseTimeout, readAhead, backgroundFill, plain } = settings
+    const { clock, readTimeout, writeTimeout, collapseTimeout, lockLease, readAhead, backgroundFill, plain } = settings
     this.settings = settings
     this.store = store
     this.engine = new Engine({
@@ -58,6 +58,7 @@ export class CacheClient {
       readTimeout,
       writeTimeout,
       collapseTimeout,
+      lease: (settings.singleFlight ?? (store.limits.shared ? 'store' : 'process')) === 'store' ? lockLease : null,
       readAhead,
       backgroundFill,
     })

@@ -101,6 +101,13 @@ export interface CacheOptions extends RuleOptions {
   storeTimeout?: Duration
   /** How long a request waits for an identical one before it asks the origin itself. Default 10 seconds. */
   collapseTimeout?: Duration
+  /**
+   * One exchange at a time for one thing: in this process, or among all that use the store, where it can lock. A process that dies in
+   * the middle holds the others up for at most `lockLease`. Default 'store' for stores that are servers, else 'process'.
+   */
+  singleFlight?: 'process' | 'store'
+  /** How long a lock is held that is not renewed. Default 10 seconds. */
+  lockLease?: Duration
   /** Bytes still read for the store after the caller has left a body. Default 262,144. */
   backgroundFill?: number
   /** Bytes read ahead of a caller. Default 262,144. */

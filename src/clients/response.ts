@@ -54,6 +54,10 @@ export interface CacheInfo {
   readonly ttl: number | undefined
   readonly createdAt: Date | undefined
   readonly expiresAt: Date | undefined
+  /** Bytes of the body; undefined while that is not known. */
+  readonly size: number | undefined
+  /** Seconds the origin took to answer when the entry was fetched or last validated; undefined where nothing is stored. */
+  readonly elapsed: number | undefined
   readonly tags: readonly string[]
 }
 
@@ -262,6 +266,8 @@ export class LazyResponse implements CachedResponse {
       ttl: meta ? (at >= NEVER ? Infinity : (at - info.now) / 1000) : undefined,
       createdAt: response.createdAt,
       expiresAt: response.expiresAt,
+      size: response.#reply.body === null ? 0 : (response.#reply.body.size ?? undefined),
+      elapsed: meta ? (meta.responseTime - meta.requestTime) / 1000 : undefined,
       tags: meta?.tags ?? [],
     }
   }

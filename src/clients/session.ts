@@ -64,8 +64,17 @@ export class CachedSession {
     this.headers = new Headers(options.headers)
     this.#handle = openClient(settings)
     this.#hops = this.#cookieHooks(options.cookies ?? false, () => settings.clock.now())
-    const resolve = (input: FetchInput): FetchInput => (input instanceof Request ? input : this.#url(input, undefined))
-    this.cache = new ResponseCache(() => this.#client(), resolve)
+    this.cache = new ResponseCache(() => this.#client(), {
+      prepare: (input, init) => this.#prepare(input, init),
+      fetch: (input) => this.fetch(input),
+    })
+  }
+
+  /** A request as this session would send it, for looking into its cache: base, headers, credentials and cookies (row 230). */
+  async #prepare(input: FetchInput, init: CachedRequestInit = {}): Promise<[FetchInput, CachedRequestInit]> {
+    const { target, headers } = this.#outgoing(input, init)
+    await this.#hops?.request(target instanceof Request ? target.url : target.href, headers)
+    return [target, { ...init, headers }]
   }
 
   #cookieHooks(cookies: boolean | CookieJar, now: () => number): HopHooks | null {
@@ -124,15 +133,15 @@ export class CachedSession {
   /** The standard signature of fetch, through this session's cache, base and headers. */
   async fetch(input: FetchInput, init: CachedRequestInit = {}): Promise<CachedResponse> {
     const client = await this.#client()
+    const { target, headers } = this.#outgoing(input, init)
+    return this.#send(client, target, { ...init, headers }, this.#options.timeout)
+  }
+
+  #outgoing(input: FetchInput, init: CachedRequestInit): { target: URL | Request; headers: Headers } {
     const target = input instanceof Request ? input : this.#url(input, undefined)
     const url = target instanceof Request ? new URL(target.url) : target
     const own = init.headers ?? (target instanceof Request ? target.headers : undefined)
-    return this.#send(
-      client,
-      target,
-      { ...init, headers: this.#headersFor(url, own === undefined ? {} : { headers: own }) },
-      this.#options.timeout,
-    )
+    return { target, headers: this.#headersFor(url, own === undefined ? {} : { headers: own }) }
   }
 
   async #send(

@@ -23,6 +23,10 @@ export interface Settings {
   readonly readTimeout: number
   readonly writeTimeout: number
   readonly collapseTimeout: number
+  /** Where flights are single; null: as the store is. */
+  readonly singleFlight: 'process' | 'store' | null
+  /** Milliseconds. */
+  readonly lockLease: number
   /** Bytes. */
   readonly readAhead: number
   readonly backgroundFill: number
@@ -67,6 +71,8 @@ export function resolveOptions(
     readTimeout: parseSeconds(storeTimeout, 'storeTimeout') * 1000,
     writeTimeout: Math.max(5000, parseSeconds(storeTimeout, 'storeTimeout') * 1000),
     collapseTimeout: parseSeconds(collapseTimeout, 'collapseTimeout') * 1000,
+    singleFlight: options.singleFlight ?? null,
+    lockLease: Math.max(100, parseSeconds(options.lockLease ?? 10, 'lockLease') * 1000),
     readAhead: options.readAhead ?? 262_144,
     backgroundFill: options.backgroundFill ?? 262_144,
     plain,

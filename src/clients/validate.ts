@@ -119,6 +119,8 @@ const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check } = {
   ),
   storeTimeout: duration,
   collapseTimeout: duration,
+  singleFlight: expect((value: unknown) => value === 'process' || value === 'store', "'process' or 'store'"),
+  lockLease: duration,
   backgroundFill: bytes,
   readAhead: bytes,
   autoClose: boolean,

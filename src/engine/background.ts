@@ -27,14 +27,18 @@ export class Background {
     this.#leader = leader
   }
 
-  /** Starts a revalidation, unless one is under way or the last one failed a moment ago. */
-  refresh(x: Exchange, key: string, found: Found, flights: SingleFlight<Catch>): void {
-    if (flights.get(key) !== undefined || !this.#backoff.mayTry(key)) return
+  /** The flight of a revalidation; null: one is under way, or the last one failed a moment ago. */
+  start(key: string, flights: SingleFlight<Catch>): Flight<Catch> | null {
+    return flights.get(key) !== undefined || !this.#backoff.mayTry(key) ? null : flights.start(key)
+  }
+
+  /** Revalidates for a flight that `start` gave. */
+  refresh(x: Exchange, key: string, found: Found, flight: Flight<Catch>): void {
     const conditions = found.entry === null ? [] : conditionsFor(found.entry.meta)
     const plan: AskingPlan = { kind: 'revalidate', reason: 'stale', conditions, onError: 'fail' }
     const headers = x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-'))
     const background: Exchange = { ...x, request: { ...x.request, headers }, signal: null }
-    this.#leader.lead(background, key, found, plan, flights.start(key)).then(
+    this.#leader.lead(background, key, found, plan, flight).then(
       (reply) => this.#finish(x, key, reply),
       (error: unknown) => this.#failed(x, key, error),
     )

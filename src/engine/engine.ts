@@ -10,10 +10,11 @@ import type { Exchange, Reply } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import { Forwarder } from './forward.ts'
 import { Keeper } from './keeper.ts'
+import { Leases, type Lease } from './lease.ts'
 import { Lookup, NOTHING, type Found } from './lookup.ts'
 import { isPromise } from './maybe.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
-import type { Clock, MaybePromise, Store, StoredEntry } from './ports.ts'
+import { isLocking, type Clock, type MaybePromise, type Store, type StoredEntry } from './ports.ts'
 import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import { SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
@@ -31,6 +32,8 @@ export interface EngineOptions {
   readonly writeTimeout: number
   /** Milliseconds a request waits for another's flight before it goes its own way. */
   readonly collapseTimeout: number
+  /** Single-flight between processes: how long a lease runs, in ms (lease.ts). Null: within this process only. */
+  readonly lease: number | null
   /** Bytes read ahead of a caller who is slow or has not begun. */
   readonly readAhead: number
   /** Bytes still read for the store after the caller has left. */
@@ -62,6 +65,7 @@ export class Engine {
   readonly #tags: Tags
   readonly #lookup: Lookup
   readonly #flights = new SingleFlight<Catch>()
+  readonly #leases: Leases | null
   readonly #forwarder: Forwarder
 
   constructor(options: EngineOptions) {
@@ -72,6 +76,9 @@ export class Engine {
     this.#guard = new StoreGuard(store, this.events, clock, { readTimeout, writeTimeout })
     this.#tags = new Tags(this.#guard, clock)
     this.#lookup = new Lookup(this.#guard, this.#tags)
+    const { lease, collapseTimeout } = options
+    this.#leases =
+      lease !== null && isLocking(store) ? new Leases(this.#guard, clock, { lease, patience: collapseTimeout }) : null
     this.#forwarder = new Forwarder({
       ...options,
       guard: this.#guard,
@@ -197,8 +204,21 @@ export class Engine {
       return this.#perform(x, key, NOTHING, this.#decide(x, NOTHING))
     }
     this.#count(reply, x.request.method)
-    if (plan.kind === 'stale' && plan.refresh) this.#forwarder.background.refresh(x, key, found, this.#flights)
+    if (plan.kind === 'stale' && plan.refresh) this.#refresh(x, key, found)
     return reply
+  }
+
+  /** Refreshes in the background, unless this process or another is at it. */
+  #refresh(x: Exchange, key: string, found: Found): void {
+    const { background } = this.#forwarder
+    const flight = background.start(key, this.#flights)
+    if (flight === null) return
+    if (this.#leases === null) return background.refresh(x, key, found, flight)
+    void this.#leases.tryTake(key).then((lease) => {
+      if (lease === 'taken') return flight.land({ kind: 'nothing' })
+      if (lease !== 'failed') holdFor(flight, lease)
+      background.refresh(x, key, found, flight)
+    })
   }
 
   /** RELIABILITY 41: a reply is made only of what can be read. */
@@ -259,7 +279,34 @@ export class Engine {
     const joinable = JOINABLE.has(plan.reason) && !this.#forwarder.isUnshareable(flightKey)
     const flight = joinable ? this.#flights.get(flightKey) : undefined
     if (flight !== undefined) return this.#follow(x, key, found, plan, flight)
-    return this.#forwarder.lead(x, key, found, plan, this.#flights.start(flightKey))
+    return this.#lead(x, key, found, plan, this.#flights.start(flightKey), joinable)
+  }
+
+  /** Leads this process's flight; where other processes may have one too, only after theirs (lease.ts). */
+  async #lead(
+    x: Exchange,
+    key: string,
+    found: Found,
+    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
+    flight: Flight<Catch>,
+    joinable: boolean,
+  ): Promise<Reply> {
+    if (this.#leases === null || !joinable || x.effective.readOnly) {
+      return this.#forwarder.lead(x, key, found, plan, flight)
+    }
+    try {
+      const look = (): Promise<Reply | null> => this.#shared(x, key, { kind: 'stored' })
+      const taken = await this.#leases.take(flight.key, x.signal, look)
+      if (taken.kind === 'answered') {
+        flight.land({ kind: 'stored' })
+        return taken.value
+      }
+      if (taken.kind === 'mine') holdFor(flight, taken.lease)
+    } catch (error) {
+      flight.fail(error)
+      throw error
+    }
+    return this.#forwarder.lead(x, key, found, plan, flight)
   }
 
   async #follow(
@@ -275,7 +322,7 @@ export class Engine {
       if (flight.attempt > 0) return this.#forwarder.failed(x, found, plan, landing.error)
       const next = this.#flights.get(flight.key)
       if (next !== undefined) return this.#follow(x, key, found, plan, next)
-      return this.#forwarder.lead(x, key, found, plan, this.#flights.start(flight.key, flight.attempt + 1))
+      return this.#lead(x, key, found, plan, this.#flights.start(flight.key, flight.attempt + 1), true)
     }
     return (await this.#shared(x, key, landing.value)) ?? this.#forwarder.lead(x, key, found, plan, null)
   }
@@ -353,6 +400,12 @@ export class Engine {
   get inFlight(): number {
     return this.#flights.size
   }
+}
+
+/** The flight has the lease until it lands. */
+function holdFor(flight: Flight<Catch>, lease: Lease): void {
+  flight.mayStore = () => lease.confirm()
+  flight.onLanding = (landing) => void lease.release(!(landing.kind === 'landed' && landing.value.kind === 'nothing'))
 }
 
 /** Whether two requests may share one exchange: ranges are told apart, and conditions of the caller are its own affair. */

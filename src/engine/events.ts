@@ -30,7 +30,7 @@ export type CacheEvent =
       readonly error: StoreError
     }
 
-export type StoreOperation = 'read' | 'write' | 'update' | 'delete' | 'list' | 'open' | 'close' | 'filter'
+export type StoreOperation = 'read' | 'write' | 'update' | 'delete' | 'list' | 'open' | 'close' | 'filter' | 'lock'
 
 export type CacheEventType = CacheEvent['type']
 

@@ -79,6 +79,11 @@ export class Fill implements Sink {
     return this.#tools.tags.invalidatedSince(head.meta.tags, epoch)
   }
 
+  /** RELIABILITY 69: who lost its lease stores nothing. */
+  async #mayStore(): Promise<boolean> {
+    return (await this.#flight?.mayStore?.()) ?? true
+  }
+
   whole(bytes: Uint8Array): void {
     const done = this.#storeWhole(bytes)
     if (isPromise(done)) done.catch((error: unknown) => this.#failed(error))
@@ -88,12 +93,14 @@ export class Fill implements Sink {
     const { filter } = this.#x.effective
     const { parts } = this.#draft.head.meta
     // The plain case stays synchronous, so that a memory store holds the entry before the caller has the body's end.
-    if (filter === null && parts === null && !this.#draft.varies) return this.#writeInline(this.#draft, bytes)
+    const atOnce = filter === null && parts === null && !this.#draft.varies && !this.#flight?.mayStore
+    if (atOnce) return this.#writeInline(this.#draft, bytes)
     return this.#storeWithCare(bytes)
   }
 
   async #storeWithCare(bytes: Uint8Array): Promise<void> {
     if (!(await this.#passesFilter(bytes))) return this.#refuse('filtered')
+    if (!(await this.#mayStore())) return this.#refuse('lease-lost')
     const part = this.#draft.head.meta.parts?.[0]
     if (part === undefined) return this.#writeInline(this.#draft, bytes)
     if (part.last - part.first + 1 !== bytes.length) return this.#refuse('partial')
@@ -197,7 +204,9 @@ export class Fill implements Sink {
       await body.cancel()
       return this.#refuse('invalidated')
     }
-    const written = await this.#tools.guard.write(draft.head, body, (error) => error instanceof BodyInterrupted)
+    const guarded = this.#flight?.mayStore ? endingOnly(body, () => this.#mayStore()) : body
+    const isOwn = (error: unknown): boolean => error instanceof BodyInterrupted
+    const written = await this.#tools.guard.write(draft.head, guarded, isOwn)
     if (written) await this.#afterWrite(draft, this.#tools.keeper.orphans(this.#before, draft))
     this.#landed(draft, written, null)
   }
@@ -240,6 +249,23 @@ export class Fill implements Sink {
     this.#tools.guard.report('filter', this.#draft.head.key, error)
     this.#refuse('failed')
   }
+}
+
+/** A stream that ends only if `may` says so; else it fails, and what was written of it never becomes an entry. */
+function endingOnly(body: ReadableStream<Uint8Array>, may: () => Promise<boolean>): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read()
+        if (!done) return controller.enqueue(value)
+        if (await may()) controller.close()
+        else controller.error(new BodyInterrupted('the lease was lost'))
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 /** An entry as a reader would find it, made from what was just written. */

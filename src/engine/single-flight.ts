@@ -19,6 +19,10 @@ export class Flight<T> {
   readonly key: string
   /** Set by an invalidation while the flight is under way. */
   fenced = false
+  /** Asked before its result is stored; null: it may be. (A lease of another process's making, lease.ts.) */
+  mayStore: (() => Promise<boolean>) | null = null
+  /** Told of the landing. */
+  onLanding: ((landing: Landing<T>) => void) | null = null
   /** How many wait for it besides the leader. */
   waiting = 0
   readonly #onLanded: (flight: Flight<T>) => void
@@ -52,6 +56,7 @@ export class Flight<T> {
     this.#landed = true
     this.#onLanded(this)
     this.#resolve(landing)
+    this.onLanding?.(landing)
   }
 
   /** Waits for the landing; rejects with the signal's reason when that comes first. */

@@ -10,7 +10,16 @@ import { StoreError } from '../errors.ts'
 import type { StoreOperation, Events } from './events.ts'
 import { isPromise } from './maybe.ts'
 import { isTrusted, isValidMeta } from './meta.ts'
-import type { Clock, EntryChange, EntryHead, MaybePromise, Store, StoredEntry, Version } from './ports.ts'
+import {
+  isLocking,
+  type Clock,
+  type EntryChange,
+  type EntryHead,
+  type MaybePromise,
+  type Store,
+  type StoredEntry,
+  type Version,
+} from './ports.ts'
 
 const FAILURES = 5
 const FIRST_PAUSE = 1000
@@ -26,7 +35,7 @@ export interface GuardOptions {
 export class StoreGuard {
   readonly store: Store
   readonly #events: Events
-  readonly #clock: Clock
+  readonly clock: Clock
   readonly #options: GuardOptions
   /** Keys whose deletion failed, with the instant: entries created until then are gone for us. */
   readonly #tombstones = new Map<string, number>()
@@ -37,7 +46,7 @@ export class StoreGuard {
   constructor(store: Store, events: Events, clock: Clock, options: GuardOptions) {
     this.store = store
     this.#events = events
-    this.#clock = clock
+    this.clock = clock
     this.#options = options
   }
 
@@ -127,12 +136,51 @@ export class StoreGuard {
     return done < 0 ? bury() : done
   }
 
+  /** Whether the lock was taken; null: the store cannot lock, or failed to. */
+  lock(name: string, owner: string, lease: number): MaybePromise<boolean | null> {
+    const { store } = this
+    if (!isLocking(store)) return null
+    return this.#attempt<boolean, boolean | null>(
+      'lock',
+      name,
+      () => store.lock(name, owner, lease),
+      (taken) => taken,
+      null,
+    )
+  }
+
+  /** Whether the lease is still its owner's; a store that fails to say so says no. */
+  renew(name: string, owner: string, lease: number): MaybePromise<boolean> {
+    const { store } = this
+    if (!isLocking(store)) return false
+    return this.#attempt(
+      'lock',
+      name,
+      () => store.renew(name, owner, lease),
+      (held) => held,
+      false,
+    )
+  }
+
+  /** Gives a lock back; where that fails, its lease ends by itself. */
+  unlock(name: string, owner: string): MaybePromise<boolean> {
+    const { store } = this
+    if (!isLocking(store)) return false
+    return this.#attempt(
+      'lock',
+      name,
+      () => store.unlock(name, owner),
+      (done) => done,
+      false,
+    )
+  }
+
   #bury(key: string): void {
     if (this.#tombstones.size >= MAX_TOMBSTONES) {
       const [oldest] = this.#tombstones.keys()
       if (oldest !== undefined) this.#tombstones.delete(oldest)
     }
-    this.#tombstones.set(key, this.#clock.now())
+    this.#tombstones.set(key, this.clock.now())
   }
 
   #discard(key: string): void {
@@ -183,7 +231,7 @@ export class StoreGuard {
 
   #countFailure(): void {
     if (++this.#failures < FAILURES) return
-    this.#closedUntil = this.#clock.now() + this.#pause
+    this.#closedUntil = this.clock.now() + this.#pause
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
   }
 
@@ -194,7 +242,7 @@ export class StoreGuard {
 
   /** One call may try the store again once its pause is over; the next ones wait for its result. */
   #mayProbe(): boolean {
-    const now = this.#clock.now()
+    const now = this.clock.now()
     if (now < this.#closedUntil) return false
     this.#closedUntil = now + this.#pause
     return true

@@ -64,7 +64,12 @@ export class MemoryStore implements ListableStore {
     this.#onEvict = options.onEvict
     this.#maxEntries = maxEntries
     this.#maxBytes = maxBytes
-    this.limits = { maxEntrySize: options.maxEntrySize ?? maxBytes / 4, inlineSize: 256 * 1024, persistent: false, shared: false }
+    this.limits = {
+      maxEntrySize: options.maxEntrySize ?? maxBytes / 4,
+      inlineSize: 256 * 1024,
+      persistent: false,
+      shared: false,
+    }
   }
 
   read(key: string): StoredEntry | undefined {

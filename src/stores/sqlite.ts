@@ -15,6 +15,7 @@ import type {
   ListableStore,
   ListedEntry,
   ListQuery,
+  LockingStore,
   MaybePromise,
   StoredBody,
   StoredEntry,
@@ -28,6 +29,7 @@ import { chunkedBody, chunkSum, inlineBody } from './chunks.ts'
 import { connect, patiently, transaction } from './sqlite-connection.ts'
 import { storeError, type SqliteDatabase } from './sqlite-driver.ts'
 import { listed } from './sqlite-listing.ts'
+import { SqliteLocks } from './sqlite-locks.ts'
 import { settingsOf, type SqliteOptions, type SqliteSettings } from './sqlite-options.ts'
 import { corruptEntry, headSum, MetaMemory } from './sqlite-row.ts'
 import { inSlices } from './sqlite-slices.ts'
@@ -50,9 +52,10 @@ export interface SqliteBatch {
 interface Connection {
   readonly database: SqliteDatabase
   readonly statements: Statements
+  locks: SqliteLocks | null
 }
 
-export class SqliteStore implements ListableStore {
+export class SqliteStore implements ListableStore, LockingStore {
   readonly name = 'sqlite' as const
   readonly limits: StoreLimits
   /** The file, as an absolute path; `:memory:` where there is none. */
@@ -213,6 +216,29 @@ export class SqliteStore implements ListableStore {
     return count
   }
 
+  /** @throws StoreError */
+  lock(name: string, owner: string, lease: number): boolean {
+    return this.#locks((locks) => locks.take(name, owner, lease))
+  }
+
+  /** @throws StoreError */
+  renew(name: string, owner: string, lease: number): boolean {
+    return this.#locks((locks) => locks.renew(name, owner, lease))
+  }
+
+  /** @throws StoreError */
+  unlock(name: string, owner: string): boolean {
+    return this.#locks((locks) => locks.drop(name, owner))
+  }
+
+  #locks<T>(action: (locks: SqliteLocks) => T): T {
+    return this.#run((_, database) => {
+      const locks = this.#connection?.locks ?? new SqliteLocks(database)
+      if (this.#connection !== null) this.#connection.locks = locks
+      return action(locks)
+    })
+  }
+
   async *keys(): AsyncGenerator<string, void, undefined> {
     for await (const { key } of this.entries({ order: 'key' })) yield key
   }
@@ -296,7 +322,7 @@ export class SqliteStore implements ListableStore {
   #open(): Connection {
     const database = connect(this.#settings)
     try {
-      this.#connection = { database, statements: prepareAll(database) }
+      this.#connection = { database, statements: prepareAll(database), locks: null }
     } catch (error) {
       database.close()
       throw storeError(error, this.path)

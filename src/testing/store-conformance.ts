@@ -12,7 +12,6 @@
 import {
   isListable,
   NEVER,
-  type EntryHead,
   type ListableStore,
   type MaybePromise,
   type Store,
