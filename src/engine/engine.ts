@@ -13,6 +13,7 @@ import { Keeper } from './keeper.ts'
 import { Leases, type Lease } from './lease.ts'
 import { Lookup, NOTHING, type Found } from './lookup.ts'
 import { isPromise } from './maybe.ts'
+import { Searches } from './searches.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
 import { isLocking, type Clock, type MaybePromise, type Store, type StoredEntry } from './ports.ts'
 import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
@@ -66,6 +67,7 @@ export class Engine {
   readonly #lookup: Lookup
   readonly #flights = new SingleFlight<Catch>()
   readonly #leases: Leases | null
+  readonly #searches: Searches
   readonly #forwarder: Forwarder
 
   constructor(options: EngineOptions) {
@@ -79,10 +81,11 @@ export class Engine {
     const { lease, collapseTimeout } = options
     this.#leases =
       lease !== null && isLocking(store) ? new Leases(this.#guard, clock, { lease, patience: collapseTimeout }) : null
+    this.#searches = new Searches(this.#guard)
     this.#forwarder = new Forwarder({
       ...options,
       guard: this.#guard,
-      keeper: new Keeper(this.#guard),
+      keeper: new Keeper(this.#guard, this.#searches),
       events: this.events,
       counters: this.counters,
       invalidate: (keys, tags) => this.#invalidateAll(keys, tags),
@@ -133,8 +136,17 @@ export class Engine {
   async #proceed(x: Exchange, key: string, primary: MaybePromise<StoredEntry | undefined>): Promise<Reply> {
     x.signal?.throwIfAborted()
     const found = await this.#lookup.find(x, key, await primary)
-    const { usable, plan } = await this.#plan(x, found)
+    const similar = found.entry === null ? await this.#similar(x, key) : null
+    const { usable, plan } = await this.#plan(x, similar ?? found)
     return this.#perform(x, key, usable, plan)
+  }
+
+  /** An entry of another query that may answer this one (searches.ts). */
+  async #similar(x: Exchange, key: string): Promise<Found | null> {
+    const other = await this.#searches.find(key)
+    if (other === null) return null
+    const found = await this.#lookup.find(x, other, await this.#guard.read(other))
+    return found.entry === null ? null : { ...found, primary: undefined, others: [] }
   }
 
   /** Policy's decision; stored data it cannot digest is no data (RELIABILITY B30). */

@@ -93,7 +93,8 @@ export class Fill implements Sink {
     const { filter } = this.#x.effective
     const { parts } = this.#draft.head.meta
     // The plain case stays synchronous, so that a memory store holds the entry before the caller has the body's end.
-    const atOnce = filter === null && parts === null && !this.#draft.varies && !this.#flight?.mayStore
+    const atOnce =
+      filter === null && parts === null && !this.#draft.varies && !this.#draft.searches && !this.#flight?.mayStore
     if (atOnce) return this.#writeInline(this.#draft, bytes)
     return this.#storeWithCare(bytes)
   }
@@ -111,7 +112,8 @@ export class Fill implements Sink {
     if (this.#fenced()) return this.#refuse('invalidated')
     const written = this.#tools.guard.write(draft.head, bytes)
     const orphans = this.#tools.keeper.orphans(this.#before, draft)
-    if (!isPromise(written) && !draft.varies && orphans.length === 0) return this.#landed(draft, written, bytes)
+    if (!isPromise(written) && !draft.varies && !draft.searches && orphans.length === 0)
+      return this.#landed(draft, written, bytes)
     return this.#finishInline(draft, bytes, written, orphans)
   }
 

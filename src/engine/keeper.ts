@@ -18,6 +18,7 @@ import { headKey, partKey, variantKey } from './key.ts'
 import { trust } from './meta.ts'
 import { NEVER, type EntryHead, type StoredEntry } from './ports.ts'
 import { selectingView } from './selecting.ts'
+import { searchRule, type Searches } from './searches.ts'
 import type { StoreGuard } from './store-guard.ts'
 import { NO_TAGS, tagsOf, urlTag } from './tags.ts'
 
@@ -43,6 +44,8 @@ export interface Draft {
   readonly primary: string
   readonly head: EntryHead & { readonly meta: ResponseMeta }
   readonly varies: boolean
+  /** It may answer other queries, too (searches.ts). */
+  readonly searches: boolean
   /** The epoch of tags.ts when the origin was asked. */
   readonly epoch: number
 }
@@ -65,9 +68,11 @@ export function renewed(
 
 export class Keeper {
   readonly #guard: StoreGuard
+  readonly #searches: Searches
 
-  constructor(guard: StoreGuard) {
+  constructor(guard: StoreGuard, searches: Searches) {
     this.#guard = guard
+    this.#searches = searches
   }
 
   /** Drafts the entry for an outcome: its key by its selecting headers, its metadata redacted. */
@@ -99,7 +104,13 @@ export class Keeper {
       total: outcome.part?.total ?? null,
       decoded: received.decoded,
     })
-    return { primary, head: entryHead(meta), varies: varies && !secondary, epoch: received.epoch }
+    return {
+      primary,
+      head: entryHead(meta),
+      varies: varies && !secondary,
+      searches: !secondary && searchRule(meta) !== null,
+      epoch: received.epoch,
+    }
   }
 
   #tags(x: Exchange, primary: string, response: ResponseHead): readonly string[] {
@@ -110,6 +121,7 @@ export class Keeper {
 
   /** Makes a written variant known under the primary key, or cleans up the variants a plain entry replaced. */
   async index(draft: Draft): Promise<void> {
+    if (draft.searches) await this.#searches.add(this, draft.primary, draft.head.meta)
     if (!draft.varies) return
     const { meta } = draft.head
     const variant: Variant = {

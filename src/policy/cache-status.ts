@@ -28,7 +28,8 @@ const FORWARDED: Readonly<Record<string, string>> = {
 
 export function cacheStatus(name: string, facts: CacheStatusFacts): string {
   const parts = [serializeName(name)]
-  const forwarded = FORWARDED[facts.outcome]
+  // Section 2.7: one that was collapsed went forward with another's request; it was no hit.
+  const forwarded = facts.collapsed ? 'miss' : FORWARDED[facts.outcome]
   if (forwarded === undefined) parts.push('hit')
   else parts.push(`fwd=${forwarded}`)
   if (facts.revalidated) parts.push('fwd-status=304')

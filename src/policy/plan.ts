@@ -32,8 +32,13 @@ const CLOCK_SLACK = 60_000
 
 const NO_DIRECTIVES = parseCacheControl(null)
 
-/** Why a request is forwarded without any look at the store; null: it is not. */
+/** Why a request is forwarded without any look at the store; null: it is not. only-if-cached forwards nothing: see plan(). */
 export function bypass(request: RequestHead, demand: Demand, options: PolicyOptions): BypassReason | null {
+  const reason = notForUs(request, demand, options)
+  return reason !== null && isOnlyIfCached(request, demand, options) ? null : reason
+}
+
+function notForUs(request: RequestHead, demand: Demand, options: PolicyOptions): BypassReason | null {
   if (!options.methods.has(request.method)) return 'method'
   if (demand.mode === 'no-store') return 'mode-no-store'
   const { expireAfter } = options
@@ -52,9 +57,21 @@ function directivesOf(request: RequestHead): CacheControl {
   return parseCacheControl(getHeader(request.headers, 'cache-control'))
 }
 
+/** The directives of a request that are obeyed. */
+function obeyed(request: RequestHead, options: PolicyOptions): CacheControl {
+  return options.cacheControl && request.headers.length > 0 ? directivesOf(request) : NO_DIRECTIVES
+}
+
+function isOnlyIfCached(request: RequestHead, demand: Demand, options: PolicyOptions): boolean {
+  return demand.mode === 'only-if-cached' || demand.onlyIfCached || obeyed(request, options).onlyIfCached
+}
+
 export function plan(request: RequestHead, demand: Demand, stored: Stored, now: number, options: PolicyOptions): Plan {
-  const directives = options.cacheControl && request.headers.length > 0 ? directivesOf(request) : NO_DIRECTIVES
-  const onlyIfCached = demand.mode === 'only-if-cached' || demand.onlyIfCached || directives.onlyIfCached
+  const directives = obeyed(request, options)
+  const onlyIfCached = isOnlyIfCached(request, demand, options)
+  // Row 95: what could only be forwarded cannot be answered at all.
+  if (onlyIfCached && (demand.mode === 'reload' || notForUs(request, demand, options) !== null))
+    return { kind: 'unsatisfiable', reason: 'only-if-cached' }
   if (demand.forceRefresh && !onlyIfCached) return { kind: 'miss', reason: 'force-refresh', conditions: [] }
   if (demand.mode === 'reload') return { kind: 'miss', reason: 'mode-reload', conditions: [] }
   const { meta } = stored
@@ -62,9 +79,10 @@ export function plan(request: RequestHead, demand: Demand, stored: Stored, now: 
   if (meta === null || reply === null || (meta.parts !== null && reply.kind === 'whole')) {
     return onlyIfCached ? { kind: 'unsatisfiable', reason: 'only-if-cached' } : missed(request, stored)
   }
-  const used: Used = { request, directives, demand, meta, reply, now, options, invalidated: stored.invalidated }
+  const { invalidated } = stored
+  const used: Used = { request, directives, demand, meta, reply, now, options, invalidated, onlyIfCached }
   if (demand.mode === 'force-cache' || demand.mode === 'only-if-cached') return whatever(used)
-  return decide(used, onlyIfCached)
+  return decide(used)
 }
 
 interface Used {
@@ -76,6 +94,7 @@ interface Used {
   readonly now: number
   readonly options: PolicyOptions
   readonly invalidated: boolean
+  readonly onlyIfCached: boolean
 }
 
 function missed(request: RequestHead, { meta, variants }: Stored): Plan {
@@ -92,8 +111,8 @@ function whatever({ meta, reply, now }: Used): Plan {
   return { kind: 'stale', reason: 'mode-force-cache', age, answer: reply, refresh: false }
 }
 
-function decide(used: Used, onlyIfCached: boolean): Plan {
-  const { meta, reply, now, directives, options } = used
+function decide(used: Used): Plan {
+  const { meta, reply, now, directives, options, onlyIfCached } = used
   const age = currentAge(meta, now)
   const reason = mustValidate(used, age)
   if (reason === null && isFresh(meta, now)) return { kind: 'hit', reason: 'fresh', age, answer: reply }
@@ -123,20 +142,28 @@ function decide(used: Used, onlyIfCached: boolean): Plan {
 
 /** What forbids an answer without asking the origin although the entry may be fresh (sections 4.3, 5.2.1, 5.2.2.4, 5.4). */
 function mustValidate(
-  { request, directives, demand, meta, now, options, invalidated }: Used,
+  { request, directives, demand, meta, now, options, invalidated, onlyIfCached }: Used,
   age: number,
 ): RevalidateReason | null {
-  if (demand.refresh) return 'refresh'
+  // Row 95: a demand for both is one for what is stored.
+  const wanted = onlyIfCached ? null : demanded(demand, meta, now, options)
+  if (wanted !== null) return wanted
   if (demand.mode === 'no-cache') return 'mode-no-cache'
   if (directives.noCache || directives.noCacheFields.length > 0) return 'request-no-cache'
   if (options.cacheControl && !directives.present && isPragmaNoCache(request)) return 'pragma'
   if (meta.terms.noCache) return 'no-cache'
   if (invalidated) return 'invalidated'
-  if (options.alwaysRevalidate && hasValidator(meta.headers)) return 'always-revalidate'
   if (now < meta.responseTime - CLOCK_SLACK) return 'clock'
   if (directives.maxAge !== null && age > directives.maxAge + (directives.maxStale ?? 0)) return 'request-max-age'
   if (directives.minFresh !== null && (freshUntil(meta) - now) / 1000 < directives.minFresh) return 'request-min-fresh'
   return null
+}
+
+/** What the user wants revalidated; RFC 8246 section 2: an immutable response has nothing to revalidate while it is fresh. */
+function demanded(demand: Demand, meta: ResponseMeta, now: number, options: PolicyOptions): RevalidateReason | null {
+  if (demand.refresh) return 'refresh'
+  const settled = meta.terms.immutable && isFresh(meta, now)
+  return options.alwaysRevalidate && hasValidator(meta.headers) && !settled ? 'always-revalidate' : null
 }
 
 /** Section 5.4: only in the absence of Cache-Control. */
