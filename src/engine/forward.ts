@@ -11,18 +11,17 @@ import type { RequestHead } from '../http/message.ts'
 import { answer as answerOf } from '../policy/answer.ts'
 import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
 import { headUpdate, settle } from '../policy/settle.ts'
+import type { Asked } from './asked.ts'
 import { Background } from './background.ts'
 import { Backoff } from './backoff.ts'
-import type { CacheOutcome, Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
+import { Bypass, type BypassTools } from './bypass.ts'
+import type { Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
 import type { EngineOptions } from './engine.ts'
-import { Fill, type Catch, type FillTools } from './fill.ts'
-import { entryHead, originOf, renewed, type Draft, type Received } from './keeper.ts'
+import { Fill, type Catch } from './fill.ts'
+import { entryHead, renewed, type Draft, type Received } from './keeper.ts'
 import { LiveBody } from './live-body.ts'
 import type { Found } from './lookup.ts'
 import { NOTHING } from './lookup.ts'
-import { keysOfUrl } from './invalidation.ts'
-import { primaryKey } from './key.ts'
-import { resolveReference } from '../http/uri.ts'
 import type { MaybePromise, OriginResponse } from './ports.ts'
 import { hasNoBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import {
@@ -39,36 +38,25 @@ import {
 } from './passing.ts'
 import type { Flight } from './single-flight.ts'
 import { gatewayTimeout } from './synthetic.ts'
-import { groupTag, urlTag } from './tags.ts'
 import { Unshareable } from './unshareable.ts'
 import { Departure } from './departure.ts'
 
-export interface ForwarderOptions extends EngineOptions, FillTools {
-  readonly invalidate: (keys: readonly string[], tags: readonly string[]) => Promise<void>
-  readonly keysUnder: (key: string) => Promise<string[]>
-}
-
-/** One exchange with the origin, as the rest of this file needs it. */
-interface Asked {
-  readonly x: Exchange
-  readonly key: string
-  readonly found: Found
-  readonly plan: AskingPlan
-  readonly flight: Flight<Catch> | null
-  readonly sent: RequestHead
-  readonly response: OriginResponse
-  readonly received: Received
-}
+export interface ForwarderOptions extends EngineOptions, BypassTools {}
 
 export class Forwarder {
   readonly #options: ForwarderOptions
   readonly #unshareable = new Unshareable()
+  readonly #bypass: Bypass
   /** Revalidations nobody waits for. */
   readonly background: Background
 
   constructor(options: ForwarderOptions) {
     this.#options = options
     this.background = new Background(options.events, new Backoff(options.clock), this)
+    this.#bypass = new Bypass(options, {
+      settle: (...given) => this.#settle(...given),
+      store: (asked, outcome) => this.#store(asked, outcome),
+    })
   }
 
   /** Whether the last answer under this key could not be shared: then nobody waits for the next one (row 149). */
@@ -76,71 +64,10 @@ export class Forwarder {
     return this.#unshareable.has(flightKey)
   }
 
-  /** Forwards untouched. An unsafe method that succeeds invalidates what it may have changed (RFC 9111 section 4.4). */
-  async bypass(x: Exchange, reason: BypassReason): Promise<Reply> {
-    const { clock, counters, events } = this.#options
-    const { request, effective } = x
-    counters.bypassed += 1
-    if (events.wants('bypass'))
-      events.emit({ type: 'bypass', key: x.key, url: x.redactUrl(request.url), method: request.method, reason })
-    const requestTime = clock.now()
-    const response = await x.origin(request, x.signal)
-    if (reason === 'method' && effective.enabled) {
-      const received = {
-        response,
-        decoded: response.decoded,
-        requestTime,
-        responseTime: clock.now(),
-        epoch: this.#options.tags.epoch,
-      }
-      const outcome = this.#settle(x, request, null, received)
-      if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
-      const stored = await this.#storeAsGet(x, response, received)
-      if (stored !== null) return stored
-    }
-    const outcome: CacheOutcome = reason === 'method' ? 'method' : reason.startsWith('request') ? 'request' : 'bypass'
-    return passedReply(x, response, this.#options.clock.now(), { outcome, reason, refused: reason })
+  /** Past the cache (bypass.ts). */
+  bypass(x: Exchange, reason: BypassReason): Promise<Reply> {
+    return this.#bypass.forward(x, reason)
   }
-
-  /** RFC 9110 section 9.3.3: a POST with explicit freshness whose Content-Location is its own URL may answer a later GET. */
-  async #storeAsGet(x: Exchange, response: OriginResponse, received: Received): Promise<Reply | null> {
-    const { request, effective } = x
-    const location = getHeader(response.headers, 'content-location')
-    const itself = location !== null && resolveReference(request.url, location) === request.url
-    if (request.method !== 'POST' || response.status !== 200 || !itself || !effective.policy.methods.has('GET'))
-      return null
-    const get: Exchange = { ...x, request: { ...request, method: 'GET' } }
-    const outcome = this.#settle(get, get.request, null, received)
-    if (outcome.kind !== 'store' || outcome.reason !== 'explicit') return null
-    const key = await primaryKey(get.request, null, effective.key, effective.policy.shared)
-    const plan = { kind: 'miss', reason: 'uri-miss', conditions: [] } as const
-    // Stored after the invalidation that the POST itself was, and not undone by it.
-    const now = this.#options.clock.now()
-    const after = { ...received, requestTime: now, responseTime: now, epoch: this.#options.tags.epoch }
-    return this.#store(
-      { x: get, key, found: NOTHING, plan, flight: null, sent: request, response, received: after },
-      outcome,
-    )
-  }
-
-  async #invalidate(x: Exchange, outcome: Extract<Outcome, { kind: 'invalidate' }>): Promise<void> {
-    const { request, effective } = x
-    if (effective.readOnly) return
-    const keys = await Promise.all(outcome.urls.map((url) => keysOfUrl(url, request.headers, effective)))
-    const all = await Promise.all([...new Set(keys.flat())].map((key) => this.#options.keysUnder(key)))
-    const origin = originOf(request.url)
-    const tags = outcome.groups.map((group) => groupTag(origin, group))
-    if (this.#options.store.limits.persistent || this.#sawParts)
-      tags.push(...outcome.urls.map((url) => urlTag(x.redactUrl(url))))
-    await this.#options.invalidate(all.flat(), tags)
-    const { events } = this.#options
-    const url = x.redactUrl(request.url)
-    if (events.wants('invalidated'))
-      events.emit({ type: 'invalidated', key: x.key, url, method: request.method, reason: 'method' })
-  }
-
-  /** Whether this process stored under keys with more parts than the URL: their entries are invalidated by the URL's tag. */
-  #sawParts = false
 
   /** Asks the origin on behalf of a flight (or of this request alone) and acts on the answer. */
   async lead(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch> | null): Promise<Reply> {
@@ -273,7 +200,7 @@ export class Forwarder {
   async #store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): Promise<Reply> {
     const { x, key, found, plan, flight, received } = asked
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
-    if (key.includes('\n')) this.#sawParts = true
+    if (key.includes('\n')) this.#bypass.sawParts = true
     const draft = await this.#options.keeper.draft(x, key, outcome, received)
     const before =
       outcome.part === null ? found.primary : (found.entry ?? (await this.#options.guard.read(draft.head.key)))
