@@ -2,7 +2,7 @@
  * Which metadata may be believed. What this process made or its codec decoded is trusted; anything else a store hands over
  * (a custom store, a shared database) is checked field by field before policy looks at it (RELIABILITY B30, B40).
  */
-import type { ResponseMeta, Variant, VariantIndex } from '../policy/decision.ts'
+import type { ResponseMeta, ValueMeta, Variant, VariantIndex } from '../policy/decision.ts'
 import type { EntryMeta } from './ports.ts'
 
 const trusted = new WeakSet<object>()
@@ -26,7 +26,9 @@ export function isValidMeta(meta: unknown): meta is EntryMeta {
       ? isResponseMeta(meta)
       : kind === 'variants'
         ? isVariantIndex(meta)
-        : kind === 'mark' && isMark(meta)
+        : kind === 'mark'
+          ? isMark(meta)
+          : isValueMeta(meta)
   if (valid) trusted.add(meta)
   return valid
 }
@@ -34,6 +36,24 @@ export function isValidMeta(meta: unknown): meta is EntryMeta {
 function isMark(meta: object): boolean {
   const { key, at, mode } = meta as Record<string, unknown>
   return typeof key === 'string' && isNumber(at) && (mode === 'stale' || mode === 'delete')
+}
+
+/** Whether metadata is that of a cached value of a function (keepfresh/memo). */
+export function isValueMeta(meta: unknown): meta is ValueMeta {
+  if (typeof meta !== 'object' || meta === null) return false
+  const { kind, key, valueSize, failed, askedAt, took, tags } = meta as Partial<ValueMeta>
+  return (
+    kind === 'value' &&
+    typeof key === 'string' &&
+    typeof valueSize === 'number' &&
+    Number.isInteger(valueSize) &&
+    valueSize >= 0 &&
+    typeof failed === 'boolean' &&
+    isNumber(askedAt) &&
+    isNumber(took) &&
+    Array.isArray(tags) &&
+    tags.every((tag) => typeof tag === 'string')
+  )
 }
 
 function isVariantIndex(meta: object): boolean {

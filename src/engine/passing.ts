@@ -2,7 +2,7 @@
 import { getHeader, hasHeader } from '../http/headers.ts'
 import type { RequestHead } from '../http/message.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
-import type { Plan } from '../policy/decision.ts'
+import type { Plan, ResponseMeta } from '../policy/decision.ts'
 import type { CacheOutcome, Exchange, Reply, ReplyInfo } from './exchange.ts'
 import type { Draft, Received } from './keeper.ts'
 import type { OriginResponse } from './ports.ts'
@@ -81,20 +81,34 @@ export function missInfo(
   draft: Draft,
   fill: { readonly refused: string | null },
 ): ReplyInfo {
-  return {
-    outcome: outcomeOf(plan),
-    reason: plan.reason,
-    key: draft.head.key,
-    fromCache: false,
-    revalidated: false,
-    collapsed: false,
-    get stored() {
-      return fill.refused === null
-    },
-    get refused() {
-      return fill.refused
-    },
-    meta: draft.head.meta,
-    now: received.responseTime,
+  return new MissInfo(plan, received, draft, fill)
+}
+
+class MissInfo implements ReplyInfo {
+  readonly outcome: CacheOutcome
+  readonly reason: string
+  readonly key: string
+  readonly fromCache: false = false
+  readonly revalidated: false = false
+  readonly collapsed: false = false
+  readonly meta: ResponseMeta
+  readonly now: number
+  readonly #fill: { readonly refused: string | null }
+
+  constructor(plan: AskingPlan, received: Received, draft: Draft, fill: { readonly refused: string | null }) {
+    this.outcome = outcomeOf(plan)
+    this.reason = plan.reason
+    this.key = draft.head.key
+    this.meta = draft.head.meta
+    this.now = received.responseTime
+    this.#fill = fill
+  }
+
+  get stored(): boolean {
+    return this.#fill.refused === null
+  }
+
+  get refused(): string | null {
+    return this.#fill.refused
   }
 }

@@ -8,10 +8,18 @@ const RFC850 =
   /^(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday), (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/
 const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/
 
+/** The last preferred date parsed: the responses of one second carry the same. */
+let lastText = ''
+let lastInstant: number | null = null
+
 /** Milliseconds since the epoch, or null for anything that is not a date. `now` (ms) dates two-digit years. */
 export function parseDate(value: string, now: number = 0): number | null {
+  if (value === lastText) return lastInstant
   const imf = IMF.exec(value)
-  if (imf) return at(imf[3], imf[2], imf[1], imf[4], imf[5], imf[6])
+  if (imf) {
+    lastText = value
+    return (lastInstant = at(imf[3], imf[2], imf[1], imf[4], imf[5], imf[6]))
+  }
   const asctime = ASCTIME.exec(value)
   if (asctime) return at(asctime[6], asctime[1], asctime[2], asctime[3], asctime[4], asctime[5])
   const rfc850 = RFC850.exec(value)

@@ -44,10 +44,16 @@ const HOP_BY_HOP: readonly string[] = [
   'upgrade',
 ]
 
+const ALWAYS: ReadonlySet<string> = new Set(HOP_BY_HOP)
+
+/** What Connection nearly always says: it names no field that would have to be added. */
+const OWN_WORDS = /^(?:keep-alive|close)$/i
+
 /** The hop-by-hop fields and whatever Connection names. */
 export function connectionHeaders(list: HeaderList): ReadonlySet<string> {
-  const names = new Set(HOP_BY_HOP)
   const connection = getHeader(list, 'connection')
-  if (connection !== null) for (const member of splitList(connection)) names.add(member.toLowerCase())
+  if (connection === null || OWN_WORDS.test(connection)) return ALWAYS
+  const names = new Set(HOP_BY_HOP)
+  for (const member of splitList(connection)) names.add(member.toLowerCase())
   return names
 }

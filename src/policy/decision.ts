@@ -96,6 +96,20 @@ export interface TagMark {
   readonly mode: 'stale' | 'delete'
 }
 
+/** The metadata of a cached value of a function (keepfresh/memo): no response, and nothing that policy looks at. */
+export interface ValueMeta {
+  readonly kind: 'value'
+  readonly key: string
+  /** The body is the value and then the key it is under, both encoded: where the value ends. */
+  readonly valueSize: number
+  /** The value is the error that the function failed with. */
+  readonly failed: boolean
+  /** When the function was called, and how long it took: ms. */
+  readonly askedAt: number
+  readonly took: number
+  readonly tags: readonly string[]
+}
+
 /** The six modes of the Fetch standard (`init.cache`). */
 export type CacheMode = 'default' | 'no-store' | 'reload' | 'no-cache' | 'force-cache' | 'only-if-cached'
 

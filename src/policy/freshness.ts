@@ -32,12 +32,17 @@ export interface LifetimeInput {
 /** The freshness lifetime: the user's override, the origin's word, the user's expireAfter, a heuristic, in this order. */
 export function lifetime(input: LifetimeInput): Lifetime {
   const { options } = input
-  if (options.override && options.expireAfter !== null)
-    return { lifetime: expiry(options.expireAfter, input), source: 'override' }
+  const own = ownExpiry(options, input.response.status)
+  if (options.override && own !== null) return { lifetime: expiry(own, input), source: 'override' }
   const explicit = explicitLifetime(input)
   if (explicit !== null) return clamp(explicit, options)
-  if (options.expireAfter !== null) return { lifetime: expiry(options.expireAfter, input), source: 'expire-after' }
+  if (own !== null) return { lifetime: expiry(own, input), source: 'expire-after' }
   return heuristic(input)
+}
+
+/** The user's lifetime for a response of this status; null: none was set. */
+export function ownExpiry(options: PolicyOptions, status: number): Expiry | null {
+  return options.expireAfterByStatus.get(status) ?? options.expireAfter
 }
 
 /** What the origin said (section 4.2.1); null: nothing. */

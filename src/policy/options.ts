@@ -25,6 +25,8 @@ export interface PolicyOptions {
   readonly cacheControl: boolean
   /** The user's lifetime for this request (per-request, else per-URL, else per-session), or null: none was set. */
   readonly expireAfter: Expiry | null
+  /** The user's lifetimes for statuses, in the place of `expireAfter`; a status listed here is stored (row 38). */
+  readonly expireAfterByStatus: ReadonlyMap<number, Expiry>
   /** `expireAfter` beats the origin's headers (feature E4). */
   readonly override: boolean
   /** Clamps on the lifetime the origin gave, in seconds; null is no clamp. */
@@ -60,6 +62,7 @@ export const RFC_OPTIONS: PolicyOptions = {
   shared: false,
   cacheControl: true,
   expireAfter: null,
+  expireAfterByStatus: new Map(),
   override: false,
   minTtl: null,
   maxTtl: null,

@@ -8,7 +8,7 @@ import { parseVary } from '../http/vary.ts'
 import { initialAge } from './age.ts'
 import { merged, validates } from './conditional.ts'
 import type { Outcome, ResponseMeta, Terms } from './decision.ts'
-import { explicitLifetime, hasValidator, lifetime, type LifetimeInput } from './freshness.ts'
+import { explicitLifetime, hasValidator, lifetime, ownExpiry, type LifetimeInput } from './freshness.ts'
 import { invalidation } from './invalidate.ts'
 import type { PolicyOptions } from './options.ts'
 import { partOf, refusal } from './storable.ts'
@@ -130,7 +130,7 @@ function factsOf(
 
 function termsOf(facts: LifetimeInput): Terms {
   const { directives, options } = facts
-  const overridden = options.override && options.expireAfter !== null
+  const overridden = options.override && ownExpiry(options, facts.response.status) !== null
   return Object.freeze({
     ...lifetime(facts),
     initialAge: facts.initialAge,
@@ -149,10 +149,10 @@ function mustRevalidate(directives: CacheControl, options: PolicyOptions): boole
 
 /** Section 3.1: everything but fields of the connection, fields named by no-cache and (shared) private, and stripped cookies. */
 function storableHeaders(headers: HeaderList, directives: CacheControl, options: PolicyOptions): HeaderList {
-  const gone = new Set([...connectionHeaders(headers), ...directives.noCacheFields])
-  if (options.shared) {
-    for (const name of directives.privateFields) gone.add(name)
-    if (options.setCookie === 'strip' && hasHeader(headers, 'set-cookie')) gone.add('set-cookie')
-  }
-  return headers.filter(([name]) => !gone.has(name))
+  const hop = connectionHeaders(headers)
+  const strips = options.shared && options.setCookie === 'strip' && hasHeader(headers, 'set-cookie')
+  const named = options.shared
+    ? [...directives.noCacheFields, ...directives.privateFields, ...(strips ? ['set-cookie'] : [])]
+    : directives.noCacheFields
+  return headers.filter(([name]) => !hop.has(name) && (named.length === 0 || !named.includes(name)))
 }

@@ -8,7 +8,7 @@ import { parseContentRange } from '../http/range.ts'
 import { parseVary } from '../http/vary.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
 import type { RefuseReason } from './decision.ts'
-import { isHeuristicallyCacheable } from './freshness.ts'
+import { isHeuristicallyCacheable, ownExpiry } from './freshness.ts'
 import type { PolicyOptions } from './options.ts'
 
 /** Final statuses whose caching behaviour is understood: those of RFC 9110 section 15. */
@@ -32,8 +32,8 @@ export interface Candidate {
 /** Why a response may not be stored; null: it may. */
 export function refusal(candidate: Candidate): RefuseReason | null {
   const { request, response, directives, options } = candidate
-  const overridden = options.override && options.expireAfter !== null
   const { status } = response
+  const overridden = options.override && ownExpiry(options, status) !== null
   if (status < 200 || status > 599 || status === 407) return 'status-not-understood'
   if (status === 304) return 'not-modified'
   if (options.cacheControl && parseCacheControl(getHeader(request.headers, 'cache-control')).noStore)
@@ -69,6 +69,8 @@ function statusRefusal(
   overridden: boolean,
 ): RefuseReason | null {
   const { status } = response
+  const own = options.expireAfterByStatus.get(status)
+  if (own !== undefined) return own.kind === 'seconds' && own.seconds === 0 ? 'status' : null
   if (options.statuses !== null) {
     const listed = options.statuses.has(status) || (status === 206 && options.statuses.has(200))
     return listed ? null : 'status'
