@@ -37,7 +37,7 @@ export function passedReply(
 /** The headers with Cache-Status, where it is asked for. */
 export function stamped(x: Exchange, headers: OriginResponse['headers'], info: ReplyInfo): OriginResponse['headers'] {
   const name = x.effective.cacheStatus
-  return name === null ? headers : appended(headers, 'cache-status', cacheStatus(name, { ...info, ttl: null }))
+  return name === null ? headers : appended(headers, 'cache-status', cacheStatus(name, info, null))
 }
 
 /** The request with the plan's conditions in place of the caller's own. */

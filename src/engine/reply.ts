@@ -103,7 +103,7 @@ export class StoredReply implements Reply {
     const statusText = answer.kind === 'whole' ? meta.statusText : STATUS_TEXT[answer.kind]
     const head = { status: this.status, statusText, headers }
     if (this.facts.cacheStatus === null) return head
-    const value = cacheStatus(this.facts.cacheStatus, { ...this.info, ttl: ttlOf(this.entry, this.now) })
+    const value = cacheStatus(this.facts.cacheStatus, this.info, ttlOf(this.entry, this.now))
     return { ...head, headers: appended(headers, 'cache-status', value) }
   }
 

@@ -8,8 +8,6 @@ export interface CacheStatusFacts {
   readonly collapsed: boolean
   readonly stored: boolean
   readonly key: string | null
-  /** Seconds of freshness left, negative once stale; null: unknown. */
-  readonly ttl: number | null
   readonly reason: string
 }
 
@@ -26,7 +24,8 @@ const FORWARDED: Readonly<Record<string, string>> = {
   unsatisfiable: 'request',
 }
 
-export function cacheStatus(name: string, facts: CacheStatusFacts): string {
+/** `ttl`: seconds of freshness left, negative once stale; null: unknown. */
+export function cacheStatus(name: string, facts: CacheStatusFacts, ttl: number | null): string {
   const parts = [serializeName(name)]
   // Section 2.7: one that was collapsed went forward with another's request; it was no hit.
   const forwarded = facts.collapsed ? 'miss' : FORWARDED[facts.outcome]
@@ -35,8 +34,7 @@ export function cacheStatus(name: string, facts: CacheStatusFacts): string {
   if (facts.revalidated) parts.push('fwd-status=304')
   if (forwarded !== undefined && facts.stored && !facts.fromCache) parts.push('stored')
   if (facts.collapsed) parts.push('collapsed')
-  if (facts.ttl !== null && facts.fromCache)
-    parts.push(`ttl=${Math.max(-999_999_999_999, Math.min(999_999_999_999, facts.ttl))}`)
+  if (ttl !== null && facts.fromCache) parts.push(`ttl=${Math.max(-999_999_999_999, Math.min(999_999_999_999, ttl))}`)
   if (facts.key !== null) parts.push(`key=${serializeString(facts.key)}`)
   parts.push(`detail=${serializeName(facts.reason)}`)
   return parts.join('; ')
