@@ -37,19 +37,19 @@ interface Known {
 }
 
 export class CacheClient {
-  readonly settings: Settings
+  #settings: Settings
   readonly store: Store
   readonly engine: Engine
   /** Set by a session while some scope has the cache disabled: whether this call is in one. */
   isDisabled: (() => boolean) | null = null
   readonly #memo = new Map<string, Known>()
   readonly #now: () => number
-  readonly #fast: boolean
+  #fast: boolean
   #closed = false
 
   constructor(settings: Settings, store: Store) {
-    const { clock, readTimeout, writeTimeout, collapseTimeout, lockLease, readAhead, backgroundFill, plain } = settings
-    this.settings = settings
+    const { clock, readTimeout, writeTimeout, collapseTimeout, lockLease, readAhead, backgroundFill } = settings
+    this.#settings = settings
     this.store = store
     this.engine = new Engine({
       store,
@@ -64,7 +64,18 @@ export class CacheClient {
     })
     this.engine.events.channel = diagnosticsChannel()
     this.#now = () => clock.now()
-    this.#fast = settings.rules.length === 0 && isPlainEffective(plain) && hasPlainKeys(plain.key, plain.policy.shared)
+    this.#fast = isFast(settings)
+  }
+
+  get settings(): Settings {
+    return this.#settings
+  }
+
+  /** Puts other rules in force for later requests (row 15); the store, the clock and what is stored stay as they are. */
+  configure({ plain, rules }: Pick<Settings, 'plain' | 'rules'>): void {
+    this.#settings = { ...this.#settings, plain, rules }
+    this.#fast = isFast(this.#settings)
+    this.#memo.clear()
   }
 
   fetch(input: FetchInput, init?: CachedRequestInit): Promise<CachedResponse> {
@@ -202,6 +213,11 @@ export class CacheClient {
     this.#memo.clear()
     if (this.settings.autoClose) await this.store.close()
   }
+}
+
+/** Whether nothing but the URL makes the key of a plain GET, and nothing but the entry decides over it. */
+function isFast({ rules, plain }: Settings): boolean {
+  return rules.length === 0 && isPlainEffective(plain) && hasPlainKeys(plain.key, plain.policy.shared)
 }
 
 interface DiagnosticsChannel {

@@ -29,6 +29,8 @@ export interface RuleOptions {
   alwaysRevalidate?: boolean
   /** Statuses that are stored. Default: by RFC 9111 for createCachedFetch, [200] for CachedSession. */
   allowedStatusCodes?: readonly number[]
+  /** `expireAfter` by status, such as `{ 404: '1m' }`: these statuses are stored, too (0: never). Default none. */
+  expireAfterByStatus?: Readonly<Record<number, Duration>>
   /** Tags for the entries, for `invalidateTags`. Default none. */
   tags?: readonly string[]
   /** Parameters that count for nothing, in query, forms, JSON bodies and matched headers; their values are redacted. Default none. */

@@ -13,13 +13,13 @@ import { cookieHooks, loadJar, type CookieJar } from './cookies.ts'
 import { openClient, type ClientHandle } from './fetch.ts'
 import type { CachedRequestInit, FetchInput, HopHooks } from './incoming.ts'
 import { installFetch } from './install.ts'
+import type { CacheOptions, RuleOptions } from './options.ts'
 import { parseBaseUrl, resolveUrl, searchParams, type Params } from './params.ts'
 import type { CachedResponse } from './response.ts'
 import { DisabledScope } from './scope.ts'
 import {
   checkAuth,
   checkSessionOptions,
-  checkTimeout,
   fetchInit,
   SESSION_OPTIONS,
   type BasicAuth,
@@ -29,7 +29,9 @@ import {
   type StandardSchema,
   type Timeout,
 } from './session-options.ts'
-import { resolveOptions } from './settings.ts'
+import { resolveOptions, type Settings } from './settings.ts'
+import { fetchInTime } from './timeout.ts'
+import { checkChanges } from './validate.ts'
 
 /**
  * An HTTP client whose answers are cached.
@@ -48,11 +50,13 @@ export class CachedSession {
   readonly headers: Headers
   /** What is stored: look into it, take things out of it. */
   readonly cache: ResponseCache
-  readonly #options: SessionOptions
+  #options: SessionOptions
   readonly #base: URL | null
   readonly #handle: ClientHandle
   readonly #scope = new DisabledScope()
   readonly #hops: HopHooks | null
+  /** Settings that configure() changed since the last request. */
+  #changed: Settings | null = null
   #uninstall: (() => void) | null = null
   #closed = false
 
@@ -144,29 +148,14 @@ export class CachedSession {
     return { target, headers: this.#headersFor(url, own === undefined ? {} : { headers: own }) }
   }
 
-  async #send(
+  #send(
     client: CacheClient,
     target: URL | Request,
     init: CachedRequestInit,
     timeout: Timeout | undefined,
   ): Promise<CachedResponse> {
     const hooked: CachedRequestInit = this.#hops === null ? init : { ...init, onHop: this.#hops }
-    if (timeout === undefined) return client.fetch(target, hooked)
-    checkTimeout(timeout)
-    const { total, headers } = typeof timeout === 'number' ? { total: timeout, headers: undefined } : timeout
-    const signals: AbortSignal[] = hooked.signal ? [hooked.signal] : []
-    if (total !== undefined) signals.push(AbortSignal.timeout(total * 1000))
-    if (headers === undefined) return client.fetch(target, { ...hooked, signal: AbortSignal.any(signals) })
-    const headersLate = new AbortController()
-    const timer = setTimeout(
-      () => headersLate.abort(new DOMException('The headers took too long', 'TimeoutError')),
-      headers * 1000,
-    )
-    try {
-      return await client.fetch(target, { ...hooked, signal: AbortSignal.any([...signals, headersLate.signal]) })
-    } finally {
-      clearTimeout(timer)
-    }
+    return timeout === undefined ? client.fetch(target, hooked) : fetchInTime(client, target, hooked, timeout)
   }
 
   #url(url: string | URL, params: Params | undefined): URL {
@@ -197,7 +186,26 @@ export class CachedSession {
   async #client(): Promise<CacheClient> {
     if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the session is closed: make a new one')
     const client = this.#handle.client ?? (await this.#handle.ready())
+    if (this.#changed !== null) client.configure(this.#changed)
+    this.#changed = null
     return client
+  }
+
+  /**
+   * Changes settings for the requests from now on (row 15); what is stored keeps the lifetime it was stored with.
+   *
+   * @throws OptionError for unknown or wrong options; then nothing is changed.
+   *
+   * @example
+   * ```ts
+   * session.configure({ expireAfter: '5m', staleIfError: true })
+   * ```
+   */
+  configure(changes: RuleOptions & Pick<CacheOptions, 'urlsExpireAfter' | 'allowedMethods'>): void {
+    checkChanges(changes)
+    const options = { ...this.#options, ...changes }
+    this.#changed = resolveOptions(options, 'session', SESSION_OPTIONS)
+    this.#options = options
   }
 
   /** Runs `body` with the cache disabled for this async context only: nothing is read, nothing is written. Nests. */
@@ -206,7 +214,8 @@ export class CachedSession {
       client.isDisabled ??= () => this.#scope.active
     }
     if (this.#handle.client) enter(this.#handle.client)
-    else void this.#handle.ready().then(enter)
+    // A store that cannot be opened is what the requests in `body` report.
+    else this.#handle.ready().then(enter, () => undefined)
     return this.#scope.run(body)
   }
 

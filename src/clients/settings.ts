@@ -204,6 +204,7 @@ function withRulePolicy(base: PolicyOptions, rule: RuleOptions): PolicyOptions {
     ...base,
     cacheControl: rule.cacheControl ?? base.cacheControl,
     expireAfter: rule.expireAfter === undefined ? base.expireAfter : parseExpiry(rule.expireAfter, 'expireAfter'),
+    expireAfterByStatus: withStatuses(base.expireAfterByStatus, rule.expireAfterByStatus),
     override: rule.override ?? base.override,
     minTtl: rule.minTtl === undefined ? base.minTtl : parseSeconds(rule.minTtl, 'minTtl'),
     maxTtl: rule.maxTtl === undefined ? base.maxTtl : parseSeconds(rule.maxTtl, 'maxTtl'),
@@ -214,6 +215,17 @@ function withRulePolicy(base: PolicyOptions, rule: RuleOptions): PolicyOptions {
     staleIfError: stale(rule.staleIfError, 'staleIfError', base.staleIfError),
     alwaysRevalidate: rule.alwaysRevalidate ?? base.alwaysRevalidate,
   }
+}
+
+function withStatuses(
+  base: PolicyOptions['expireAfterByStatus'],
+  given: RuleOptions['expireAfterByStatus'],
+): PolicyOptions['expireAfterByStatus'] {
+  if (given === undefined) return base
+  const own = Object.entries(given).map(
+    ([status, value]) => [Number(status), parseExpiry(value, `expireAfterByStatus.${status}`)] as const,
+  )
+  return new Map([...base, ...own])
 }
 
 function heuristicOf(value: NonNullable<RuleOptions['heuristic']>): PolicyOptions['heuristic'] {

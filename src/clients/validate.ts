@@ -57,6 +57,14 @@ const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check } = {
       Array.isArray(value) && value.every((status) => Number.isInteger(status) && status >= 200 && status <= 599),
     'an array of statuses from 200 to 599',
   ),
+  expireAfterByStatus: (value, name) => {
+    expect(
+      (given: unknown) =>
+        typeof given === 'object' && given !== null && Object.keys(given).every((status) => /^[2-5]\d\d$/.test(status)),
+      'an object from statuses to durations',
+    )(value, name)
+    for (const [status, duration] of Object.entries(value as object)) expiry(duration, `${name}.${status}`)
+  },
   tags: strings,
   ignoredParams: strings,
   matchHeaders: (value, name) => {
@@ -156,6 +164,12 @@ export function checkCacheOptions(options: object, where: string, extra: Iterabl
 
 export function checkRule(rule: object, where: string): void {
   check(rule, RULE_CHECKS, where)
+}
+
+/** What `configure` of a session takes. */
+export function checkChanges(options: object): void {
+  const { urlsExpireAfter, allowedMethods } = CACHE_CHECKS
+  check(options, { ...RULE_CHECKS, urlsExpireAfter, allowedMethods }, 'configure')
 }
 
 export function checkRequestOptions(options: object): void {
