@@ -101,7 +101,7 @@ export class CacheClient {
       // What `quick` read is the first hop's: one read a look-up (row 197).
       const { reply, body } = await this.#hop(request, history.length === 0 ? already : undefined)
       const response = new LazyResponse(reply, request.url, history.length === 0 ? NO_HISTORY : [...history], this.#now)
-      await request.hooks?.response(request.url, response.headers, reply.info.meta?.responseTime ?? this.#now())
+      await request.hooks?.response(request.url, response.headers, reply.info)
       const location = getHeader(reply.head.headers, 'location')
       if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {
         if (typeof input === 'string' && init === undefined) this.#remember(input, first.url)
@@ -211,6 +211,8 @@ export class CacheClient {
     if (this.#closed) return
     this.#closed = true
     this.#memo.clear()
+    await this.engine.drained()
+    this.engine.stop()
     if (this.settings.autoClose) await this.store.close()
   }
 }

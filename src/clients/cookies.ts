@@ -25,7 +25,8 @@ export async function loadJar(): Promise<CookieJar> {
   }
 }
 
-export function cookieHooks(jar: () => Promise<CookieJar>, now: () => number): HopHooks {
+/** `replay`: whether cookies of stored responses are restored (rule 2). */
+export function cookieHooks(jar: () => Promise<CookieJar>, now: () => number, replay: boolean): HopHooks {
   return {
     async request(url, headers) {
       const cookies = await (await jar()).getCookieString(url)
@@ -33,8 +34,9 @@ export function cookieHooks(jar: () => Promise<CookieJar>, now: () => number): H
       const own = headers.get('cookie')
       headers.set('cookie', own === null ? cookies : `${own}; ${cookies}`)
     },
-    async response(url, headers, receivedAt) {
-      const age = Math.max(0, now() - receivedAt)
+    async response(url, headers, { fromCache, meta }) {
+      if (fromCache && !replay) return
+      const age = Math.max(0, now() - (meta?.responseTime ?? now()))
       for (const cookie of headers.getSetCookie()) {
         const aged = agedCookie(cookie, age)
         if (aged !== null) await (await jar()).setCookie(aged, url, { ignoreError: true })

@@ -1,5 +1,6 @@
 /** A fetch call taken apart: what the engine must know, and how to ask the origin the same thing again. */
 import type { HeaderLine, HeaderList } from '../http/message.ts'
+import type { ReplyInfo } from '../engine/exchange.ts'
 import type { CacheMode } from '../policy/decision.ts'
 import type { RequestCacheOptions } from './options.ts'
 
@@ -14,8 +15,7 @@ export type CachedRequestInit = RequestInit & {
 /** Sees every hop of a request; may add headers to it. */
 export interface HopHooks {
   request(url: string, headers: Headers): void | Promise<void>
-  /** `receivedAt`: when the origin sent it, ms since the epoch. */
-  response(url: string, headers: Headers, receivedAt: number): void | Promise<void>
+  response(url: string, headers: Headers, info: ReplyInfo): void | Promise<void>
 }
 
 export type FetchInput = string | URL | Request

@@ -43,6 +43,8 @@ export interface SessionOptions extends CacheOptions {
   hooks?: SessionHooks
   /** true: a jar from tough-cookie; or a jar. Default false: no cookies. */
   cookies?: boolean | CookieJar
+  /** Cookies of stored responses go to the jar, too. Default true, and false in a shared cache. */
+  restoreCookies?: boolean
 }
 
 export interface BasicAuth {
@@ -84,10 +86,18 @@ export const SESSION_OPTIONS = [
   'raiseForStatus',
   'hooks',
   'cookies',
+  'restoreCookies',
 ] as const
 
 /** Checks the options a cache does not have. */
-export function checkSessionOptions({ auth, timeout, raiseForStatus, hooks, cookies }: SessionOptions): void {
+export function checkSessionOptions({
+  auth,
+  timeout,
+  raiseForStatus,
+  hooks,
+  cookies,
+  restoreCookies,
+}: SessionOptions): void {
   if (auth !== undefined) checkAuth(auth)
   if (timeout !== undefined) checkTimeout(timeout)
   expect(
@@ -100,6 +110,7 @@ export function checkSessionOptions({ auth, timeout, raiseForStatus, hooks, cook
     'hooks',
     'an object with request and response functions',
   )
+  expect(restoreCookies === undefined || typeof restoreCookies === 'boolean', 'restoreCookies', 'true or false')
   const jar =
     typeof cookies === 'object' &&
     cookies !== null &&
@@ -118,10 +129,15 @@ export function checkAuth(auth: BasicAuth): void {
   expect(fine && !auth.username.includes(':'), 'auth', '{ username, password }, the username without a colon')
 }
 
+const TIMEOUTS = ['total', 'headers']
+
 export function checkTimeout(timeout: Timeout): void {
-  const parts = typeof timeout === 'number' ? [timeout] : Object.values(timeout ?? { bad: Number.NaN })
+  const known =
+    typeof timeout === 'object' && timeout !== null && Object.keys(timeout).every((name) => TIMEOUTS.includes(name))
+  const parts: unknown[] = typeof timeout === 'number' ? [timeout] : known ? Object.values(timeout) : []
+  const given = parts.filter((part) => part !== undefined)
   expect(
-    parts.every((part) => typeof part === 'number' && part > 0),
+    given.length > 0 && given.every((part) => typeof part === 'number' && part > 0),
     'timeout',
     'seconds above 0, or { total, headers }',
   )

@@ -67,7 +67,7 @@ export class CachedSession {
     this.#base = options.baseUrl === undefined ? null : parseBaseUrl(options.baseUrl)
     this.headers = new Headers(options.headers)
     this.#handle = openClient(settings)
-    this.#hops = this.#cookieHooks(options.cookies ?? false, () => settings.clock.now())
+    this.#hops = this.#cookieHooks(options, settings)
     this.cache = new ResponseCache(() => this.#client(), {
       prepare: (input, init) => this.#prepare(input, init),
       fetch: (input) => this.fetch(input),
@@ -81,10 +81,11 @@ export class CachedSession {
     return [target, { ...init, headers }]
   }
 
-  #cookieHooks(cookies: boolean | CookieJar, now: () => number): HopHooks | null {
+  #cookieHooks({ cookies = false, restoreCookies }: SessionOptions, { clock, plain }: Settings): HopHooks | null {
     if (cookies === false) return null
     let jar: Promise<CookieJar> | null = null
-    return cookieHooks(() => (jar ??= cookies === true ? loadJar() : Promise.resolve(cookies)), now)
+    const given = (): Promise<CookieJar> => (jar ??= cookies === true ? loadJar() : Promise.resolve(cookies))
+    return cookieHooks(given, () => clock.now(), restoreCookies ?? !plain.policy.shared)
   }
 
   get<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {

@@ -14,8 +14,9 @@ import { Leases, type Lease } from './lease.ts'
 import { Lookup, NOTHING, type Found } from './lookup.ts'
 import { isPromise } from './maybe.ts'
 import { Searches } from './searches.ts'
+import { Pending } from './pending.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
-import { isLocking, type Clock, type MaybePromise, type Store, type StoredEntry } from './ports.ts'
+import { isEvicting, isLocking, type Clock, type MaybePromise, type Store, type StoredEntry } from './ports.ts'
 import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import { SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
@@ -65,10 +66,12 @@ export class Engine {
   readonly #guard: StoreGuard
   readonly #tags: Tags
   readonly #lookup: Lookup
+  readonly #pending = new Pending()
   readonly #flights = new SingleFlight<Catch>()
   readonly #leases: Leases | null
   readonly #searches: Searches
   readonly #forwarder: Forwarder
+  readonly #unwatch: (() => void) | null
 
   constructor(options: EngineOptions) {
     const { store, clock, readTimeout, writeTimeout } = options
@@ -90,11 +93,13 @@ export class Engine {
       counters: this.counters,
       invalidate: (keys, tags) => this.#invalidateAll(keys, tags),
       tags: this.#tags,
+      pending: this.#pending,
       keysUnder: (key) => this.#lookup.keysUnder(key),
     })
     this.events.on('error', () => {
       this.counters.errors += 1
     })
+    this.#unwatch = isEvicting(store) ? store.watchEvictions((...eviction) => this.#evicted(...eviction)) : null
   }
 
   /**
@@ -121,7 +126,10 @@ export class Engine {
   /** Answers one request. `already` is what `quick` read under the key: one read a look-up (row 197). */
   handle(x: Exchange, already?: AlreadyRead): MaybePromise<Reply> {
     const { key, effective, request } = x
-    if (!effective.enabled) return this.#forwarder.bypass(x, 'disabled')
+    if (!effective.enabled)
+      return effective.demand.onlyIfCached || effective.demand.mode === 'only-if-cached'
+        ? gatewayTimeout(x, 'only-if-cached', this.#clock.now())
+        : this.#forwarder.bypass(x, 'disabled')
     if (key === null) return this.#forwarder.bypass(x, 'key-unavailable')
     const reason = bypass(request, effective.demand, effective.policy)
     if (reason !== null) return this.#forwarder.bypass(x, reason)
@@ -375,7 +383,7 @@ export class Engine {
 
   async #invalidateAll(keys: readonly string[], tags: readonly string[]): Promise<void> {
     await this.invalidate(keys)
-    if (tags.length > 0) await this.invalidateTags(tags, 'stale')
+    if (tags.length > 0) await this.invalidateTags(tags, 'revalidate')
   }
 
   /** Fences everything under way: for a caller that is about to empty the store. */
@@ -406,6 +414,21 @@ export class Engine {
 
   stats(): CacheStats {
     return this.counters.snapshot()
+  }
+
+  #evicted(key: string, size: number, reason: 'entries' | 'bytes'): void {
+    this.counters.evicted += 1
+    if (this.events.wants('evicted')) this.events.emit({ type: 'evicted', key, size, reason })
+  }
+
+  /** Lets go of the store, which others may go on using. */
+  stop(): void {
+    this.#unwatch?.()
+  }
+
+  /** Waits for writes that need nothing more from an origin, but no longer than a write may take. */
+  drained(): Promise<void> {
+    return this.#pending.drained(this.#options.writeTimeout)
   }
 
   /** How many exchanges with the origin are under way. */

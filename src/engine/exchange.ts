@@ -15,7 +15,7 @@ export interface FilterSubject extends ResponseHead {
   readonly url: string
   readonly method: string
   readonly fromCache: boolean
-  /** The body, read whole for this call only; null where it is larger than `maxEntrySize`. */
+  /** The body, read whole for this call only; null where it is longer than the store takes whole (its `limits.inlineSize`). */
   body(): Promise<Uint8Array | null>
 }
 

@@ -13,6 +13,7 @@ import { isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
 import { mayCombine } from '../policy/partial.ts'
 import { combine, wholeHeaders } from './parts.ts'
+import type { Pending } from './pending.ts'
 import type { StoredBody, StoredEntry } from './ports.ts'
 import type { ResponseEntry } from './reply.ts'
 import type { Flight } from './single-flight.ts'
@@ -32,6 +33,9 @@ export interface FillTools {
   readonly events: Events
   readonly counters: Counters
   readonly tags: Tags
+  readonly pending: Pending
+  /** Milliseconds those who wait for a small body wait for its write. */
+  readonly readTimeout: number
 }
 
 /** The longest part that is put together with others (it is held in memory for that). */
@@ -47,6 +51,7 @@ export class Fill implements Sink {
   /** What is under the primary key, or the parts the new one may join. */
   readonly #before: StoredEntry | undefined
   #refused: string | null = null
+  #writing: Promise<void> | null = null
 
   constructor(
     tools: FillTools,
@@ -86,7 +91,7 @@ export class Fill implements Sink {
 
   whole(bytes: Uint8Array): void {
     const done = this.#storeWhole(bytes)
-    if (isPromise(done)) done.catch((error: unknown) => this.#failed(error))
+    if (isPromise(done)) this.#tools.pending.add(done.catch((error: unknown) => this.#failed(error)))
   }
 
   #storeWhole(bytes: Uint8Array): void | Promise<void> {
@@ -123,7 +128,9 @@ export class Fill implements Sink {
     written: boolean | Promise<boolean>,
     orphans: string[],
   ): Promise<void> {
+    const timer = setTimeout(() => this.#land(draft, bytes), this.#tools.readTimeout)
     const done = await written
+    clearTimeout(timer)
     if (done) await this.#afterWrite(draft, orphans)
     this.#landed(draft, done, bytes)
   }
@@ -140,6 +147,11 @@ export class Fill implements Sink {
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
     if (written && !this.#fenced()) this.#stored(draft, bytes?.length ?? 0)
     if (bytes === null) return this.#flight?.land(written ? { kind: 'stored' } : { kind: 'nothing' })
+    this.#land(draft, bytes)
+  }
+
+  /** A small body is shared from memory: with a store that takes long, before it is written. */
+  #land(draft: Draft, bytes: Uint8Array): void {
     this.#flight?.land({ kind: 'entry', entry: entryAtHand(draft, bytes) })
   }
 
@@ -190,13 +202,17 @@ export class Fill implements Sink {
   }
 
   stream(body: ReadableStream<Uint8Array>): void {
-    this.#storeStream(body).catch((error: unknown) => this.#failed(error))
+    this.#writing = this.#storeStream(body).catch((error: unknown) => this.#failed(error))
+  }
+
+  ended(): void {
+    if (this.#writing !== null) this.#tools.pending.add(this.#writing)
   }
 
   async #storeStream(body: ReadableStream<Uint8Array>): Promise<void> {
     if (this.#x.effective.filter !== null && !(await this.#passesFilter(null))) {
-      await body.cancel()
-      return this.#refuse('filtered')
+      this.#refuse('filtered')
+      return body.cancel()
     }
     await this.#writeStream(this.#draft, body)
   }
@@ -238,6 +254,7 @@ export class Fill implements Sink {
   }
 
   #refuse(reason: string): void {
+    if (this.#refused !== null) return
     this.#refused = reason
     this.#tools.counters.refused += 1
     const { events } = this.#tools

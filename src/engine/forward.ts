@@ -200,6 +200,7 @@ export class Forwarder {
   async #store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): Promise<Reply> {
     const { x, key, found, plan, flight, received } = asked
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
+    if (hasSecret(x, asked.response)) return this.#refused(asked, { kind: 'refuse', reason: 'secret', drop: true })
     if (key.includes('\n')) this.#bypass.sawParts = true
     const draft = await this.#options.keeper.draft(x, key, outcome, received)
     const before =
@@ -290,7 +291,10 @@ export class Forwarder {
   async #refused(asked: Asked, outcome: Refusal): Promise<Reply> {
     const { x, key, found, plan, flight, response } = asked
     if (response.status === 304 && !askedConditionally(x.request)) return this.#unexpectedNotModified(asked)
-    if (outcome.drop && !x.effective.readOnly) {
+    // A newer response takes the place of the older one even where it may not be stored itself.
+    const superseded =
+      plan.kind === 'miss' && found.entry !== null && response.status < 400 && outcome.reason !== 'read-only'
+    if ((outcome.drop || superseded) && !x.effective.readOnly) {
       const stale = found.entry ? [found.entry.key] : []
       await this.#options.guard.delete([...stale, ...(found.primary?.meta.kind === 'response' ? [key] : [])])
     }
@@ -367,6 +371,14 @@ export class Forwarder {
     if (written) await this.#options.keeper.index(draft)
     return written
   }
+}
+
+/** Feature K3: a redirect to a URL with a value in it that is not to be stored could not be replayed without it. */
+function hasSecret(x: Exchange, response: OriginResponse): boolean {
+  for (const [name, value] of response.headers) {
+    if ((name === 'location' || name === 'content-location') && x.redactUrl(value) !== value) return true
+  }
+  return false
 }
 
 type Refusal = Omit<Extract<Outcome, { kind: 'refuse' }>, 'reason'> & { readonly reason: string }

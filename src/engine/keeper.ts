@@ -79,7 +79,7 @@ export class Keeper {
   async draft(x: Exchange, primary: string, outcome: Store, received: Received): Promise<Draft> {
     const { request, effective } = x
     const varies = outcome.vary.length > 0
-    const view = varies ? await selectingView(request, outcome.vary) : request
+    const view = varies ? await selectingView(request, outcome.vary, effective.key.ignoredParams) : request
     const chosen = varies ? selecting(outcome.vary, view, effective.policy) : []
     const secondary = outcome.part !== null || request.method === 'HEAD'
     const key = secondary
@@ -152,7 +152,7 @@ export class Keeper {
   /** The request's selecting headers lead to a variant that is stored already: a 304 named it (section 4.3.4). */
   async alias(primary: string, variant: Variant, x: Exchange, now: number): Promise<void> {
     const names = variant.selecting.map(([name]) => name)
-    const view = await selectingView(x.request, names)
+    const view = await selectingView(x.request, names, x.effective.key.ignoredParams)
     await this.addVariant(primary, { ...variant, selecting: selecting(names, view, x.effective.policy) }, now)
   }
 

@@ -32,6 +32,8 @@ export interface Sink {
   whole(bytes: Uint8Array): void
   /** A longer one, as a stream that fails where the body does. */
   stream(body: ReadableStream<Uint8Array>): void
+  /** The origin's part is done: the stream will end as soon as it is read. */
+  ended(): void
   /** Nothing will be stored. */
   abandon(reason: SinkAbandoned): void
 }
@@ -206,7 +208,7 @@ export class LiveBody implements ReplyBody {
     if (this.#sinkMode === 'inline') {
       this.#sinkMode = 'none'
       this.#sink.whole(concat(this.#chunks, this.#received))
-    }
+    } else if (this.#sinkMode === 'streaming') this.#sink.ended()
     this.#wake()
   }
 

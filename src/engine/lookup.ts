@@ -2,10 +2,12 @@
  * Finding what is stored for a request: the entry itself, the variant of it, the parts of it (RFC 9111 sections 4, 4.1, 3.3).
  */
 import { hasHeader } from '../http/headers.ts'
+import { freshUntil } from '../policy/freshness.ts'
 import { matches, selectVariant } from '../policy/select.ts'
-import type { TagMark, Variant, VariantIndex } from '../policy/decision.ts'
+import type { Variant, VariantIndex } from '../policy/decision.ts'
 import type { Exchange } from './exchange.ts'
 import { headKey, partKey } from './key.ts'
+import { trust } from './meta.ts'
 import type { StoredEntry } from './ports.ts'
 import type { ResponseEntry } from './reply.ts'
 import { selectingView } from './selecting.ts'
@@ -42,9 +44,11 @@ export class Lookup {
   }
 
   async #marked(entry: ResponseEntry, primary: StoredEntry | undefined, others: readonly Variant[]): Promise<Found> {
-    const mark: TagMark['mode'] | null = await this.#tags.markFor(entry.meta.tags, entry.meta.responseTime)
-    if (mark === 'delete') return { entry: null, primary, others, invalidated: false }
-    return { entry, primary, others, invalidated: mark === 'stale' }
+    const mark = await this.#tags.markFor(entry.meta.tags, entry.meta.requestTime)
+    if (mark === null) return { entry, primary, others, invalidated: false }
+    if (mark.mode === 'delete') return { entry: null, primary, others, invalidated: false }
+    if (mark.mode === 'revalidate') return { entry, primary, others, invalidated: true }
+    return { entry: endedAt(entry, mark.at), primary, others, invalidated: false }
   }
 
   async #select(
@@ -54,7 +58,11 @@ export class Lookup {
     if (primary === undefined || primary.meta.kind === 'mark') return { entry: null, others: [] }
     if (primary.meta.kind === 'response') return { entry: primary as ResponseEntry, others: [] }
     const index: VariantIndex = primary.meta
-    const chosen = selectVariant(index, await selectingView(x.request, namesOf(index)), x.effective.policy)
+    const chosen = selectVariant(
+      index,
+      await selectingView(x.request, namesOf(index), x.effective.key.ignoredParams),
+      x.effective.policy,
+    )
     if (chosen === null) return { entry: null, others: index.variants }
     const entry = await this.#guard.read(chosen.key)
     const others = index.variants.filter((variant) => variant !== chosen)
@@ -73,6 +81,7 @@ export class Lookup {
       const view = await selectingView(
         request,
         selecting.map(([name]) => name),
+        x.effective.key.ignoredParams,
       )
       if (!matches(selecting, view, x.effective.policy)) return null
     }
@@ -85,6 +94,15 @@ export class Lookup {
     const variants = primary?.meta.kind === 'variants' ? primary.meta.variants.map((variant) => variant.key) : []
     return [...new Set([key, partKey(key), headKey(key), ...variants])]
   }
+}
+
+/** The entry as one whose freshness ended at an instant: what may be done with stale ones may be done with it (row 242). */
+function endedAt(entry: ResponseEntry, at: number): ResponseEntry {
+  const { meta } = entry
+  if (freshUntil(meta) <= at) return entry
+  const lifetime = Math.max(0, meta.terms.initialAge + (at - meta.responseTime) / 1000)
+  const ended = trust({ ...meta, terms: { ...meta.terms, lifetime } })
+  return { ...entry, meta: ended, expiresAt: Math.min(entry.expiresAt, at) }
 }
 
 function namesOf(index: VariantIndex): string[] {

@@ -35,7 +35,7 @@ export function isValidMeta(meta: unknown): meta is EntryMeta {
 
 function isMark(meta: object): boolean {
   const { key, at, mode } = meta as Record<string, unknown>
-  return typeof key === 'string' && isNumber(at) && (mode === 'stale' || mode === 'delete')
+  return typeof key === 'string' && isNumber(at) && (mode === 'stale' || mode === 'revalidate' || mode === 'delete')
 }
 
 /** Whether metadata is that of a cached value of a function (keepfresh/memo). */

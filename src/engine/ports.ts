@@ -146,6 +146,16 @@ export function isLocking(store: Store): store is LockingStore {
   return 'lock' in store && 'renew' in store && 'unlock' in store
 }
 
+/** A store that gives entries up for room, and can say so. */
+export interface EvictingStore extends Store {
+  /** Calls `listener` for each entry that had to go; returns a function that stops it. */
+  watchEvictions(listener: (key: string, size: number, reason: 'entries' | 'bytes') => void): () => void
+}
+
+export function isEvicting(store: Store): store is EvictingStore {
+  return 'watchEvictions' in store
+}
+
 /** Time as an argument: ms since the epoch. */
 export interface Clock {
   now(): number

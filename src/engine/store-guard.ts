@@ -32,6 +32,37 @@ export interface GuardOptions {
   readonly writeTimeout: number
 }
 
+/** Rule 4. */
+class Circuit {
+  readonly #clock: Clock
+  failures = 0
+  #pause = FIRST_PAUSE
+  #closedUntil = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  failed(): void {
+    if (++this.failures < FAILURES) return
+    this.#closedUntil = this.#clock.now() + this.#pause
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
+  }
+
+  succeeded(): void {
+    this.failures = 0
+    this.#pause = FIRST_PAUSE
+  }
+
+  /** One call may try the store again once its pause is over; the next ones wait for its result. */
+  mayProbe(): boolean {
+    const now = this.#clock.now()
+    if (now < this.#closedUntil) return false
+    this.#closedUntil = now + this.#pause
+    return true
+  }
+}
+
 export class StoreGuard {
   readonly store: Store
   readonly #events: Events
@@ -39,19 +70,21 @@ export class StoreGuard {
   readonly #options: GuardOptions
   /** Keys whose deletion failed, with the instant: entries created until then are gone for us. */
   readonly #tombstones = new Map<string, number>()
-  #failures = 0
-  #pause = FIRST_PAUSE
-  #closedUntil = 0
+  /** Apart: a store whose writes work while its reads hang must not be asked on every request. */
+  readonly #reads: Circuit
+  readonly #writes: Circuit
 
   constructor(store: Store, events: Events, clock: Clock, options: GuardOptions) {
     this.store = store
     this.#events = events
     this.clock = clock
     this.#options = options
+    this.#reads = new Circuit(clock)
+    this.#writes = new Circuit(clock)
   }
 
   read(key: string): MaybePromise<StoredEntry | undefined> {
-    if (this.#failures >= FAILURES && !this.#mayProbe()) return undefined
+    if (this.#reads.failures >= FAILURES && !this.#reads.mayProbe()) return undefined
     let result: MaybePromise<StoredEntry | undefined>
     try {
       result = this.store.read(key)
@@ -77,7 +110,7 @@ export class StoreGuard {
 
   /** B30, B40: an entry is what it says and is the one asked for. */
   #checked(key: string, entry: StoredEntry | undefined): StoredEntry | undefined {
-    if (this.#failures > 0) this.#succeeded()
+    if (this.#reads.failures > 0) this.#reads.succeeded()
     if (entry === undefined) return undefined
     if (typeof entry !== 'object' || entry === null || !isTrusted(entry.meta)) {
       if (!isSoundEntry(entry)) return this.#readFailed(key, corrupt(this.store.name, 'a malformed entry'))
@@ -196,7 +229,7 @@ export class StoreGuard {
     isOwnFailure: (error: unknown) => boolean = () => false,
     unlimited = false,
   ): MaybePromise<U> {
-    if (this.#failures >= FAILURES && !this.#mayProbe()) return otherwise
+    if (this.#writes.failures >= FAILURES && !this.#writes.mayProbe()) return otherwise
     const failed = (error: unknown): U => {
       if (!isOwnFailure(error)) this.#failed(operation, key, error)
       return otherwise
@@ -208,7 +241,7 @@ export class StoreGuard {
       return failed(error)
     }
     const succeeded = (value: T): U => {
-      if (this.#failures > 0) this.#succeeded()
+      if (this.#writes.failures > 0) this.#writes.succeeded()
       return map(value)
     }
     if (!isPromise(result)) return succeeded(result)
@@ -225,27 +258,9 @@ export class StoreGuard {
   #failed(operation: StoreOperation, key: string | null, error: unknown): void {
     const known = asStoreError(error, operation, this.store.name)
     // A corrupt or too large entry says nothing about the health of the store.
-    if (known.code !== 'ERR_STORE_CORRUPT' && known.code !== 'ERR_STORE_FULL') this.#countFailure()
+    if (known.code !== 'ERR_STORE_CORRUPT' && known.code !== 'ERR_STORE_FULL')
+      (operation === 'read' ? this.#reads : this.#writes).failed()
     this.#events.emit({ type: 'error', operation, key, error: known })
-  }
-
-  #countFailure(): void {
-    if (++this.#failures < FAILURES) return
-    this.#closedUntil = this.clock.now() + this.#pause
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-  }
-
-  #succeeded(): void {
-    this.#failures = 0
-    this.#pause = FIRST_PAUSE
-  }
-
-  /** One call may try the store again once its pause is over; the next ones wait for its result. */
-  #mayProbe(): boolean {
-    const now = this.clock.now()
-    if (now < this.#closedUntil) return false
-    this.#closedUntil = now + this.#pause
-    return true
   }
 }
 

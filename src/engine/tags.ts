@@ -43,6 +43,8 @@ export class Tags {
   #epoch = 0
   #forgotten = 0
   readonly #last = new Map<string, number>()
+  /** The marks of a store that dies with the process, which may evict them before their entries. */
+  readonly #known = new Map<string, Mark>()
 
   constructor(guard: StoreGuard, clock: Clock) {
     this.#guard = guard
@@ -68,9 +70,21 @@ export class Tags {
     for (const tag of tags) this.#last.set(tag, this.#epoch)
   }
 
+  #note(tags: readonly string[], mark: Mark): void {
+    for (const tag of tags) {
+      this.#known.delete(tag)
+      this.#known.set(tag, mark)
+    }
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= MAX_REMEMBERED) break
+      this.#known.delete(oldest)
+    }
+  }
+
   async invalidate(tags: readonly string[], mode: TagMark['mode']): Promise<void> {
     this.#remember(tags)
     const at = this.#clock.now()
+    if (!this.#guard.store.limits.persistent) this.#note(tags, { at, mode })
     await Promise.all(
       tags.map((tag) => {
         const meta = trust<TagMark>({ kind: 'mark', key: tagKey(tag), at, mode })
@@ -81,19 +95,35 @@ export class Tags {
   }
 
   /** The strictest mark that applies to an entry of these tags that was asked for at `askedAt`; null: none. */
-  markFor(tags: readonly string[], askedAt: number): MaybePromise<TagMark['mode'] | null> {
-    const marks = tags.map((tag) => this.#guard.read(tagKey(tag)))
-    if (marks.some(isPromise)) return Promise.all(marks).then((read) => strictest(read, askedAt))
-    return strictest(marks as (StoredEntry | undefined)[], askedAt)
+  markFor(tags: readonly string[], askedAt: number): MaybePromise<Mark | null> {
+    const marks = tags.map((tag) => this.#known.get(tag) ?? this.#guard.read(tagKey(tag)))
+    if (marks.some(isPromise)) return Promise.all(marks).then((read) => strictest(read.map(markOf), askedAt))
+    return strictest((marks as (Mark | StoredEntry | undefined)[]).map(markOf), askedAt)
   }
 }
 
-function strictest(marks: readonly (StoredEntry | undefined)[], askedAt: number): TagMark['mode'] | null {
-  let mode: TagMark['mode'] | null = null
+/** When a tag was invalidated, and how. */
+export type Mark = Pick<TagMark, 'at' | 'mode'>
+
+function markOf(found: Mark | StoredEntry | undefined): Mark | null {
+  if (found === undefined || 'at' in found) return found ?? null
+  return found.meta.kind === 'mark' ? found.meta : null
+}
+
+const SEVERITY = { stale: 0, revalidate: 1, delete: 2 } as const
+
+/** Of several, the severest; of equals, the earliest: an entry went stale when the first of its tags did. */
+function strictest(marks: readonly (Mark | null)[], askedAt: number): Mark | null {
+  let chosen: Mark | null = null
   for (const mark of marks) {
-    if (mark?.meta.kind !== 'mark' || mark.meta.at <= askedAt) continue
-    if (mark.meta.mode === 'delete') return 'delete'
-    mode = 'stale'
+    // What was asked for in the very millisecond of an invalidation may be from before it.
+    if (mark === null || mark.at < askedAt) continue
+    const [more, equal] = chosen === null ? [true, false] : severer(mark, chosen)
+    if (more || (equal && mark.at < (chosen?.at ?? 0))) chosen = mark
   }
-  return mode
+  return chosen
+}
+
+function severer(a: Mark, b: Mark): [more: boolean, equal: boolean] {
+  return [SEVERITY[a.mode] > SEVERITY[b.mode], a.mode === b.mode]
 }

@@ -92,8 +92,8 @@ export interface TagMark {
   readonly kind: 'mark'
   readonly key: string
   readonly at: number
-  /** What it does to them: they must be revalidated, or count as absent. */
-  readonly mode: 'stale' | 'delete'
+  /** What it does to them: they went stale then, they must be revalidated (RFC 9111 section 4.4), or they count as absent. */
+  readonly mode: 'stale' | 'revalidate' | 'delete'
 }
 
 /** The metadata of a cached value of a function (keepfresh/memo): no response, and nothing that policy looks at. */
@@ -248,6 +248,7 @@ export type RefuseReason =
   | 'request-no-store'
   | 'head-size'
   | 'server-error'
+  | 'secret'
 
 /** The tagged union's reasons, for the table in reasons.ts. */
 export type Reason =

@@ -91,6 +91,7 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
   partial: { sentence: 'The part is not described well enough to be stored.', rfc: 'RFC 9111 section 3.3' },
   'head-size': { sentence: 'The HEAD disagrees with what is stored.', rfc: 'RFC 9111 section 4.3.5' },
   'server-error': { sentence: 'A server error changes nothing that is stored.', rfc: 'RFC 9111 section 4.3.3' },
+  secret: { sentence: 'Its Location carries a value that is not to be stored.', rfc: null },
   'only-if-cached': {
     sentence: 'Only a stored response would do, and there is none.',
     rfc: 'RFC 9111 section 5.2.1.7',

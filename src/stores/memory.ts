@@ -11,6 +11,7 @@ import type { EvictionName, EvictionNode, EvictionPolicy } from './eviction/poli
 import type {
   EntryChange,
   EntryHead,
+  EvictingStore,
   ListableStore,
   ListedEntry,
   ListQuery,
@@ -20,6 +21,9 @@ import type {
   StoreSize,
   Version,
 } from '../engine/ports.ts'
+
+/** Told of an entry that had to go, its body's size in bytes, and which bound was met. */
+export type EvictionListener = (key: string, size: number, reason: 'entries' | 'bytes') => void
 
 export interface MemoryStoreOptions {
   /** Most entries held. Default 10,000. */
@@ -33,7 +37,7 @@ export interface MemoryStoreOptions {
   /** Uniform in [0, 1), for eviction 'random'. Default Math.random. */
   random?: () => number
   /** Called for each entry that had to go. */
-  onEvict?: (key: string, size: number, reason: 'entries' | 'bytes') => void
+  onEvict?: EvictionListener
 }
 
 /** What an entry costs beside its body and its strings: objects, map slots, links. */
@@ -45,13 +49,13 @@ interface Slot {
   readonly node: EvictionNode
 }
 
-export class MemoryStore implements ListableStore {
+export class MemoryStore implements ListableStore, EvictingStore {
   readonly name = 'memory' as const
   readonly limits: StoreLimits
   readonly #maxEntries: number
   readonly #maxBytes: number
   readonly #policy: EvictionPolicy
-  readonly #onEvict: MemoryStoreOptions['onEvict']
+  readonly #watchers = new Set<EvictionListener>()
   readonly #slots = new Map<string, Slot>()
   #bytes = 0
   #version = 0
@@ -61,7 +65,7 @@ export class MemoryStore implements ListableStore {
     checkOptions(options)
     const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024, eviction = 'sieve', random = Math.random } = options
     this.#policy = makePolicy(eviction, Math.min(maxEntries, 1_000_000), random)
-    this.#onEvict = options.onEvict
+    if (options.onEvict) this.#watchers.add(options.onEvict)
     this.#maxEntries = maxEntries
     this.#maxBytes = maxBytes
     this.limits = {
@@ -128,7 +132,7 @@ export class MemoryStore implements ListableStore {
     const slot = node && this.#slots.get(node.key)
     if (slot === undefined) return false
     this.#remove(slot.entry.key)
-    this.#onEvict?.(slot.entry.key, slot.entry.body.size, reason)
+    for (const watcher of this.#watchers) watcher(slot.entry.key, slot.entry.body.size, reason)
     return true
   }
 
@@ -139,6 +143,11 @@ export class MemoryStore implements ListableStore {
     this.#policy.remove(slot.node)
     this.#bytes -= slot.cost
     return true
+  }
+
+  watchEvictions(listener: EvictionListener): () => void {
+    this.#watchers.add(listener)
+    return () => void this.#watchers.delete(listener)
   }
 
   update(key: string, change: EntryChange, version: Version): boolean {
@@ -191,7 +200,9 @@ export class MemoryStore implements ListableStore {
   async deleteWhere({ expiredAt, createdBefore }: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): Promise<number> {
     this.#open()
     let count = 0
+    let seen = 0
     for (const [key, { entry }] of this.#slots) {
+      if (++seen % SLICE === 0) await turn()
       if (expiredAt !== undefined && entry.expiresAt > expiredAt) continue
       if (createdBefore !== undefined && entry.createdAt >= createdBefore) continue
       if (this.#remove(key)) count += 1
@@ -236,6 +247,13 @@ function costOf({ key, meta }: EntryHead): number {
   let characters = key.length
   if (meta.kind === 'response') for (const [name, value] of meta.headers) characters += name.length + value.length
   return OVERHEAD + 2 * characters
+}
+
+/** How many entries deleteWhere looks at before others have a turn. */
+const SLICE = 10_000
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0))
 }
 
 const OPTIONS = ['maxEntries', 'maxBytes', 'maxEntrySize', 'eviction', 'random', 'onEvict']

@@ -141,6 +141,7 @@ describe('5.3 cases nobody has', () => {
     raiseForStatus: true,
     hooks: {},
     cookies: false,
+    restoreCookies: true,
     singleFlight: 'process',
     lockLease: 1,
   }
