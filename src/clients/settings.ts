@@ -164,6 +164,12 @@ function withRequest(base: Effective, request: RequestCacheOptions, mode: CacheM
   return { ...effective, demand, key: key === undefined ? effective.key : { ...effective.key, keyFn: () => key } }
 }
 
+/** Settings on top of others, checked: what one route of a server has. */
+export function effectiveWith(base: Effective, rule: RuleOptions): Effective {
+  checkRule(rule, 'route')
+  return withRule(base, rule)
+}
+
 function withRule(base: Effective, rule: RuleOptions): Effective {
   const {
     enabled = base.enabled,

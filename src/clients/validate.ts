@@ -86,7 +86,8 @@ const REQUEST_CHECKS: { readonly [K in keyof Required<RequestCacheOptions>]: Che
 
 const STORE_METHODS = ['read', 'write', 'update', 'delete', 'close'] as const
 
-function isStore(value: unknown): boolean {
+/** Whether a value has what every store has. */
+export function isStore(value: unknown): boolean {
   return (
     typeof value === 'object' &&
     value !== null &&

@@ -37,7 +37,8 @@ export class Background {
     const conditions = found.entry === null ? [] : conditionsFor(found.entry.meta)
     const plan: AskingPlan = { kind: 'revalidate', reason: 'stale', conditions, onError: 'fail' }
     const headers = x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-'))
-    const background: Exchange = { ...x, request: { ...x.request, headers }, signal: null }
+    const origin = x.refreshOrigin ?? x.origin
+    const background: Exchange = { ...x, origin, request: { ...x.request, headers }, signal: null }
     this.#leader.lead(background, key, found, plan, flight).then(
       (reply) => this.#finish(x, key, reply),
       (error: unknown) => this.#failed(x, key, error),

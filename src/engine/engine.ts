@@ -232,10 +232,13 @@ export class Engine {
   #refresh(x: Exchange, key: string, found: Found): void {
     const { background } = this.#forwarder
     const flight = background.start(key, this.#flights)
-    if (flight === null) return
+    if (flight === null) return x.refreshSkipped?.()
     if (this.#leases === null) return background.refresh(x, key, found, flight)
     void this.#leases.tryTake(key).then((lease) => {
-      if (lease === 'taken') return flight.land({ kind: 'nothing' })
+      if (lease === 'taken') {
+        flight.land({ kind: 'nothing' })
+        return x.refreshSkipped?.()
+      }
       if (lease !== 'failed') holdFor(flight, lease)
       background.refresh(x, key, found, flight)
     })
@@ -358,6 +361,16 @@ export class Engine {
     if (!(await this.#readable(reply))) return null
     this.#count(reply, x.request.method)
     return reply
+  }
+
+  /** Whether the last answer under a key could not be shared: the next one probably cannot, either. */
+  expectsNothing(key: string): boolean {
+    return this.#forwarder.isUnshareable(key)
+  }
+
+  /** An answer under a key may be shared after all. */
+  expectAgain(key: string): void {
+    this.#forwarder.forgetUnshareable(key)
   }
 
   // What the inspection API stands on (clients/cache-view.ts).

@@ -58,6 +58,10 @@ export interface Exchange {
   readonly key: string | null
   readonly effective: Effective
   readonly origin: Origin
+  /** Asks the origin for a revalidation nobody waits for, where that is done in another way. Absent: as `origin`. */
+  readonly refreshOrigin?: Origin
+  /** Told where a stale answer is not refreshed after all: another is at it, or the last attempt failed a moment ago. */
+  readonly refreshSkipped?: () => void
   readonly signal: AbortSignal | null
   /** The URL and headers as they may be stored: credentials and ignored values redacted. */
   readonly redactUrl: (url: string) => string

@@ -245,6 +245,8 @@ export class Fill implements Sink {
   }
 
   abandon(reason: SinkAbandoned): void {
+    // Who waits may have the whole of it yet: one of them leads anew (RELIABILITY 62).
+    if (reason === 'interrupted') this.#flight?.fail(new BodyInterrupted('the body was interrupted'))
     this.#refuse(reason)
   }
 

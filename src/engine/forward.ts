@@ -15,6 +15,7 @@ import type { Asked } from './asked.ts'
 import { Background } from './background.ts'
 import { Backoff } from './backoff.ts'
 import { Bypass, type BypassTools } from './bypass.ts'
+import { isUrlKey } from './key.ts'
 import type { Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
 import type { EngineOptions } from './engine.ts'
 import { Fill, type Catch } from './fill.ts'
@@ -62,6 +63,10 @@ export class Forwarder {
   /** Whether the last answer under this key could not be shared: then nobody waits for the next one (row 149). */
   isUnshareable(flightKey: string): boolean {
     return this.#unshareable.has(flightKey)
+  }
+
+  forgetUnshareable(flightKey: string): void {
+    this.#unshareable.forget(flightKey)
   }
 
   /** Past the cache (bypass.ts). */
@@ -201,7 +206,7 @@ export class Forwarder {
     const { x, key, found, plan, flight, received } = asked
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
     if (hasSecret(x, asked.response)) return this.#refused(asked, { kind: 'refuse', reason: 'secret', drop: true })
-    if (key.includes('\n')) this.#bypass.sawParts = true
+    if (!isUrlKey(key)) this.#bypass.sawParts = true
     const draft = await this.#options.keeper.draft(x, key, outcome, received)
     const before =
       outcome.part === null ? found.primary : (found.entry ?? (await this.#options.guard.read(draft.head.key)))

@@ -14,7 +14,7 @@ import { keepUntil } from '../policy/keep.ts'
 import { selecting } from '../policy/select.ts'
 import { sha256 } from './digest.ts'
 import type { Exchange } from './exchange.ts'
-import { headKey, partKey, variantKey } from './key.ts'
+import { headKey, partKey, variantKey, isUrlKey } from './key.ts'
 import { trust } from './meta.ts'
 import { NEVER, type EntryHead, type StoredEntry } from './ports.ts'
 import { selectingView } from './selecting.ts'
@@ -115,7 +115,7 @@ export class Keeper {
 
   #tags(x: Exchange, primary: string, response: ResponseHead): readonly string[] {
     const tags = tagsOf(x.effective, response, originOf(x.request.url))
-    if (!primary.includes('\n')) return tags.length === 0 ? NO_TAGS : tags
+    if (isUrlKey(primary)) return tags.length === 0 ? NO_TAGS : tags
     return [...tags, urlTag(x.redactUrl(x.request.url))]
   }
 

@@ -67,6 +67,14 @@ export function plainKey(url: string): string | null {
   return `GET ${url}`
 }
 
+const SHARED = '\nshared'
+
+/** Whether a primary key says nothing but method, URL and kind of cache: then invalidating the URL finds it without a tag. */
+export function isUrlKey(key: string): boolean {
+  const end = key.indexOf('\n')
+  return end < 0 || (end === key.length - SHARED.length && key.endsWith(SHARED))
+}
+
 /** The primary key. `body` is the request body where it is part of the key (allowed methods with a body), else null. */
 export function primaryKey(
   request: RequestHead,
@@ -88,7 +96,7 @@ function defaultKey(
   const method = request.method === 'HEAD' ? 'GET' : request.method
   const digests: MaybePromise<string>[] = []
   let key = `${method} ${keyUrl(request.url, options)}`
-  if (shared) key += '\nshared'
+  if (shared) key += SHARED
   const sensitive = sensitiveValues(request.url, options)
   if (sensitive !== '') digests.push(labelled('params', sensitive))
   if (body !== null) {

@@ -2,7 +2,7 @@
  * Which metadata may be believed. What this process made or its codec decoded is trusted; anything else a store hands over
  * (a custom store, a shared database) is checked field by field before policy looks at it (RELIABILITY B30, B40).
  */
-import type { ResponseMeta, ValueMeta, Variant, VariantIndex } from '../policy/decision.ts'
+import type { ResponseMeta, ValueMeta, Variant, VariantIndex, WrappedMeta } from '../policy/decision.ts'
 import type { EntryMeta } from './ports.ts'
 
 const trusted = new WeakSet<object>()
@@ -28,7 +28,7 @@ export function isValidMeta(meta: unknown): meta is EntryMeta {
         ? isVariantIndex(meta)
         : kind === 'mark'
           ? isMark(meta)
-          : isValueMeta(meta)
+          : isValueMeta(meta) || isWrappedMeta(meta)
   if (valid) trusted.add(meta)
   return valid
 }
@@ -54,6 +54,13 @@ export function isValueMeta(meta: unknown): meta is ValueMeta {
     Array.isArray(tags) &&
     tags.every((tag) => typeof tag === 'string')
   )
+}
+
+/** Whether metadata is that of an entry which a wrapper changed (stores/wrap-store.ts). */
+export function isWrappedMeta(meta: unknown): meta is WrappedMeta {
+  if (typeof meta !== 'object' || meta === null) return false
+  const { kind, key, by, data } = meta as Partial<WrappedMeta>
+  return kind === 'wrapped' && typeof key === 'string' && typeof by === 'string' && typeof data === 'string'
 }
 
 function isVariantIndex(meta: object): boolean {

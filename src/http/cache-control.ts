@@ -120,7 +120,9 @@ function applyFlag(result: Mutable, name: string, argument: string | null): void
       result.noStore = true
       return
     case 'must-revalidate':
-      result.mustRevalidate = true
+      // It restricts, and permits (section 3.5): with an argument only the restriction counts, in its strictest form (RELIABILITY 74).
+      if (argument === null) result.mustRevalidate = true
+      else result.noCache = true
       return
     case 'proxy-revalidate':
       result.proxyRevalidate = true
