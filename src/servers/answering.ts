@@ -45,7 +45,9 @@ export function notModifiedHeaders(headers: HeaderList): HeaderList {
   return headers.filter(([name]) => !name.startsWith('content-') || name === 'content-location')
 }
 
-/** Our member of Cache-Status for a reply. */
+/** Our member of Cache-Status for a reply; without the key, which visitors need not see. */
 export function statusOf(name: string, info: ReplyInfo, reply: StoredReply | null): string {
-  return cacheStatus(name, info, reply === null ? null : ttlOf(reply.entry, reply.now))
+  const { outcome, fromCache, revalidated, collapsed, stored, reason } = info
+  const facts = { outcome, fromCache, revalidated, collapsed, stored, reason, key: null }
+  return cacheStatus(name, facts, reply === null ? null : ttlOf(reply.entry, reply.now))
 }

@@ -1,0 +1,371 @@
+/**
+ * A request at the gate of a node:http server: answered from the store, or sent on to the handler with its answer watched.
+ *
+ * Rule 1: `proceed` is called at most once, and only when the handler shall run. A stale answer may be out by then (shadow).
+ * Rule 2: what the handler answers reaches the visitor unchanged but for Cache-Status and a missing ETag; only when it fails may a
+ *   stored answer take its place.
+ * Rule 3: a key whose last answer could not be shared costs a look-up and no more.
+ */
+import { hash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { CacheClient } from '../clients/client.ts'
+import type { AlreadyRead } from '../engine/engine.ts'
+import { LiveBody } from '../engine/live-body.ts'
+import { isPromise } from '../engine/maybe.ts'
+import type { MaybePromise, Origin, OriginResponse } from '../engine/ports.ts'
+import { StoredReply } from '../engine/reply.ts'
+import { parseCacheControl } from '../http/cache-control.ts'
+import { formatDate } from '../http/date.ts'
+import { getHeader, hasHeader } from '../http/headers.ts'
+import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
+import { answered, isUnchanged, statusOf } from './answering.ts'
+import { Capture } from './node-capture.ts'
+import { sendReply, sendWhole } from './node-send.ts'
+import { shadow } from './node-shadow.ts'
+import type { RouteSettings } from './options.ts'
+import { answerPurge } from './purge.ts'
+import type { ServerCache } from './server-cache.ts'
+
+/** What an adapter adds to a visit. */
+export interface VisitOptions {
+  /** Settings of the route, where the adapter knows it. */
+  readonly route?: RouteSettings
+  /** The path and query as the visitor asked for them; default `request.url`. */
+  readonly target?: string
+  /** Runs the handler for a refresh in another way than by `proceed`. */
+  readonly refresh?: Origin
+  /** Whether a user or a session came with the request; asked when the handler has answered. */
+  readonly signedIn?: () => boolean
+  /** Called instead of answering on the response itself: the adapter must keep its hands off it from now on. */
+  readonly answering?: () => void
+}
+
+interface Visit extends VisitOptions {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly proceed: () => void
+  readonly url: string
+  readonly client: CacheClient
+  settings: RouteSettings
+}
+
+const visits = new WeakMap<IncomingMessage, Visit>()
+
+const UNSAFE = /^(?!GET$|HEAD$|OPTIONS$|TRACE$)/
+
+export class NodeGate {
+  readonly #cache: ServerCache
+
+  constructor(cache: ServerCache) {
+    this.#cache = cache
+  }
+
+  enter(request: IncomingMessage, response: ServerResponse, proceed: () => void, options: VisitOptions = {}): void {
+    const inside = visits.get(request)
+    if (inside !== undefined) {
+      // A cache of the same kind stands further out: the route only says what is in force here.
+      if (options.route !== undefined) inside.settings = options.route
+      return proceed()
+    }
+    const cache = this.#cache
+    const url = cache.urlOf(options.target ?? request.url ?? '', hostOf(request, cache), isSecure(request, cache))
+    if (url === null || response.headersSent) return proceed()
+    const { client } = cache
+    if (client === null) return this.#whenReady(request, response, proceed, options)
+    const settings = options.route ?? cache.routeOf(url)
+    this.#visit({ ...options, request, response, proceed, url, client, settings })
+  }
+
+  /** The store is being loaded; where that fails, the server works without a cache. */
+  #whenReady(request: IncomingMessage, response: ServerResponse, proceed: () => void, options: VisitOptions): void {
+    this.#cache.ready().then(
+      () => this.enter(request, response, proceed, options),
+      (error: unknown) => {
+        this.#report(error)
+        proceed()
+      },
+    )
+  }
+
+  #visit(visit: Visit): void {
+    const { request, settings, proceed } = visit
+    const { method = 'GET' } = request
+    if (method === 'PURGE' && this.#cache.settings.purge !== null) return this.#purge(visit)
+    if (!settings.effective.enabled || method === 'OPTIONS' || method === 'TRACE') return proceed()
+    visits.set(request, visit)
+    if (UNSAFE.test(method)) return this.#lead(visit, `${method} ${visit.url}`)
+    const key = this.#cache.keyOf(visit.url, () => requestLines(request), settings)
+    if (isPromise(key)) key.then((made) => this.#look(visit, made), this.#failed(visit))
+    else this.#look(visit, key)
+  }
+
+  #look(visit: Visit, key: string): void {
+    const { client, request, proceed, settings } = visit
+    const found = this.#cache.isPlain(settings) ? client.engine.quick(key) : undefined
+    if (found instanceof StoredReply) return this.#hit(visit, found)
+    if (request.headers.range !== undefined) return this.#lookForRange(visit, key, found)
+    if (found !== undefined && found.read === undefined && client.engine.expectsNothing(key)) {
+      this.#watch(visit, key)
+      return proceed()
+    }
+    this.#lead(visit, key, found)
+  }
+
+  #hit(visit: Visit, reply: StoredReply): void {
+    const { request, response } = visit
+    const { headers } = request
+    visit.answering?.()
+    const { bytes } = reply.entry.body
+    const asks =
+      headers['if-none-match'] !== undefined ||
+      headers['if-modified-since'] !== undefined ||
+      headers.range !== undefined
+    const { cacheStatus } = this.#cache.settings
+    if (!asks && request.method === 'GET' && bytes !== null && bytes.length > 0) {
+      return sendWhole(response, reply, bytes, cacheStatus)
+    }
+    void sendReply(response, answered(reply, headOf(visit)), cacheStatus)
+  }
+
+  /** A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that. */
+  #lookForRange(visit: Visit, key: string, found: AlreadyRead | undefined): void {
+    const { client, proceed } = visit
+    const read = found?.read ?? undefined
+    const go = (stored: boolean): void => (stored ? this.#lead(visit, key, found) : proceed())
+    if (found === undefined)
+      void client.engine.find(this.#exchange(visit, key, neverAsk)).then((e) => go(e !== undefined))
+    else if (isPromise(read)) read.then((entry) => go(entry !== undefined), this.#failed(visit))
+    else go(read !== undefined)
+  }
+
+  /** Rule 3: only the head of the answer is looked at, for a sign that the next one may be shared. */
+  #watch({ response, settings, client }: Visit, key: string): void {
+    const { writeHead } = response
+    response.writeHead = ((...args: Parameters<typeof writeHead>) => {
+      if (mayBeShared(response, args, settings)) client.engine.expectAgain(key)
+      return writeHead.apply(response, args)
+    }) as typeof writeHead
+  }
+
+  #exchange(visit: Visit, key: string, origin: Origin, more: object = {}): ReturnType<ServerCache['exchange']> {
+    const exchange = this.#cache.exchange(headOf(visit, this.#cache), key, visit.settings, origin, more)
+    // The route may have its say until the answer is settled.
+    return Object.defineProperty(exchange, 'effective', { get: () => visit.settings.effective, enumerable: true })
+  }
+
+  #lead(visit: Visit, key: string, found?: AlreadyRead): void {
+    const lead: Lead = { capture: null, asked: false, answerSent: null }
+    const origin: Origin = () => {
+      lead.asked = true
+      lead.capture = new Capture(visit.response)
+      if (visit.request.method === 'GET' || visit.request.method === 'HEAD') hideConditions(visit.request)
+      visit.proceed()
+      return this.#originResponse(visit, lead.capture)
+    }
+    const refreshOrigin = visit.refresh ?? ((): Promise<OriginResponse> => this.#refresh(visit, lead))
+    const exchange = this.#exchange(visit, key, origin, { refreshOrigin })
+    try {
+      const reply = visit.client.engine.handle(exchange, found)
+      if (isPromise(reply)) reply.then((made) => this.#replied(visit, lead, made), this.#failed(visit, lead))
+      else this.#replied(visit, lead, reply)
+    } catch (error) {
+      this.#failed(visit, lead)(error)
+    }
+  }
+
+  /** Runs the handler once more for an answer that nobody waits for: its visitor has the stale one. */
+  async #refresh(visit: Visit, lead: Lead): Promise<OriginResponse> {
+    const fields = visit.response.getHeaders()
+    // The stale answer is sent in the next turn of `handle`.
+    await Promise.resolve()
+    while (lead.answerSent === null) await new Promise<void>((resolve) => setImmediate(resolve))
+    await lead.answerSent
+    hideConditions(visit.request)
+    const capture = shadow(visit.response, fields)
+    visit.proceed()
+    const response = await this.#originResponse(visit, capture)
+    capture.swallow()
+    return response
+  }
+
+  async #originResponse(visit: Visit, capture: Capture): Promise<OriginResponse> {
+    const head = await capture.head
+    const { settings, request } = visit
+    const guarded = this.#cache.guarded(head, (visit.signedIn ?? (() => isSignedIn(request)))(), settings)
+    const noBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
+    if (refusesByItself(guarded)) return { ...guarded, body: null, decoded: false }
+    const lines: HeaderLine[] = [...guarded.headers]
+    if (!hasHeader(lines, 'date')) lines.push(['date', formatDate(this.#cache.settings.client.clock.now())])
+    const etag = this.#etagFor(head, request, capture)
+    if (etag !== null) lines.push(['etag', etag])
+    return { ...guarded, headers: lines, body: noBody ? null : capture.tap(), decoded: false }
+  }
+
+  /** An answer given at once has an ETag by its bytes; one that comes in pieces has none of ours. */
+  #etagFor({ status, headers }: ResponseHead, { method }: IncomingMessage, capture: Capture): string | null {
+    if (!this.#cache.settings.etag || status !== 200 || method !== 'GET' || hasHeader(headers, 'etag')) return null
+    const { whole } = capture
+    return whole === null || whole.length === 0 ? null : `"${hash('sha256', whole, 'base64url').slice(0, 27)}"`
+  }
+
+  #replied(visit: Visit, lead: Lead, reply: Awaited<ReturnType<CacheClient['engine']['handle']>>): void {
+    const { response } = visit
+    const { cacheStatus } = this.#cache.settings
+    if (reply instanceof StoredReply) {
+      lead.capture?.swallow()
+      visit.answering?.()
+      const sender = lead.capture?.original ?? response
+      lead.answerSent = sendReply(response, answered(reply, headOf(visit)), cacheStatus, sender)
+      return
+    }
+    const { capture } = lead
+    if (capture === null) {
+      // A 504 of our own: only-if-cached, with nothing stored.
+      visit.answering?.()
+      response.writeHead(reply.head.status, flat(reply.head.headers))
+      return void response.end()
+    }
+    const { body, head, info } = reply
+    if (body instanceof LiveBody) body.leave(undefined)
+    const fields: HeaderLine[] = []
+    const etag = getHeader(head.headers, 'etag')
+    if (info.stored && etag !== null && response.getHeader('etag') === undefined) fields.push(['etag', etag])
+    if (cacheStatus !== null) fields.push(statusField(response, statusOf(cacheStatus, info, null)))
+    const own = originals.get(visit.request) ?? []
+    if (visit.request.method !== 'HEAD' && visit.request.method !== 'GET') return capture.pass(fields)
+    if (!isUnchanged(own, head, this.#cache.settings.client.clock.now())) return capture.pass(fields)
+    this.#notModified(visit, capture, head, fields)
+  }
+
+  #notModified({ response }: Visit, capture: Capture, head: ResponseHead, fields: HeaderList): void {
+    const kept = head.headers.filter(([name]) => !name.startsWith('content-') || name === 'content-location')
+    capture.swallow()
+    for (const name of response.getHeaderNames()) response.removeHeader(name)
+    const names = new Set(fields.map(([name]) => name))
+    const lines = [...kept.filter(([name]) => !names.has(name) && name !== 'transfer-encoding'), ...fields]
+    capture.original.writeHead.call(response, 304, flat(lines))
+    capture.original.end.call(response)
+  }
+
+  /** The engine's failure is the handler's, or ours: either way the visitor gets what the handler gives. */
+  #failed(visit: Visit, lead?: Lead): (error: unknown) => void {
+    return (error) => {
+      if (lead?.capture) return lead.capture.pass([])
+      this.#report(error)
+      if (!lead?.asked) visit.proceed()
+    }
+  }
+
+  #purge({ request, response, url, answering }: Visit): void {
+    answering?.()
+    void answerPurge(this.#cache, url, requestLines(request)).then(({ status, body }) => {
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+      response.end(body)
+    }, this.#purgeFailed(response))
+  }
+
+  #purgeFailed(response: ServerResponse): (error: unknown) => void {
+    return (error) => {
+      this.#report(error)
+      response.writeHead(500, { 'cache-control': 'no-store' })
+      response.end()
+    }
+  }
+
+  #report(error: unknown): void {
+    const { onError } = this.#cache.settings
+    if (onError !== null) onError(error)
+    else this.#cache.client?.engine.events.emit({ type: 'refresh-failed', key: '', url: '', method: '', error })
+  }
+}
+
+interface Lead {
+  capture: Capture | null
+  asked: boolean
+  /** Resolved when a stored answer was handed to the response. */
+  answerSent: Promise<void> | null
+}
+
+const neverAsk: Origin = () => Promise.reject(new Error('nothing is asked'))
+
+/** What a visitor's conditions were, before they were hidden from the handler. */
+const originals = new WeakMap<IncomingMessage, HeaderList>()
+const HIDDEN = ['if-match', 'if-modified-since', 'if-none-match', 'if-range', 'if-unmodified-since', 'range']
+
+/** The handler answers with the whole: frameworks would answer conditions themselves. */
+function hideConditions(request: IncomingMessage): void {
+  const { headers } = request
+  const own: HeaderLine[] = []
+  for (const name of HIDDEN) {
+    const value = headers[name]
+    if (typeof value !== 'string') continue
+    own.push([name, value])
+    delete headers[name]
+  }
+  if (own.length > 0 || !originals.has(request)) originals.set(request, own)
+}
+
+function headOf({ request, url }: Visit, cache?: ServerCache): RequestHead {
+  const headers = requestLines(request)
+  return { method: request.method ?? 'GET', url, headers: cache === undefined ? headers : cache.plainHeaders(headers) }
+}
+
+function requestLines({ rawHeaders }: IncomingMessage): HeaderLine[] {
+  const lines: HeaderLine[] = []
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    lines.push([(rawHeaders[at] ?? '').toLowerCase(), rawHeaders[at + 1] ?? ''])
+  }
+  return lines
+}
+
+function hostOf({ headers }: IncomingMessage, { settings }: ServerCache): string | undefined {
+  const forwarded = settings.trustProxy ? headers['x-forwarded-host'] : undefined
+  const host = typeof forwarded === 'string' ? forwarded.split(',')[0]?.trim() : headers.host
+  return host ?? (typeof headers[':authority'] === 'string' ? headers[':authority'] : undefined)
+}
+
+function isSecure({ socket, headers }: IncomingMessage, { settings }: ServerCache): boolean {
+  const forwarded = settings.trustProxy ? headers['x-forwarded-proto'] : undefined
+  if (typeof forwarded === 'string') return forwarded.split(',')[0]?.trim() === 'https'
+  return (socket as TLSSocket).encrypted === true
+}
+
+/** What sessions and authentication of the frameworks leave on a request. */
+function isSignedIn(request: IncomingMessage): boolean {
+  const { user, session } = request as { user?: unknown; session?: unknown }
+  if (user !== undefined && user !== null) return true
+  return typeof session === 'object' && session !== null && Object.keys(session).some((name) => name !== 'cookie')
+}
+
+function refusesByItself({ headers }: ResponseHead): boolean {
+  const { noStore, private: isPrivate, mustUnderstand } = parseCacheControl(getHeader(headers, 'cache-control'))
+  return (noStore && !mustUnderstand) || isPrivate
+}
+
+/** Whether an answer looks as if it could be kept: cheap, and wrong only on the side of looking again. */
+function mayBeShared(
+  response: ServerResponse,
+  args: readonly unknown[],
+  { effective: { policy } }: RouteSettings,
+): boolean {
+  const status = typeof args[0] === 'number' ? args[0] : response.statusCode
+  if (status >= 400) return false
+  const value = response.getHeader('cache-control')
+  // Given to writeHead itself: rare, and looked at in full.
+  if (value === undefined) return args.length > 1 || policy.expireAfter !== null || response.hasHeader('expires')
+  const directives = parseCacheControl(String(value))
+  return !directives.noStore && !directives.private
+}
+
+function statusField(response: ServerResponse, own: string): HeaderLine {
+  const before = response.getHeader('cache-status')
+  return ['cache-status', before === undefined ? own : `${String(before)}, ${own}`]
+}
+
+function flat(headers: HeaderList): string[] {
+  return headers.flatMap(([name, value]) => [name, value])
+}
+
+/** For adapters that answer by promise: whether the handler shall run. */
+export type Verdict = MaybePromise<'proceed' | 'answered'>

@@ -1,0 +1,93 @@
+/** Sending a stored reply on a node:http response. A hit writes one prepared array of fields and one buffer. */
+import type { ServerResponse } from 'node:http'
+import { currentAge } from '../policy/age.ts'
+import type { HeaderList } from '../http/message.ts'
+import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
+import type { ReplyBody } from '../engine/exchange.ts'
+import { statusOf } from './answering.ts'
+import type { Sender } from './node-capture.ts'
+
+interface Prepared {
+  /** The second of age the fields are right for. */
+  readonly age: number
+  readonly fields: string[]
+  readonly body: Buffer
+}
+
+const prepared = new WeakMap<ResponseEntry, Prepared>()
+
+/**
+ * Sends a fresh, whole answer that is at hand: the hit path.
+ * @param name our name in Cache-Status; null: none
+ */
+export function sendWhole(response: ServerResponse, reply: StoredReply, bytes: Uint8Array, name: string | null): void {
+  const { entry } = reply
+  const age = Math.floor(currentAge(entry.meta, reply.now))
+  let ready = prepared.get(entry)
+  if (ready === undefined || ready.age !== age) {
+    const body = ready?.body ?? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    ready = { age, fields: fieldsOf(reply.head.headers, body.length, statusLine(reply, name)), body }
+    prepared.set(entry, ready)
+  }
+  response.writeHead(entry.meta.status, ready.fields)
+  response.end(ready.body)
+}
+
+function statusLine(reply: StoredReply, name: string | null): string | null {
+  return name === null ? null : statusOf(name, reply.info, reply)
+}
+
+/** Fields as node:http takes them fastest: names and values in turn. */
+function fieldsOf(headers: HeaderList, length: number | null, status: string | null): string[] {
+  const fields: string[] = []
+  for (const [name, value] of headers) {
+    if (name === 'content-length' && length !== null) continue
+    fields.push(name, value)
+  }
+  if (length !== null) fields.push('content-length', String(length))
+  if (status !== null) fields.push('cache-status', status)
+  return fields
+}
+
+/** Sends any stored reply; resolves when all of it was handed to the response, or the visitor has left. */
+export async function sendReply(
+  response: ServerResponse,
+  reply: StoredReply,
+  name: string | null,
+  sender: Sender = response as Sender,
+): Promise<void> {
+  const { head, body } = reply
+  // A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2).
+  const length = body?.size ?? (reply.facts.headOnly ? reply.entry.body.size : null)
+  const fields = fieldsOf(head.headers, length, statusLine(reply, name))
+  if (head.statusText === '') sender.writeHead.call(response, head.status, fields)
+  else sender.writeHead.call(response, head.status, head.statusText, fields)
+  if (body === null) sender.end.call(response)
+  else if (body.bytes !== null) {
+    const { bytes } = body
+    sender.end.call(response, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  } else await pump(response, body, sender)
+}
+
+async function pump(response: ServerResponse, body: ReplyBody, sender: Sender): Promise<void> {
+  const reader = body.stream().getReader()
+  let gone = false
+  const wake: { up: (() => void) | null } = { up: null }
+  response.once('close', () => {
+    gone = true
+    wake.up?.()
+  })
+  response.on('drain', () => wake.up?.())
+  try {
+    while (!gone) {
+      const { done, value } = await reader.read()
+      if (done) return void sender.end.call(response)
+      if (!sender.write.call(response, value, 'utf8') && !gone)
+        await new Promise<void>((resolve) => (wake.up = resolve))
+    }
+    await reader.cancel()
+  } catch (error) {
+    // The status is out: all that is left is to break off, so that nobody takes the part for the whole.
+    response.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+}
