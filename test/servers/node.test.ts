@@ -455,7 +455,7 @@ describe('Express', () => {
       if (++runs > 1) throw new Error('broken')
       res.send('good')
     })
-    app.use(((error: Error, req: express.Request, res: express.Response, _next: express.NextFunction) => {
+    app.use(((error: Error, _req: express.Request, res: express.Response, _next: express.NextFunction) => {
       res.status(500).send(error.message)
     }) as express.ErrorRequestHandler)
     const server = await listen(app)
