@@ -73,7 +73,7 @@ export class Capture {
 
   /** The body for the store, from its first byte. To be taken before `pass` or `swallow`. */
   tap(): ReadableStream<Uint8Array> {
-    const held = this.#held.map(({ chunk, encoding }) => bytesOf(chunk, encoding).slice())
+    const held = this.#held.map(({ chunk, encoding }) => new Uint8Array(bytesOf(chunk, encoding)))
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -188,7 +188,8 @@ export class Capture {
   #feed({ chunk, encoding }: Held): void {
     if (this.#tap === null) return
     const bytes = bytesOf(chunk, encoding)
-    if (bytes.length > 0) this.#tap.enqueue(bytes.slice())
+    // Not slice(): that of a Buffer shares its memory.
+    if (bytes.length > 0) this.#tap.enqueue(new Uint8Array(bytes))
     if ((this.#tap.desiredSize ?? 0) < -MAX_BEHIND) this.#breakTap('the store is too slow for this response')
   }
 

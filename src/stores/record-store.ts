@@ -143,8 +143,8 @@ export class RecordStore implements Store {
       while (size <= this.limits.inlineSize) {
         const { value } = await reader.read()
         if (value === undefined) return await this.#publish(head, joined(ahead, size))
-        // A copy: the giver may use its buffer again.
-        ahead.push(value.slice())
+        // A copy (slice() of a Buffer would be none): the giver may use its buffer again.
+        ahead.push(new Uint8Array(value))
         size += value.length
         this.#checkSize(head.key, size)
       }

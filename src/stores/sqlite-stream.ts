@@ -35,8 +35,8 @@ export async function writeStream(
     for (;;) {
       const { value } = await reader.read()
       if (value === undefined) return target.writeWhole(head, joined(ahead, size))
-      // A copy: the giver may use its buffer again.
-      ahead.push(value.slice())
+      // A copy (slice() of a Buffer would be none): the giver may use its buffer again.
+      ahead.push(new Uint8Array(value))
       size += value.length
       if (size > Math.min(target.inlineSize, target.maxEntrySize)) break
     }
