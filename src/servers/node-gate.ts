@@ -19,6 +19,7 @@ import { parseCacheControl } from '../http/cache-control.ts'
 import { formatDate } from '../http/date.ts'
 import { getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
+import type { Address } from './addresses.ts'
 import { answered, isUnchanged, statusOf } from './answering.ts'
 import { Capture } from './node-capture.ts'
 import { sendReply, sendWhole } from './node-send.ts'
@@ -31,8 +32,6 @@ import type { ServerCache } from './server-cache.ts'
 export interface VisitOptions {
   /** Settings of the route, where the adapter knows it. */
   readonly route?: RouteSettings
-  /** The path and query as the visitor asked for them; default `request.url`. */
-  readonly target?: string
   /** Runs the handler for a refresh in another way than by `proceed`. */
   readonly refresh?: Origin
   /** Whether a user or a session came with the request; asked when the handler has answered. */
@@ -45,12 +44,26 @@ interface Visit extends VisitOptions {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly proceed: () => void
-  readonly url: string
+  readonly address: Address
   readonly client: CacheClient
   settings: RouteSettings
 }
 
-const visits = new WeakMap<IncomingMessage, Visit>()
+const VISIT = Symbol('keepfresh visit')
+
+/** What a cache of a route further in may change. */
+interface Inside {
+  settings: RouteSettings | null
+}
+
+interface Visited extends IncomingMessage {
+  [VISIT]?: Inside
+}
+
+/** The handler runs, and nothing is kept of it. */
+const PASSED: Inside = { settings: null }
+
+const NO_OPTIONS: VisitOptions = Object.freeze({})
 
 const UNSAFE = /^(?!GET$|HEAD$|OPTIONS$|TRACE$)/
 
@@ -61,26 +74,51 @@ export class NodeGate {
     this.#cache = cache
   }
 
-  enter(request: IncomingMessage, response: ServerResponse, proceed: () => void, options: VisitOptions = {}): void {
-    const inside = visits.get(request)
+  /** @param target the path and query as the visitor asked for them */
+  enter(
+    request: IncomingMessage,
+    response: ServerResponse,
+    proceed: () => void,
+    options: VisitOptions = NO_OPTIONS,
+    target: string = request.url ?? '',
+  ): void {
+    const inside = (request as Visited)[VISIT]
     if (inside !== undefined) {
       // A cache of the same kind stands further out: the route only says what is in force here.
       if (options.route !== undefined) inside.settings = options.route
       return proceed()
     }
     const cache = this.#cache
-    const url = cache.urlOf(options.target ?? request.url ?? '', hostOf(request, cache), isSecure(request, cache))
-    if (url === null || response.headersSent) return proceed()
     const { client } = cache
-    if (client === null) return this.#whenReady(request, response, proceed, options)
-    const settings = options.route ?? cache.routeOf(url)
-    this.#visit({ ...options, request, response, proceed, url, client, settings })
+    if (client === null) return this.#whenReady(request, response, proceed, options, target)
+    const address = cache.addresses.of(target, hostOf(request, cache), isSecure(request, cache), options.route)
+    if (address === null || response.headersSent) return proceed()
+    const { key, settings } = address
+    const plain = request.method === 'GET' && key !== null && cache.addresses.isAnonymous(request.headers)
+    const found = plain && cache.isPlain(settings) ? client.engine.quick(key) : undefined
+    if (found instanceof StoredReply) {
+      options.answering?.()
+      return this.#hit(request, response, found, address.url)
+    }
+    if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
+      // Rule 3: no more than this.
+      this.#watch(response, settings, client, key)
+      ;(request as Visited)[VISIT] = PASSED
+      return proceed()
+    }
+    this.#visit({ ...options, request, response, proceed, address, client, settings }, plain ? key : null, found)
   }
 
   /** The store is being loaded; where that fails, the server works without a cache. */
-  #whenReady(request: IncomingMessage, response: ServerResponse, proceed: () => void, options: VisitOptions): void {
+  #whenReady(
+    request: IncomingMessage,
+    response: ServerResponse,
+    proceed: () => void,
+    options: VisitOptions,
+    target: string,
+  ): void {
     this.#cache.ready().then(
-      () => this.enter(request, response, proceed, options),
+      () => this.enter(request, response, proceed, options, target),
       (error: unknown) => {
         this.#report(error)
         proceed()
@@ -88,44 +126,36 @@ export class NodeGate {
     )
   }
 
-  #visit(visit: Visit): void {
-    const { request, settings, proceed } = visit
+  #visit(visit: Visit, key: string | null, found: AlreadyRead | undefined): void {
+    const { request, settings, proceed, address } = visit
     const { method = 'GET' } = request
     if (method === 'PURGE' && this.#cache.settings.purge !== null) return this.#purge(visit)
     if (!settings.effective.enabled || method === 'OPTIONS' || method === 'TRACE') return proceed()
-    visits.set(request, visit)
-    if (UNSAFE.test(method)) return this.#lead(visit, `${method} ${visit.url}`)
-    const key = this.#cache.keyOf(visit.url, () => requestLines(request), settings)
-    if (isPromise(key)) key.then((made) => this.#look(visit, made), this.#failed(visit))
-    else this.#look(visit, key)
+    ;(request as Visited)[VISIT] = visit
+    if (UNSAFE.test(method)) return this.#lead(visit, `${method} ${address.url}`)
+    if (key !== null) return this.#look(visit, key, found)
+    const made = this.#cache.addresses.keyOf(address, () => requestLines(request))
+    if (isPromise(made)) made.then((later) => this.#look(visit, later, undefined), this.#failed(visit))
+    else this.#look(visit, made, undefined)
   }
 
-  #look(visit: Visit, key: string): void {
-    const { client, request, proceed, settings } = visit
-    const found = this.#cache.isPlain(settings) ? client.engine.quick(key) : undefined
-    if (found instanceof StoredReply) return this.#hit(visit, found)
-    if (request.headers.range !== undefined) return this.#lookForRange(visit, key, found)
-    if (found !== undefined && found.read === undefined && client.engine.expectsNothing(key)) {
-      this.#watch(visit, key)
-      return proceed()
-    }
-    this.#lead(visit, key, found)
+  /** Not a plain hit: it was looked for under a plain key, and is here if it was read. */
+  #look(visit: Visit, key: string, found: AlreadyRead | undefined): void {
+    if (visit.request.headers.range !== undefined) this.#lookForRange(visit, key, found)
+    else this.#lead(visit, key, found)
   }
 
-  #hit(visit: Visit, reply: StoredReply): void {
-    const { request, response } = visit
+  #hit(request: IncomingMessage, response: ServerResponse, reply: StoredReply, url: string): void {
     const { headers } = request
-    visit.answering?.()
     const { bytes } = reply.entry.body
     const asks =
       headers['if-none-match'] !== undefined ||
       headers['if-modified-since'] !== undefined ||
       headers.range !== undefined
     const { cacheStatus } = this.#cache.settings
-    if (!asks && request.method === 'GET' && bytes !== null && bytes.length > 0) {
-      return sendWhole(response, reply, bytes, cacheStatus)
-    }
-    void sendReply(response, answered(reply, headOf(visit)), cacheStatus)
+    if (!asks && bytes !== null && bytes.length > 0) return sendWhole(response, reply, bytes, cacheStatus)
+    const asked = { method: 'GET', url, headers: requestLines(request) }
+    void sendReply(response, answered(reply, asked), cacheStatus)
   }
 
   /** A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that. */
@@ -140,7 +170,7 @@ export class NodeGate {
   }
 
   /** Rule 3: only the head of the answer is looked at, for a sign that the next one may be shared. */
-  #watch({ response, settings, client }: Visit, key: string): void {
+  #watch(response: ServerResponse, settings: RouteSettings, client: CacheClient, key: string): void {
     const { writeHead } = response
     response.writeHead = ((...args: Parameters<typeof writeHead>) => {
       if (mayBeShared(response, args, settings)) client.engine.expectAgain(key)
@@ -229,8 +259,11 @@ export class NodeGate {
     const { body, head, info } = reply
     if (body instanceof LiveBody) body.leave(undefined)
     const fields: HeaderLine[] = []
-    const etag = getHeader(head.headers, 'etag')
-    if (info.stored && etag !== null && response.getHeader('etag') === undefined) fields.push(['etag', etag])
+    // What will be said on a hit is said now: both are answers with one validator and one date.
+    for (const name of info.stored ? OURS : []) {
+      const value = getHeader(head.headers, name)
+      if (value !== null && response.getHeader(name) === undefined) fields.push([name, value])
+    }
     if (cacheStatus !== null) fields.push(statusField(response, statusOf(cacheStatus, info, null)))
     const own = originals.get(visit.request) ?? []
     if (visit.request.method !== 'HEAD' && visit.request.method !== 'GET') return capture.pass(fields)
@@ -257,9 +290,9 @@ export class NodeGate {
     }
   }
 
-  #purge({ request, response, url, answering }: Visit): void {
+  #purge({ request, response, address, answering }: Visit): void {
     answering?.()
-    void answerPurge(this.#cache, url, requestLines(request)).then(({ status, body }) => {
+    void answerPurge(this.#cache, address.url, requestLines(request)).then(({ status, body }) => {
       response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
       response.end(body)
     }, this.#purgeFailed(response))
@@ -287,6 +320,9 @@ interface Lead {
   answerSent: Promise<void> | null
 }
 
+/** Fields that are made where the handler makes none. */
+const OURS = ['etag', 'date']
+
 const neverAsk: Origin = () => Promise.reject(new Error('nothing is asked'))
 
 /** What a visitor's conditions were, before they were hidden from the handler. */
@@ -306,7 +342,7 @@ function hideConditions(request: IncomingMessage): void {
   if (own.length > 0 || !originals.has(request)) originals.set(request, own)
 }
 
-function headOf({ request, url }: Visit, cache?: ServerCache): RequestHead {
+function headOf({ request, address: { url } }: Visit, cache?: ServerCache): RequestHead {
   const headers = requestLines(request)
   return { method: request.method ?? 'GET', url, headers: cache === undefined ? headers : cache.plainHeaders(headers) }
 }

@@ -11,8 +11,12 @@ interface Prepared {
   /** The second of age the fields are right for. */
   readonly age: number
   readonly fields: string[]
-  readonly body: Buffer
+  /** Text of one byte a character where the body is short: node:http then sends head and body in one piece. */
+  readonly body: Buffer | string
 }
+
+/** Bodies up to this many bytes are kept as text, too. */
+const AS_TEXT = 16 * 1024
 
 const prepared = new WeakMap<ResponseEntry, Prepared>()
 
@@ -25,12 +29,14 @@ export function sendWhole(response: ServerResponse, reply: StoredReply, bytes: U
   const age = Math.floor(currentAge(entry.meta, reply.now))
   let ready = prepared.get(entry)
   if (ready === undefined || ready.age !== age) {
-    const body = ready?.body ?? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    ready = { age, fields: fieldsOf(reply.head.headers, body.length, statusLine(reply, name)), body }
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const body = bytes.length <= AS_TEXT ? buffer.toString('latin1') : buffer
+    ready = { age, fields: fieldsOf(reply.head.headers, bytes.length, statusLine(reply, name)), body }
     prepared.set(entry, ready)
   }
   response.writeHead(entry.meta.status, ready.fields)
-  response.end(ready.body)
+  if (typeof ready.body === 'string') response.end(ready.body, 'latin1')
+  else response.end(ready.body)
 }
 
 function statusLine(reply: StoredReply, name: string | null): string | null {

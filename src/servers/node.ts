@@ -53,12 +53,12 @@ export function responseCache(options: ServerCacheOptions = {}): NodeCache {
   const cache = new ServerCache(options, 'responseCache')
   const gate = new NodeGate(cache)
   const middleware: NodeMiddleware = (request, response, next) => {
-    gate.enter(request, response, next, targetOf(request))
+    gate.enter(request, response, next, undefined, targetOf(request))
   }
   return Object.assign(middleware, apiOf(cache), {
     route(rule: RouteOptions): NodeMiddleware {
-      const route = routeSettings(cache.settings.plain, rule)
-      return (request, response, next) => gate.enter(request, response, next, { ...targetOf(request), route })
+      const options = { route: routeSettings(cache.settings.plain, rule) }
+      return (request, response, next) => gate.enter(request, response, next, options, targetOf(request))
     },
     wrap(handler: NodeHandler, rule?: RouteOptions): NodeHandler {
       const route = rule === undefined ? {} : { route: routeSettings(cache.settings.plain, rule) }
@@ -70,9 +70,9 @@ export function responseCache(options: ServerCacheOptions = {}): NodeCache {
 }
 
 /** Express and Connect cut the mount path off `url`; what the visitor asked for is the key. */
-function targetOf(request: IncomingMessage): { target: string } | object {
+function targetOf(request: IncomingMessage): string | undefined {
   const { originalUrl } = request as { originalUrl?: unknown }
-  return typeof originalUrl === 'string' ? { target: originalUrl } : {}
+  return typeof originalUrl === 'string' ? originalUrl : undefined
 }
 
 function run(handler: NodeHandler, request: IncomingMessage, response: ServerResponse, cache: ServerCache): void {

@@ -11,15 +11,15 @@ import { ResponseCache } from '../clients/cache-view.ts'
 import { openerOf } from '../clients/store-url.ts'
 import type { CacheEvent, CacheEventOf, CacheEventType } from '../engine/events.ts'
 import type { Exchange } from '../engine/exchange.ts'
-import { primaryKey } from '../engine/key.ts'
 import { isPlainEffective } from '../engine/plain-hit.ts'
-import type { MaybePromise, Origin, Store } from '../engine/ports.ts'
+import type { Origin, Store } from '../engine/ports.ts'
 import { redactUrl } from '../engine/redact.ts'
 import type { CacheStats } from '../engine/stats.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
 import { getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
 import { MemoryStore } from '../stores/memory.ts'
+import { Addresses } from './addresses.ts'
 import { resolveServerOptions, type RouteSettings, type ServerCacheOptions, type ServerSettings } from './options.ts'
 
 /** What to purge; several conditions purge what meets any of them. */
@@ -32,9 +32,6 @@ export interface PurgeQuery {
   /** Everything. */
   all?: boolean
 }
-
-/** Keys remembered by URL: a hit computes none. */
-const MAX_KEYS = 10_000
 
 /** Fields that ask for less than the whole answer, or about the way to it: not for the handler of an answer that is kept. */
 const CONDITIONS: ReadonlySet<string> = new Set([
@@ -51,13 +48,15 @@ export class ServerCache {
   /** The client whose engine this is; null while a store named by a URL is being loaded. */
   #client: CacheClient | null = null
   #loading: Promise<CacheClient> | null = null
-  readonly #keys = new Map<string, string>()
+  /** Where requests go. */
+  readonly addresses: Addresses
   readonly #listeners: [type: '*', listener: (event: CacheEvent) => void][] = []
   /** What is stored: listing, inspection, deletion, as a client's. */
   readonly entries: ResponseCache
 
   constructor(options: ServerCacheOptions, where: string) {
     this.settings = resolveServerOptions(options, where)
+    this.addresses = new Addresses(this.settings)
     const { store, storeUrl } = this.settings.client
     const own = store ?? (storeUrl === 'memory:' ? new MemoryStore() : null)
     if (own !== null) this.#client = new CacheClient(this.settings.client, own)
@@ -99,43 +98,6 @@ export class ServerCache {
 
   stats(): CacheStats | null {
     return this.#client?.engine.stats() ?? null
-  }
-
-  /** The absolute URL of a request; null: the request line or Host is no URL, and the handler shall say so. */
-  urlOf(target: string, host: string | undefined, secure: boolean): string | null {
-    const { baseUrl } = this.settings
-    // An absolute-form target names its own origin (RFC 9112 section 3.2.2), but it is the visitor who says so.
-    if (!target.startsWith('/')) return null
-    const origin = baseUrl ?? (host === undefined ? null : `${secure ? 'https' : 'http'}://${host}`)
-    const url = origin === null ? null : URL.parse(origin + target)
-    if (url === null || url.username !== '' || url.password !== '') return null
-    url.hash = ''
-    return url.href
-  }
-
-  /** The settings of a URL. */
-  routeOf(url: string): RouteSettings {
-    for (const { matches, settings } of this.settings.routes) if (matches(url)) return settings
-    return this.settings.plain
-  }
-
-  /** The primary key; at once for URLs seen before, where the URL alone makes it. */
-  keyOf(url: string, headers: () => HeaderList, { effective }: RouteSettings): MaybePromise<string> {
-    const known = this.#keys.get(url)
-    if (known !== undefined) return known
-    const lines = headers()
-    const key = primaryKey({ method: 'GET', url, headers: lines }, null, effective.key, true)
-    if (typeof key === 'string' && key === primaryKey({ method: 'GET', url, headers: [] }, null, effective.key, true)) {
-      const { matchHeaders, identityHeaders } = effective.key
-      const plain = matchHeaders !== true && matchHeaders.length === 0 && identityHeaders.length === 0
-      if (plain) this.#remember(url, key)
-    }
-    return key
-  }
-
-  #remember(url: string, key: string): void {
-    if (this.#keys.size >= MAX_KEYS) this.#keys.clear()
-    this.#keys.set(url, key)
   }
 
   /** Whether hits of a route may take the engine's fast lane. */
