@@ -7,13 +7,37 @@ type Opener = (rest: string) => Promise<Store>
 
 const OPENERS: Readonly<Record<string, Opener>> = {
   memory: async () => new MemoryStore(),
-  sqlite: async (path) => {
+  sqlite: async (rest) => {
     const { SqliteStore } = await import('../stores/sqlite.ts')
-    return new SqliteStore(path.replace(/^\/\/(?=[^/])/, ''))
+    return new SqliteStore(pathOf(rest))
+  },
+  file: async (rest) => {
+    const { FileStore } = await import('../stores/file.ts')
+    return new FileStore(pathOf(rest))
+  },
+  redis: async (rest) => redis(`redis:${rest}`),
+  rediss: async (rest) => redis(`rediss:${rest}`),
+  memcached: async (rest) => {
+    const { MemcachedStore } = await import('../stores/memcached.ts')
+    return new MemcachedStore(`memcached:${rest}`)
   },
 }
 
-const FORMS = "'memory:' or 'sqlite:path/to/file.db'"
+async function redis(url: string): Promise<Store> {
+  const { RedisStore } = await import('../stores/redis.ts')
+  return new RedisStore(url)
+}
+
+/** 'sqlite:a.db', 'sqlite:/tmp/a.db' and 'sqlite:///tmp/a.db' name files as one would expect. */
+function pathOf(rest: string): string {
+  return rest.replace(/^\/\/(?=[^/])/, '').replace(/^\/\/\//, '/')
+}
+
+/** Schemes that need something after the colon. */
+const NAMED: ReadonlySet<string> = new Set(['sqlite', 'file', 'dynamodb'])
+
+const FORMS =
+  "'memory:', 'sqlite:path/to/file.db', 'file:path/to/folder', 'redis://host:6379', 'mongodb://host:27017/database', 'dynamodb:table' or 'memcached://host:11211'"
 
 /** Opens the store a URL names; wrong ones are refused at once, before anything is loaded. */
 export function openStore(url: string): Promise<Store> {
@@ -25,7 +49,7 @@ export function openerOf(url: string): () => Promise<Store> {
   const scheme = url.slice(0, Math.max(0, colon))
   const opener = Object.hasOwn(OPENERS, scheme) ? OPENERS[scheme] : undefined
   const rest = url.slice(colon + 1)
-  if (opener === undefined || (scheme === 'sqlite' && rest === '')) {
+  if (opener === undefined || (NAMED.has(scheme) && rest === '')) {
     throw new OptionError('ERR_STORE_URL', 'store', `store: '${url}' is not a store URL; give ${FORMS}`)
   }
   return () => opener(rest)

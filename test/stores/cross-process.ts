@@ -1,4 +1,5 @@
 /** Single-flight between processes (feature B11), for any store with a URL. */
+import { randomUUID } from 'node:crypto'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -63,7 +64,7 @@ export function crossProcess(name: string, makeUrl: () => string | Promise<strin
       Promise.all(workers.map(async (worker) => (await worker.said(/DONE (\d+)/))[1] ?? ''))
 
     it('B11: 4 processes x 250 identical requests are one request to the origin', async () => {
-      const url = `${origin.url}/page`
+      const url = `${origin.url}/page?${randomUUID()}`
       const workers = await together(250, url)
       for (const worker of workers) worker.go()
       expect(await done(workers)).toEqual(['250', '250', '250', '250'])
@@ -71,7 +72,7 @@ export function crossProcess(name: string, makeUrl: () => string | Promise<strin
     })
 
     it('69, 153: a leader that is killed holds the others up for its lease, not for ever', async () => {
-      const url = `${origin.url}/slow`
+      const url = `${origin.url}/slow?${randomUUID()}`
       const workers = await together(1, url, 1)
       const [leader, ...others] = workers
       leader?.go()
@@ -83,7 +84,7 @@ export function crossProcess(name: string, makeUrl: () => string | Promise<strin
     })
 
     it('60: what cannot be shared is fetched by each, side by side', async () => {
-      const url = `${origin.url}/private`
+      const url = `${origin.url}/private?${randomUUID()}`
       const workers = await together(1, url)
       for (const worker of workers) worker.go()
       expect(await done(workers)).toEqual(['1', '1', '1', '1'])

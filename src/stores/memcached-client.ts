@@ -1,0 +1,162 @@
+/**
+ * A client of one or several memcached servers: binary values, consistent hashing, one pipelined connection a server.
+ * Why it is ours: docs/decisions/0004-memcached-client.md.
+ *
+ * Rule 1: a key belongs to one server. While that is down its commands fail, at once; no other server takes its keys, since what it
+ *   still holds would come back, and be wrong, with it.
+ * Rule 2: no caller's bytes reach a command line: a key that is not printable ASCII without spaces is refused (RELIABILITY 136).
+ */
+import type { ConnectionOptions } from 'node:tls'
+import { OptionError, StoreError } from '../errors.ts'
+import { MemcachedConnection } from './memcached-connection.ts'
+import { deletion, retrieval, storage, touching, VERSION, type Reply, type Request } from './memcached-protocol.ts'
+import { HashRing } from './memcached-ring.ts'
+import { parseServers } from './memcached-servers.ts'
+
+/** A value and its version, for `cas`. */
+export interface VersionedValue {
+  readonly data: Uint8Array
+  readonly cas: string
+}
+
+/**
+ * What the store needs of a client; MemcachedClient has it, and another may be wrapped in an object that has.
+ *
+ * `exptime` is memcached's: 0 never, up to 30 days in seconds from now, beyond that seconds since 1970, below 0 at once.
+ * Keys are at most 250 characters of printable ASCII without spaces. Failures reject, with any error.
+ */
+export interface MemcachedCommands {
+  get(key: string): Promise<Uint8Array | undefined>
+  gets(key: string): Promise<VersionedValue | undefined>
+  set(key: string, value: Uint8Array, exptime: number): Promise<void>
+  /** False: there is a value. */
+  add(key: string, value: Uint8Array, exptime: number): Promise<boolean>
+  /** False: the value is not of that version any more, or gone. */
+  cas(key: string, value: Uint8Array, exptime: number, cas: string): Promise<boolean>
+  /** False: there was none. */
+  delete(key: string): Promise<boolean>
+  /** Sets when a value expires; false: there was none. */
+  touch(key: string, exptime: number): Promise<boolean>
+  /** The version of each server, by its name; rejects where one does not answer. */
+  versions(): Promise<ReadonlyMap<string, string>>
+}
+
+export interface MemcachedClientOptions {
+  /** Milliseconds a command may take, connecting included. Default 2000. */
+  readonly timeout?: number
+  /** For servers with `-Y`: the user's name; also from the URL. */
+  readonly username?: string
+  readonly password?: string
+  /** For servers with `-Z`: options of `tls.connect`; `{}` suffices where the certificate is publicly trusted. */
+  readonly tls?: ConnectionOptions
+}
+
+const KEY = /^[\x21-\x7e]{1,250}$/
+const DEFAULT_TIMEOUT = 2000
+
+/**
+ * @example
+ * ```ts
+ * const client = new MemcachedClient(['10.0.0.1:11211', '10.0.0.2:11211'])
+ * await client.set('k', new Uint8Array([1, 2, 3]), 60)
+ * await client.get('k') // Uint8Array [1, 2, 3]
+ * await client.close()
+ * ```
+ */
+export class MemcachedClient implements MemcachedCommands {
+  readonly #connections: readonly MemcachedConnection[]
+  readonly #ring: HashRing | null
+
+  /**
+   * @param servers as in the store's option `servers`
+   * @throws OptionError ERR_OPTION_VALUE
+   */
+  constructor(servers: string | readonly string[], options: MemcachedClientOptions = {}) {
+    const list = parseServers(servers)
+    const username = options.username ?? list.username
+    const settings = {
+      timeout: options.timeout ?? DEFAULT_TIMEOUT,
+      credentials: username === null ? null : { username, password: options.password ?? list.password ?? '' },
+      tls: options.tls ?? null,
+    }
+    this.#connections = list.servers.map((server) => new MemcachedConnection(server, settings))
+    this.#ring = list.servers.length === 1 ? null : new HashRing(list.servers.map(({ name }) => name))
+  }
+
+  /** `host:port` of the server that has a key. */
+  serverOf(key: string): string {
+    return this.#connectionOf(key).server.name
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return (await this.#send(key, retrieval('get', key))).value?.data
+  }
+
+  async gets(key: string): Promise<VersionedValue | undefined> {
+    const { value } = await this.#send(key, retrieval('gets', key))
+    if (value === null) return undefined
+    // A server without versions gives 0 for all.
+    if (value.cas !== null && value.cas !== '0') return { data: value.data, cas: value.cas }
+    throw new StoreError(
+      'ERR_STORE_FAILED',
+      `memcached at ${this.serverOf(key)} runs without CAS (-C), which is needed.`,
+    )
+  }
+
+  async set(key: string, value: Uint8Array, exptime: number): Promise<void> {
+    await this.#send(key, storage('set', key, value, exptime))
+  }
+
+  async add(key: string, value: Uint8Array, exptime: number): Promise<boolean> {
+    return (await this.#send(key, storage('add', key, value, exptime))).line === 'STORED'
+  }
+
+  async cas(key: string, value: Uint8Array, exptime: number, cas: string): Promise<boolean> {
+    return (await this.#send(key, storage('cas', key, value, exptime, cas))).line === 'STORED'
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return (await this.#send(key, deletion(key))).line === 'DELETED'
+  }
+
+  async touch(key: string, exptime: number): Promise<boolean> {
+    return (await this.#send(key, touching(key, exptime))).line === 'TOUCHED'
+  }
+
+  async versions(): Promise<ReadonlyMap<string, string>> {
+    const versions = await Promise.all(
+      this.#connections.map(async (connection) => {
+        const { line } = checked(await connection.send(VERSION), connection.server.name)
+        return [connection.server.name, line.slice('VERSION '.length)] as const
+      }),
+    )
+    return new Map(versions)
+  }
+
+  /** Ends the connections once what was sent is answered. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all(this.#connections.map((connection) => connection.close()))
+  }
+
+  async #send(key: string, request: Request): Promise<Reply> {
+    if (!KEY.test(key)) {
+      const message = 'A memcached key must be 1 to 250 characters of printable ASCII without spaces.'
+      throw new OptionError('ERR_KEY', 'key', message)
+    }
+    const connection = this.#connectionOf(key)
+    return checked(await connection.send(request), connection.server.name)
+  }
+
+  #connectionOf(key: string): MemcachedConnection {
+    const connection = this.#connections[this.#ring === null ? 0 : this.#ring.indexOf(key)]
+    if (connection === undefined) throw new StoreError('ERR_STORE_FAILED', 'There is no memcached server.')
+    return connection
+  }
+}
+
+/** @throws StoreError where the server says that it could not do it (B45) */
+function checked(reply: Reply, server: string): Reply {
+  if (!reply.line.startsWith('SERVER_ERROR')) return reply
+  const full = /out of memory|too large/i.test(reply.line)
+  throw new StoreError(full ? 'ERR_STORE_FULL' : 'ERR_STORE_FAILED', `memcached at ${server} answered: ${reply.line}`)
+}

@@ -1,0 +1,199 @@
+/** The connection against scripted servers: what a real memcached does only when it is broken. */
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { MemcachedClient } from './memcached-client.ts'
+import { DownError, MemcachedConnection } from './memcached-connection.ts'
+import { VERSION } from './memcached-protocol.ts'
+
+type Answer = (line: string, socket: Socket) => string | null
+
+class Fake {
+  readonly server: Server
+  readonly sockets = new Set<Socket>()
+  accepted = 0
+  answer: Answer = () => 'END\r\n'
+
+  constructor() {
+    this.server = createServer((socket) => {
+      this.accepted++
+      this.sockets.add(socket)
+      socket.on('close', () => this.sockets.delete(socket))
+      socket.on('error', () => undefined)
+      socket.on('data', (bytes) => {
+        const lines = bytes.toString('latin1').split('\r\n').slice(0, -1)
+        const answers = lines.map((line) => this.answer(line, socket))
+        socket.write(answers.filter((answer) => answer !== null).join(''), 'latin1')
+      })
+    })
+  }
+  listen(): Promise<number> {
+    return new Promise((resolve) => {
+      this.server.listen(0, '127.0.0.1', () => resolve((this.server.address() as AddressInfo).port))
+    })
+  }
+  end(): void {
+    for (const socket of this.sockets) socket.destroy()
+    this.server.close()
+  }
+}
+
+const open: Fake[] = []
+afterEach(() => {
+  for (const fake of open.splice(0)) fake.end()
+})
+
+async function fakeWith(answer: Answer, timeout = 5000): Promise<{ fake: Fake; client: MemcachedClient }> {
+  const fake = new Fake()
+  fake.answer = answer
+  open.push(fake)
+  return { fake, client: new MemcachedClient(`127.0.0.1:${await fake.listen()}`, { timeout }) }
+}
+
+const value = (key: string, text: string): string => `VALUE ${key} 0 ${text.length}\r\n${text}\r\nEND\r\n`
+const echo: Answer = (line) => value(line.split(' ')[1] ?? '', `of ${line}`)
+const textOf = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
+
+/** Waits until the pause after a failure is over. */
+async function revived<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof DownError)) throw error
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+}
+
+describe('a connection', () => {
+  it('pipelines: a hundred commands, one connection, each its own answer', async () => {
+    const { fake, client } = await fakeWith(echo)
+    const keys = Array.from({ length: 100 }, (_, n) => `k${n}`)
+    const values = await Promise.all(keys.map((key) => client.get(key)))
+    expect(values.map(textOf)).toEqual(keys.map((key) => `of get ${key}`))
+    expect(fake.accepted).toBe(1)
+    await client.close()
+  })
+
+  it.each([
+    ['an answer of no memcached', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+    ['ERROR', 'ERROR\r\n'],
+    ['the value of another key', value('other', 'secret')],
+    ['the answer to another command', 'STORED\r\n'],
+    ['a value without an end', 'VALUE k 0 1\r\nxx\r\nEND\r\n'],
+  ])('B39, B40: %s fails the command and all behind it, and ends the connection', async (_, garbage) => {
+    const { fake, client } = await fakeWith(() => garbage)
+    const results = await Promise.allSettled([client.get('k'), client.get('k2')])
+    for (const result of results) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ERR_STORE_FAILED' } })
+    }
+    fake.answer = echo
+    expect(textOf(await revived(() => client.get('k')))).toBe('of get k')
+    expect(fake.accepted).toBe(2)
+    await client.close()
+  })
+
+  it('B39: extra bytes after a value end the connection, and never become the next answer', async () => {
+    const { fake, client } = await fakeWith((line, socket) => `${echo(line, socket)}${value('k2', 'forged')}`)
+    expect(textOf(await client.get('k'))).toBe('of get k')
+    await expect(client.get('k2')).rejects.toThrow(/down|no memcached reply/)
+    fake.answer = echo
+    expect(textOf(await revived(() => client.get('k2')))).toBe('of get k2')
+    await client.close()
+  })
+
+  it('B29, B38: a server that says nothing costs the timeout; a late answer is nobody\u2019s', async () => {
+    const held: Socket[] = []
+    const { fake, client } = await fakeWith((_, socket) => (held.push(socket), null), 50)
+    const results = await Promise.allSettled([client.get('a'), client.get('b')])
+    expect(results.map((result) => result.status === 'rejected' && result.reason.code)).toEqual([
+      'ERR_STORE_TIMEOUT',
+      'ERR_STORE_TIMEOUT',
+    ])
+    fake.answer = echo
+    for (const socket of held) socket.write(value('a', 'late'))
+    expect(textOf(await revived(() => client.get('b')))).toBe('of get b')
+    await client.close()
+  })
+
+  it('B37: after a failure, commands fail at once for a pause, which doubles; an answer ends the row', async () => {
+    const fake = new Fake()
+    open.push(fake)
+    let now = 0
+    const server = { name: 'fake', target: { host: '127.0.0.1', port: await fake.listen() } }
+    const connection = new MemcachedConnection(server, { timeout: 5000, credentials: null, tls: null }, () => now)
+    const attempt = (): Promise<string> =>
+      connection.send(VERSION).then(
+        () => 'answered',
+        (error: unknown) => (error instanceof DownError ? 'left alone' : 'failed'),
+      )
+    const story: string[] = []
+    fake.answer = (_, socket) => (socket.destroy(), null)
+    for (const wait of [0, 99, 1, 199, 1, 399, 1]) {
+      now += wait
+      story.push(await attempt())
+    }
+    fake.answer = () => 'VERSION 1\r\n'
+    now += 5000
+    story.push(await attempt())
+    fake.answer = (_, socket) => (socket.destroy(), null)
+    for (const wait of [0, 99, 1]) {
+      now += wait
+      story.push(await attempt())
+    }
+    const row = ['failed', 'left alone', 'failed', 'left alone', 'failed', 'left alone', 'failed']
+    expect(story).toEqual([...row, 'answered', 'failed', 'left alone', 'failed'])
+    expect(fake.accepted).toBe(6)
+    await connection.close()
+  })
+
+  it('an idle connection that the server ends is no failure: the next command makes another', async () => {
+    const { fake, client } = await fakeWith(echo)
+    await client.get('k')
+    for (const socket of fake.sockets) socket.end()
+    await expect.poll(() => fake.sockets.size).toBe(0)
+    expect(textOf(await client.get('k'))).toBe('of get k')
+    expect(fake.accepted).toBe(2)
+    await client.close()
+  })
+
+  it.each([
+    ['out of memory storing object', 'ERR_STORE_FULL'],
+    ['Out of memory during read', 'ERR_STORE_FULL'],
+    ['object too large for cache', 'ERR_STORE_FULL'],
+    ['temporary failure', 'ERR_STORE_FAILED'],
+  ])('B45: SERVER_ERROR %s is %s, and the connection goes on', async (message, code) => {
+    const { fake, client } = await fakeWith((line, socket) => {
+      if (line.startsWith('set')) return `SERVER_ERROR ${message}\r\n`
+      return line.startsWith('get') ? echo(line, socket) : null
+    })
+    await expect(client.set('k', new Uint8Array(1), 0)).rejects.toMatchObject({ code })
+    expect(textOf(await client.get('k'))).toBe('of get k')
+    expect(fake.accepted).toBe(1)
+    await client.close()
+  })
+
+  it('a server without CAS (-C) is found out: versions that are all 0 protect nothing', async () => {
+    const { client } = await fakeWith((line) => `VALUE ${line.split(' ')[1]} 0 1 0\r\nx\r\nEND\r\n`)
+    await expect(client.gets('k')).rejects.toThrow('without CAS')
+    await client.close()
+  })
+
+  it('close waits for what was sent, refuses what comes after, and may be called twice', async () => {
+    const { fake, client } = await fakeWith(echo)
+    const last = client.get('k')
+    await Promise.all([client.close(), client.close()])
+    expect(textOf(await last)).toBe('of get k')
+    await expect(client.get('k')).rejects.toMatchObject({ code: 'ERR_STORE_CLOSED' })
+    await expect.poll(() => fake.sockets.size).toBe(0)
+  })
+
+  it('136: a key that could be a command is refused before anything is sent', async () => {
+    const { fake, client } = await fakeWith(echo)
+    for (const key of ['', 'a b', 'a\r\nflush_all', 'a\0', 'é', 'k'.repeat(251)]) {
+      await expect(client.get(key)).rejects.toMatchObject({ code: 'ERR_KEY' })
+    }
+    expect(fake.accepted).toBe(0)
+    await client.close()
+  })
+})

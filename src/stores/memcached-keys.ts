@@ -1,0 +1,31 @@
+/**
+ * The names of our items in memcached. Nothing of a caller's key is in them but its SHA-256, in base64url (RELIABILITY 136).
+ *
+ *     {namespace}:e:{H}          the frame of an entry
+ *     {namespace}:c:{H}:id:n     chunk n of its body, where that is long
+ *     {namespace}:l:{H}          a lease
+ */
+import { hash } from 'node:crypto'
+
+/** Printable ASCII without spaces, short enough for what follows it in 250 bytes. */
+export const NAMESPACE: RegExp = /^[\x21-\x7e]{1,150}$/
+
+export class MemcachedKeys {
+  readonly #prefix: string
+
+  constructor(namespace: string) {
+    this.#prefix = `${namespace}:`
+  }
+
+  entry(key: string): string {
+    return `${this.#prefix}e:${hash('sha256', key, 'base64url')}`
+  }
+
+  chunk(key: string, id: string, n: number): string {
+    return `${this.#prefix}c:${hash('sha256', key, 'base64url')}:${id}:${n}`
+  }
+
+  lock(name: string): string {
+    return `${this.#prefix}l:${hash('sha256', name, 'base64url')}`
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * One value a key, in Redis: what records (record-store.ts) and their listing are built on.
+ *
+ * 1. A read is one GET. What has to be compared or returned in the same step as a change is a script.
+ * 2. A chunk has a lifetime from the start, so that those of a write that never came to its end go by themselves; publishing the
+ *    entry ends it, in the same step, where the entry has none.
+ */
+import { StoreError } from '../errors.ts'
+import type { StoreLimits } from '../engine/ports.ts'
+import { frameHeader } from '../engine/record.ts'
+import type { RedisCommand } from './redis-client.ts'
+import { RedisConnection } from './redis-connection.ts'
+import { isUnknownScript } from './redis-errors.ts'
+import { RedisKeys } from './redis-keys.ts'
+import type { RedisSettings } from './redis-options.ts'
+import { REMOVE, RENEW, REPLACE, SET, UNLOCK, type Script } from './redis-scripts.ts'
+import { RedisWalk } from './redis-walk.ts'
+import type { ListableBackend } from './record-listing.ts'
+
+/** Chunks that no entry names yet live this long, in ms, where their entry will live for ever. */
+const ORPHAN_LIFE = 3_600_000
+/** Chunks that no entry names any more live this long, in ms: who reads them reads on (RELIABILITY 68). */
+const READ_ON = 60_000
+/** Commands sent at once. */
+const BATCH = 500
+
+export class RedisBackend implements ListableBackend {
+  readonly name = 'redis'
+  readonly limits: StoreLimits
+  readonly chunkSize: number
+  readonly #connection: RedisConnection
+  readonly #keys: RedisKeys
+  readonly #walk: RedisWalk
+  readonly #ttl: boolean
+  readonly #ttlOffset: number
+
+  constructor(settings: RedisSettings) {
+    const { maxEntrySize, inlineSize, chunkSize, ttl, ttlOffset, namespace } = settings
+    this.limits = { maxEntrySize, inlineSize, persistent: true, shared: true }
+    this.chunkSize = chunkSize
+    this.#ttl = ttl
+    this.#ttlOffset = ttlOffset
+    this.#connection = new RedisConnection(settings)
+    this.#keys = new RedisKeys(namespace, this.#connection.keyPrefix)
+    this.#walk = new RedisWalk(this.#connection, this.#keys)
+  }
+
+  /** Connects, and sees whether the server answers. */
+  async ready(): Promise<void> {
+    const [first] = await this.#connection.primaries()
+    await first?.(['PING'])
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    const name = this.#keys.entry(key)
+    return this.#connection.run(name, ['GET', name], bytesOf)
+  }
+
+  set(key: string, value: Uint8Array, ttl: number | null): Promise<Uint8Array | undefined> {
+    const { chunked } = frameHeader(value)
+    const names = [this.#keys.entry(key)]
+    if (chunked !== null) {
+      const id = Buffer.from(chunked.id).toString('hex')
+      for (let n = 0; n * chunked.length < chunked.size; n++) names.push(this.#keys.chunk(key, id, n))
+    }
+    return this.#script(SET, names, [viewOf(value), this.#lifetime(ttl)], headerOf)
+  }
+
+  replace(key: string, value: Uint8Array, version: Uint8Array, ttl: number | null): Promise<boolean> {
+    const args = [viewOf(value), this.#lifetime(ttl), viewOf(version)]
+    return this.#script(REPLACE, [this.#keys.entry(key)], args, isOne)
+  }
+
+  async remove(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    const removed: (Uint8Array | undefined)[] = []
+    for (let at = 0; at < keys.length; at += BATCH) {
+      const batch = keys.slice(at, at + BATCH)
+      removed.push(
+        ...(await Promise.all(batch.map((key) => this.#script(REMOVE, [this.#keys.entry(key)], [], bytesOf)))),
+      )
+    }
+    return removed
+  }
+
+  getChunk(key: string, id: string, n: number): Promise<Uint8Array | undefined> {
+    const name = this.#keys.chunk(key, id, n)
+    return this.#connection.run(name, ['GET', name], bytesOf)
+  }
+
+  setChunk(key: string, id: string, n: number, value: Uint8Array, ttl: number | null): Promise<void> {
+    const name = this.#keys.chunk(key, id, n)
+    const lifetime = this.#lifetime(ttl)
+    const first = lifetime === '0' ? String(ORPHAN_LIFE) : lifetime
+    return this.#connection.run(name, ['SET', name, viewOf(value), 'PX', first], nothing)
+  }
+
+  keepChunks(key: string, id: string, count: number, ttl: number | null): Promise<void> {
+    const lifetime = this.#lifetime(ttl)
+    return this.#eachChunk(key, id, count, (name) =>
+      lifetime === '0' ? ['PERSIST', name] : ['PEXPIRE', name, lifetime],
+    )
+  }
+
+  dropChunks(key: string, id: string, count: number): Promise<void> {
+    return this.#eachChunk(key, id, count, (name) => ['PEXPIRE', name, String(READ_ON)])
+  }
+
+  async #eachChunk(key: string, id: string, count: number, command: (name: string) => RedisCommand): Promise<void> {
+    for (let at = 0; at < count; at += BATCH) {
+      const length = Math.min(BATCH, count - at)
+      const names = Array.from({ length }, (_, index) => this.#keys.chunk(key, id, at + index))
+      await Promise.all(names.map((name) => this.#connection.run(name, command(name), nothing)))
+    }
+  }
+
+  /** Takes, prolongs or ends a lease. */
+  lock(name: string, owner: string, lease: number): Promise<boolean> {
+    const key = this.#keys.lock(name)
+    const command = ['SET', key, owner, 'NX', 'PX', life(lease)]
+    return this.#connection.run(key, command, (reply) => reply !== null)
+  }
+
+  renew(name: string, owner: string, lease: number): Promise<boolean> {
+    return this.#script(RENEW, [this.#keys.lock(name)], [owner, life(lease)], isOne)
+  }
+
+  unlock(name: string, owner: string): Promise<boolean> {
+    return this.#script(UNLOCK, [this.#keys.lock(name)], [owner], isOne)
+  }
+
+  heads(): AsyncGenerator<Uint8Array[]> {
+    return this.#walk.heads()
+  }
+
+  bytes(): Promise<number> {
+    return this.#walk.bytes()
+  }
+
+  clear(): Promise<void> {
+    return this.#walk.clear()
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  async #script<T>(
+    script: Script,
+    names: readonly string[],
+    args: readonly (string | Uint8Array)[],
+    map: (reply: unknown) => T,
+  ): Promise<T> {
+    const key = names[0] ?? ''
+    const rest = [String(names.length), ...names, ...args]
+    try {
+      return await this.#connection.run(key, ['EVALSHA', script.sha, ...rest], map)
+    } catch (error) {
+      if (!(error instanceof StoreError) || !isUnknownScript(error.cause)) throw error
+      return this.#connection.run(key, ['EVAL', script.source, ...rest], map)
+    }
+  }
+
+  /** In ms, as a script and SET take it; '0': none. */
+  #lifetime(ttl: number | null): string {
+    return ttl === null || !this.#ttl ? '0' : life(ttl + this.#ttlOffset)
+  }
+}
+
+function life(ms: number): string {
+  return String(Math.max(1, Math.ceil(ms)))
+}
+
+/** The same bytes, as the clients want them. */
+function viewOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** A string of the server, or that there is none. */
+function bytesOf(reply: unknown): Uint8Array | undefined {
+  if (reply === null) return undefined
+  if (reply instanceof Uint8Array) return reply
+  throw new StoreError('ERR_STORE_FAILED', `The Redis client answered with ${typeof reply} where bytes were asked for.`)
+}
+
+function headerOf(reply: unknown): Uint8Array | undefined {
+  const bytes = bytesOf(reply)
+  return bytes === undefined || bytes.length === 0 ? undefined : bytes
+}
+
+function isOne(reply: unknown): boolean {
+  return Number(reply) === 1
+}
+
+function nothing(): void {}
