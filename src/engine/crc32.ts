@@ -5,7 +5,7 @@
  * bundles for other runtimes carry no node: module.
  */
 
-type Crc32 = (bytes: Uint8Array, seed?: number) => number
+type Crc32 = (data: Uint8Array | string, seed?: number) => number
 
 const table = /* @__PURE__ */ makeTable()
 
@@ -35,7 +35,10 @@ function native(): Crc32 | undefined {
   return typeof zlib?.crc32 === 'function' ? zlib.crc32 : undefined
 }
 
-const best: Crc32 = native() ?? crc32ByTable
+const encoder = new TextEncoder()
+
+const best: Crc32 =
+  native() ?? ((data, seed) => crc32ByTable(typeof data === 'string' ? encoder.encode(data) : data, seed))
 
 /**
  * The CRC-32 of `bytes`, an unsigned 32-bit integer.
@@ -43,4 +46,9 @@ const best: Crc32 = native() ?? crc32ByTable
  */
 export function crc32(bytes: Uint8Array, seed: number = 0): number {
   return best(bytes, seed)
+}
+
+/** The CRC-32 of the UTF-8 bytes of a text without lone surrogates. */
+export function crc32Text(text: string, seed: number = 0): number {
+  return best(text, seed)
 }

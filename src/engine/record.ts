@@ -31,7 +31,29 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * @throws StoreError ERR_STORE_FAILED where it would not come back as it is (a number JSON has no word for)
  */
 export function encodeMeta(meta: EntryMeta): Uint8Array<ArrayBuffer> {
-  return encoder.encode(JSON.stringify(meta, refuseLossy))
+  return encoder.encode(encodeMetaText(meta))
+}
+
+/**
+ * The metadata as text, for stores that keep text: it has no lone surrogates.
+ * @throws StoreError ERR_STORE_FAILED as `encodeMeta`
+ */
+export function encodeMetaText(meta: EntryMeta): string {
+  return JSON.stringify(meta, refuseLossy)
+}
+
+/**
+ * The metadata from its text, trusted from then on.
+ * @throws StoreError ERR_STORE_CORRUPT
+ */
+export function decodeMetaText(text: string): EntryMeta {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw corrupt('its metadata is no JSON', cause)
+  }
+  return checkedMeta(value)
 }
 
 /**

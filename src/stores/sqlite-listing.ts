@@ -5,9 +5,8 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import type { ListedEntry, ListQuery } from '../engine/ports.ts'
-import { decodeMeta } from '../engine/record.ts'
 import { Query, type SqliteDatabase, type SqlValue } from './sqlite-driver.ts'
-import { headSum } from './sqlite-row.ts'
+import { headSum, isMeta, metaOf } from './sqlite-row.ts'
 
 const PAGE = 256
 const FIELDS = 'id, key, version, created, expires, keep, size, crc, meta'
@@ -83,7 +82,7 @@ function condition({ expiredAt, freshAt, createdBefore }: ListQuery): { where: s
 
 function listedEntry(row: SqlValue[]): ListedEntry | null {
   const [id, key, version, created, expires, keep, size, crc, meta] = row
-  if (typeof key !== 'string' || !(meta instanceof Uint8Array)) return null
+  if (typeof key !== 'string' || !isMeta(meta)) return null
   const head = {
     key,
     createdAt: Number(created),
@@ -93,7 +92,7 @@ function listedEntry(row: SqlValue[]): ListedEntry | null {
   }
   if (headSum(head.createdAt, head.expiresAt, head.keepUntil, head.size, meta) !== Number(crc)) return null
   try {
-    return { ...head, meta: decodeMeta(meta), version: `${String(id)}.${String(version)}` }
+    return { ...head, meta: metaOf(meta), version: `${String(id)}.${String(version)}` }
   } catch {
     // Corrupt although its checksum holds: written by something else. Listings skip it; reading it reports it.
     return null

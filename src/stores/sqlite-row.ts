@@ -1,21 +1,39 @@
 /** A row of the table and the entry it is: the checksum over head and metadata, and decoded metadata kept at hand. */
 import { StoreError } from '../errors.ts'
-import { crc32 } from '../engine/crc32.ts'
+import { crc32, crc32Text } from '../engine/crc32.ts'
 import type { EntryMeta } from '../engine/ports.ts'
-import { decodeMeta } from '../engine/record.ts'
+import { decodeMeta, decodeMetaText } from '../engine/record.ts'
 
 const MEMORISED = 1000
+const SLOTS = 4096
 
 const numbers = new Float64Array(4)
 const numberBytes = new Uint8Array(numbers.buffer)
 
 /** The checksum of a row without its body. */
-export function headSum(created: number, expires: number, keep: number, size: number, meta: Uint8Array): number {
+export function headSum(
+  created: number,
+  expires: number,
+  keep: number,
+  size: number,
+  meta: string | Uint8Array,
+): number {
   numbers[0] = created
   numbers[1] = expires
   numbers[2] = keep
   numbers[3] = size
-  return crc32(meta, crc32(numberBytes))
+  const seed = crc32(numberBytes)
+  return typeof meta === 'string' ? crc32Text(meta, seed) : crc32(meta, seed)
+}
+
+/** Metadata as a row has it: text, which SQLite hands over ready, or bytes, as the first rows of this format had it. */
+export function isMeta(value: unknown): value is string | Uint8Array {
+  return typeof value === 'string' || value instanceof Uint8Array
+}
+
+/** @throws StoreError ERR_STORE_CORRUPT */
+export function metaOf(value: string | Uint8Array): EntryMeta {
+  return typeof value === 'string' ? decodeMetaText(value) : decodeMeta(value)
 }
 
 export function corruptEntry(key: string, path: string, what: string): StoreError {
@@ -29,30 +47,41 @@ interface Memory {
   readonly meta: EntryMeta
 }
 
-/** Decoded metadata of recently read entries: a repeated hit parses no JSON. The checksum is still computed on every read. */
+/**
+ * Decoded metadata of recently read entries: a repeated hit parses no JSON. The checksum is still computed on every read. Two
+ * generations: the older one is forgotten whole, so that nothing ever looks for the oldest entry. What is read once is not kept: of
+ * a million entries read at random, keeping each would cost more than it ever saves.
+ */
 export class MetaMemory {
-  readonly #known = new Map<string, Memory>()
+  #young = new Map<string, Memory>()
+  #old = new Map<string, Memory>()
+  /** Ids read lately, each in the slot of its last digits. */
+  readonly #seen = new Float64Array(SLOTS)
 
-  /** The metadata in `bytes`: the same object as long as the row is the same. */
-  decode(key: string, id: number, version: number, crc: number, bytes: Uint8Array): EntryMeta {
-    const known = this.#known.get(key)
+  /** The metadata of a row: the same object as long as the row is the same. */
+  decode(key: string, id: number, version: number, crc: number, value: string | Uint8Array): EntryMeta {
+    const known = this.#young.get(key) ?? this.#old.get(key)
     if (known !== undefined && known.id === id && known.version === version && known.crc === crc) return known.meta
-    const meta = decodeMeta(bytes)
-    if (this.#known.size >= MEMORISED && known === undefined) {
-      for (const oldest of this.#known.keys()) {
-        this.#known.delete(oldest)
-        break
-      }
+    const meta = metaOf(value)
+    if (this.#seen[id % SLOTS] !== id) {
+      this.#seen[id % SLOTS] = id
+      return meta
     }
-    this.#known.set(key, { id, version, crc, meta })
+    if (this.#young.size >= MEMORISED) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(key, { id, version, crc, meta })
     return meta
   }
 
   forget(key: string): void {
-    this.#known.delete(key)
+    this.#young.delete(key)
+    this.#old.delete(key)
   }
 
   clear(): void {
-    this.#known.clear()
+    this.#young.clear()
+    this.#old.clear()
   }
 }

@@ -6,7 +6,7 @@
  */
 import { StoreError } from '../errors.ts'
 import type { EntryHead } from '../engine/ports.ts'
-import { encodeMeta } from '../engine/record.ts'
+import { encodeMetaText } from '../engine/record.ts'
 import { chunkSum, joined, pieces } from './chunks.ts'
 import { headSum } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
@@ -81,7 +81,7 @@ async function writeChunks(
 
 function publish({ deleteKey, publish: give }: Statements, head: EntryHead, id: number, size: number): void {
   const { key, createdAt, expiresAt, keepUntil } = head
-  const meta = encodeMeta(head.meta)
+  const meta = encodeMetaText(head.meta)
   deleteKey.run(key)
   const sum = headSum(createdAt, expiresAt, keepUntil, size, meta)
   if (give.run(key, createdAt, expiresAt, keepUntil, size, sum, meta, id).changes === 0) throw lost(key)

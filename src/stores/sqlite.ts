@@ -23,7 +23,7 @@ import type {
   StoreSize,
   Version,
 } from '../engine/ports.ts'
-import { encodeMeta } from '../engine/record.ts'
+import { encodeMetaText } from '../engine/record.ts'
 import { rmSync } from 'node:fs'
 import { chunkedBody, chunkSum, inlineBody } from './chunks.ts'
 import { connect, patiently, transaction } from './sqlite-connection.ts'
@@ -31,7 +31,7 @@ import { storeError, type SqliteDatabase } from './sqlite-driver.ts'
 import { listed } from './sqlite-listing.ts'
 import { SqliteLocks } from './sqlite-locks.ts'
 import { settingsOf, type SqliteOptions, type SqliteSettings } from './sqlite-options.ts'
-import { corruptEntry, headSum, MetaMemory } from './sqlite-row.ts'
+import { corruptEntry, headSum, isMeta, MetaMemory } from './sqlite-row.ts'
 import { inSlices } from './sqlite-slices.ts'
 import { prepareAll, type Statements } from './sqlite-statements.ts'
 import { tooLarge, writeStream } from './sqlite-stream.ts'
@@ -87,10 +87,7 @@ export class SqliteStore implements ListableStore, LockingStore {
       if (row === undefined) return undefined
       const [id, version, created, expires, keep, size, chunk, crc, sum, meta, body] = row
       const head = { key, createdAt: Number(created), expiresAt: Number(expires), keepUntil: Number(keep) }
-      if (
-        !(meta instanceof Uint8Array) ||
-        headSum(head.createdAt, head.expiresAt, head.keepUntil, Number(size), meta) !== crc
-      ) {
+      if (!isMeta(meta) || headSum(head.createdAt, head.expiresAt, head.keepUntil, Number(size), meta) !== crc) {
         throw corruptEntry(key, this.path, 'the checksum of its head is wrong')
       }
       return {
@@ -176,7 +173,7 @@ export class SqliteStore implements ListableStore, LockingStore {
     const { inlineSize, chunkSize, maxEntrySize } = this.#settings
     if (body.length > maxEntrySize) throw tooLarge(head.key, maxEntrySize)
     const { key, createdAt, expiresAt, keepUntil } = head
-    const meta = encodeMeta(head.meta)
+    const meta = encodeMetaText(head.meta)
     const crc = headSum(createdAt, expiresAt, keepUntil, body.length, meta)
     const chunk = body.length > inlineSize ? chunkSize : 0
     const row = [key, 0, createdAt, expiresAt, keepUntil, body.length, chunk, crc]
@@ -194,7 +191,7 @@ export class SqliteStore implements ListableStore, LockingStore {
     return this.#run(({ unchanged, update }) => {
       const row = unchanged.get(key, id, count)
       if (row === undefined) return false
-      const meta = encodeMeta(change.meta)
+      const meta = encodeMetaText(change.meta)
       const crc = headSum(Number(row[0]), change.expiresAt, change.keepUntil, Number(row[1]), meta)
       return Number(update.run(meta, change.expiresAt, change.keepUntil, crc, key, id, count).changes) === 1
     })
