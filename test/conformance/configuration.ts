@@ -1,7 +1,7 @@
 /** What is run: a cache type and a store. */
 
 export type CacheType = 'private' | 'shared'
-export type StoreName = 'memory' | 'sqlite'
+export type StoreName = (typeof STORES)[number]
 export type SubjectName = 'keepfresh' | 'undici' | 'bare'
 
 export interface Configuration {
@@ -9,12 +9,34 @@ export interface Configuration {
   readonly store: StoreName
 }
 
-export const CONFIGURATIONS: readonly Configuration[] = [
-  { type: 'private', store: 'memory' },
-  { type: 'private', store: 'sqlite' },
-  { type: 'shared', store: 'memory' },
-  { type: 'shared', store: 'sqlite' },
-]
+/** The stores the suite runs over: those without a server always, the others where the environment names theirs. */
+export const STORES = ['memory', 'sqlite', 'file', 'tiered', 'redis', 'memcached', 'mongodb', 'dynamodb'] as const
+
+const SERVERS: Readonly<Partial<Record<StoreName, string>>> = {
+  redis: 'KEEPFRESH_REDIS_URL',
+  memcached: 'KEEPFRESH_MEMCACHED',
+  mongodb: 'KEEPFRESH_MONGODB_URL',
+  dynamodb: 'KEEPFRESH_DYNAMODB_ENDPOINT',
+}
+
+/** Where a store's server is; null: the environment names none, or it needs none. */
+export function serverOf(store: StoreName): string | null {
+  const name = SERVERS[store]
+  return name === undefined ? null : (process.env[name] ?? null)
+}
+
+/** Stores whose server is not there. */
+export const MISSING: readonly StoreName[] = STORES.filter(
+  (store) => SERVERS[store] !== undefined && serverOf(store) === null,
+)
+
+export const CONFIGURATIONS: readonly Configuration[] = STORES.flatMap((store) => [
+  { type: 'private', store },
+  { type: 'shared', store },
+])
+
+/** Those that can be run here. */
+export const RUNNABLE: readonly Configuration[] = CONFIGURATIONS.filter(({ store }) => !MISSING.includes(store))
 
 /** `private/memory` and so on. */
 export function nameOf(configuration: Configuration): string {

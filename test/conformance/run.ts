@@ -1,7 +1,7 @@
 /**
  * Runs the outside suite http-cache-tests against keepfresh (or a peer): see README.md here.
  *
- *   node test/conformance/run.ts [--private] [--shared] [--store memory|sqlite] [--id TEST] [--json] [--subject keepfresh|undici|bare]
+ *   node test/conformance/run.ts [--private] [--shared] [--store memory|sqlite|file|...] [--id TEST] [--json] [--subject keepfresh|undici|bare]
  *
  * Exit code 0: as expected-failures.json says. 1: not so. 2: the run itself went wrong.
  */
@@ -9,7 +9,7 @@ import { fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { notApplicable, unsorted } from './applicability.ts'
-import { CONFIGURATIONS, nameOf } from './configuration.ts'
+import { MISSING, nameOf, RUNNABLE, STORES } from './configuration.ts'
 import type { Configuration, SubjectName } from './configuration.ts'
 import { judge, listProblems } from './judge.ts'
 import type { ExpectedFailure } from './judge.ts'
@@ -17,6 +17,8 @@ import { count, lastLine, print } from './report.ts'
 import type { Run } from './report.ts'
 import { GROUPS, findTest } from './suite.ts'
 import type { Job, Report } from './worker.ts'
+
+const AT_ONCE = 4
 
 interface Options {
   readonly configurations: readonly Configuration[]
@@ -38,10 +40,10 @@ function options(): Options {
   })
   const { subject, store, id } = values
   if (subject !== 'keepfresh' && subject !== 'undici' && subject !== 'bare') throw new Error(`no subject '${subject}'`)
-  if (store !== undefined && store !== 'memory' && store !== 'sqlite') throw new Error(`no store '${store}'`)
+  if (store !== undefined && !STORES.some((known) => known === store)) throw new Error(`no store '${store}'`)
   if (id !== undefined && findTest(id) === undefined) throw new Error(`the suite has no test '${id}'`)
   const types = values.private === values.shared ? ['private', 'shared'] : [values.private ? 'private' : 'shared']
-  const configurations = CONFIGURATIONS.filter(
+  const configurations = RUNNABLE.filter(
     (each) => types.includes(each.type) && (store === undefined || each.store === store),
   )
   return { configurations, subject, id: id ?? null, json: values.json }
@@ -69,7 +71,7 @@ async function main(): Promise<number> {
   const file = await readFile(new URL('expected-failures.json', import.meta.url), 'utf8')
   const list: readonly ExpectedFailure[] = judged ? JSON.parse(file) : []
   const problems = [...unsorted(), ...listProblems(list)]
-  const reports = await Promise.all(configurations.map((configuration) => work({ configuration, subject, id })))
+  const reports = await inTurns(configurations.map((configuration) => () => work({ configuration, subject, id })))
   const runs = configurations.map((configuration, index): Run => {
     const { results = {}, milliseconds = 0 } = reports[index] ?? {}
     return {
@@ -81,11 +83,22 @@ async function main(): Promise<number> {
   })
   const counts = count(runs)
   for (const problem of problems) console.error(problem)
+  if (MISSING.length > 0) console.error(`not run, no server: ${MISSING.join(', ')}`)
+  if (MISSING.length > 0 && process.env['KEEPFRESH_REQUIRE_SERVICES'] === '1') return 2
   console.log(json ? JSON.stringify({ subject, counts, problems, runs }, null, 2) : print(runs, judged))
   // JSON on stdout stays JSON: the line for machines is inside as `counts`, and on stderr.
   if (json) console.error(lastLine(counts))
   else console.log(`\n${lastLine(counts)}`)
   return judged && (counts.failed > 0 || problems.length > 0) ? 1 : 0
+}
+
+/** A few at a time: each is hundreds of requests at once, and has the machine's two cores to share. */
+async function inTurns<T>(jobs: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const results: T[] = []
+  for (let at = 0; at < jobs.length; at += AT_ONCE) {
+    results.push(...(await Promise.all(jobs.slice(at, at + AT_ONCE).map((job) => job()))))
+  }
+  return results
 }
 
 function countNotApplicable({ type }: Configuration): number {
