@@ -19,7 +19,20 @@ export type OptionErrorCode =
   | 'ERR_STORE_URL'
   | 'ERR_KEY'
 
-/** A wrong option, duration, pattern or URL: thrown where it is given, naming the option and the accepted forms. */
+/**
+ * A wrong option, duration, pattern or URL: thrown where it is given, naming the option and the accepted forms.
+ *
+ * @example
+ * ```ts
+ * import { createCachedFetch, OptionError } from 'keepfresh'
+ *
+ * try {
+ *   createCachedFetch({ expireAfter: 'tomorrow' })
+ * } catch (error) {
+ *   if (error instanceof OptionError) console.log(error.code, error.option) // 'ERR_DURATION' 'expireAfter'
+ * }
+ * ```
+ */
 export class OptionError extends TypeError implements KeepfreshError {
   override readonly name: 'OptionError' = 'OptionError'
   readonly code: OptionErrorCode
@@ -32,9 +45,28 @@ export class OptionError extends TypeError implements KeepfreshError {
   }
 }
 
-export type StateErrorCode = 'ERR_SESSION_CLOSED' | 'ERR_NOT_LISTABLE' | 'ERR_MISSING_PEER' | 'ERR_NOT_SUPPORTED'
+export type StateErrorCode =
+  | 'ERR_SESSION_CLOSED'
+  | 'ERR_CACHE_CLOSED'
+  | 'ERR_REENTRANT'
+  | 'ERR_NOT_LISTABLE'
+  | 'ERR_MISSING_PEER'
+  | 'ERR_NOT_SUPPORTED'
 
-/** Something was used when or where it cannot be: after close, without its peer dependency, on a store that cannot list. */
+/**
+ * Something was used when or where it cannot be: after close, without its peer dependency, on a store that cannot list.
+ *
+ * @example
+ * ```ts
+ * import { CachedSession, StateError } from 'keepfresh'
+ *
+ * const session = new CachedSession()
+ * await session.close()
+ * await session.get('https://api.example.com/users').catch((error: unknown) => {
+ *   if (error instanceof StateError) console.log(error.code) // 'ERR_SESSION_CLOSED'
+ * })
+ * ```
+ */
 export class StateError extends Error implements KeepfreshError {
   override readonly name: 'StateError' = 'StateError'
   readonly code: StateErrorCode
@@ -55,7 +87,23 @@ export type StoreErrorCode =
   | 'ERR_STORE_OPEN'
   | 'ERR_STORE_FAILED'
 
-/** A store failed. The request that met it was answered by the origin; this error is in the `error` event. */
+/**
+ * A store failed. The request that met it was answered by the origin; this error is in the `error` event.
+ *
+ * @example
+ * ```ts
+ * import { createCachedFetch, MemoryStore, StoreError } from 'keepfresh'
+ *
+ * const store = new MemoryStore()
+ * store.close()
+ * const fetch = createCachedFetch({ store })
+ * fetch.on('error', ({ error }) => {
+ *   if (error instanceof StoreError) console.log(error.code)
+ * })
+ * const response = await fetch('https://api.example.com/users')
+ * console.log(response.status) // 200
+ * ```
+ */
 export class StoreError extends Error implements KeepfreshError {
   override readonly name: 'StoreError' = 'StoreError'
   readonly code: StoreErrorCode
@@ -65,7 +113,19 @@ export class StoreError extends Error implements KeepfreshError {
   }
 }
 
-/** A response whose status the caller declared an error (`raiseForStatus`). */
+/**
+ * A response whose status the caller declared an error (`raiseForStatus`).
+ *
+ * @example
+ * ```ts
+ * import { CachedSession, HttpError } from 'keepfresh'
+ *
+ * const session = new CachedSession({ raiseForStatus: true })
+ * await session.get('https://api.example.com/status/404').catch(async (error: unknown) => {
+ *   if (error instanceof HttpError) console.log(error.status, (await error.response.text()).length > 0) // 404 true
+ * })
+ * ```
+ */
 export class HttpError extends Error implements KeepfreshError {
   override readonly name: 'HttpError' = 'HttpError'
   readonly code: 'ERR_HTTP_STATUS' = 'ERR_HTTP_STATUS'
@@ -81,7 +141,19 @@ export class HttpError extends Error implements KeepfreshError {
   }
 }
 
-/** Whether a value is an error of keepfresh. */
+/**
+ * Whether a value is an error of keepfresh: all have a stable `code`.
+ *
+ * @example
+ * ```ts
+ * import { CachedSession, isKeepfreshError } from 'keepfresh'
+ *
+ * const session = new CachedSession({ raiseForStatus: true })
+ * await session.get('https://api.example.com/status/500').catch((error: unknown) => {
+ *   if (isKeepfreshError(error)) console.log(error.code) // 'ERR_HTTP_STATUS'
+ * })
+ * ```
+ */
 export function isKeepfreshError(value: unknown): value is KeepfreshError {
   return (
     value instanceof OptionError ||

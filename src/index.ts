@@ -31,5 +31,6 @@ export type { CacheEvent, CacheEventOf, CacheEventType } from './engine/events.t
 export type { CacheStats } from './engine/stats.ts'
 export type { FilterSubject, ResponseFilter } from './engine/exchange.ts'
 export * from './engine/ports.ts'
-export { MemoryStore, type MemoryStoreOptions } from './stores/memory.ts'
+export { copyEntries, type CopyOptions, type CopyProgress, type CopyResult } from './stores/copy.ts'
+export { MemoryStore, type EvictionListener, type MemoryStoreOptions } from './stores/memory.ts'
 export { HttpError, isKeepfreshError, OptionError, StateError, StoreError } from './errors.ts'

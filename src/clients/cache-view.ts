@@ -60,6 +60,18 @@ export interface Asking {
   fetch(input: FetchInput): Promise<Response>
 }
 
+/**
+ * What a client has stored: `session.cache`, and `cache` of a cached fetch and of a server cache.
+ *
+ * Methods that list throw StateError ERR_NOT_LISTABLE where the store cannot (Memcached).
+ *
+ * @example
+ * ```ts
+ * const session = new CachedSession({ baseUrl: 'https://api.example.com' })
+ * await (await session.get('/users')).json()
+ * for await (const { url, expiresAt } of session.cache.entries({ expired: false })) console.log(url, expiresAt)
+ * ```
+ */
 export class ResponseCache {
   readonly #client: () => Promise<CacheClient>
   readonly #asking: Asking
@@ -77,25 +89,58 @@ export class ResponseCache {
     return client.exchangeFor(...(await this.#asking.prepare(input, init)))
   }
 
-  /** Whether a response is stored that could answer this request, fresh or not. */
+  /**
+   * Whether a response is stored that could answer this request, fresh or not.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * console.log(await fetch.cache.has('https://api.example.com/users')) // true
+   * ```
+   */
   async has(input: FetchInput, init?: CachedRequestInit): Promise<boolean> {
     return (await this.get(input, init)) !== undefined
   }
 
-  /** The entry a request would be answered from, fresh or not. */
+  /**
+   * The entry a request would be answered from, fresh or not; without its body.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * const entry = await fetch.cache.get('https://api.example.com/users')
+   * console.log(entry?.status, entry?.isExpired) // 200 false
+   * ```
+   */
   async get(input: FetchInput, init?: CachedRequestInit): Promise<CacheEntry | undefined> {
     const client = await this.#client()
     const entry = await client.engine.find(await this.#exchange(client, input, init))
     return entry && view({ ...entry, size: entry.body.size }, client.settings.clock.now())
   }
 
-  /** Deletes what the query selects, all variants included; how many entries went (tags are not counted: they are marks). */
+  /**
+   * Deletes what the query selects, all variants included; how many entries went (tags are not counted: they are marks).
+   *
+   * @throws OptionError ERR_PATTERN, ERR_DURATION
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await fetch.cache.delete({ url: 'https://api.example.com/users' })
+   * await fetch.cache.delete({ tag: ['users', 'orders'] })
+   * await fetch.cache.delete({ pattern: 'api.example.com/users/*', olderThan: '30d' }) // what meets either
+   * ```
+   */
   async delete(query: DeleteQuery): Promise<number> {
     const client = await this.#client()
     const keys = new Set(many(query.key))
     for (const key of await this.#keysOf(client, many(query.url))) keys.add(key)
     if (query.pattern !== undefined) {
       const matches = compilePattern(query.pattern, 'pattern')
+      // What is under way may match, too: none of it is stored.
+      client.engine.fenceAll()
       for await (const { key, url } of this.entries()) if (matches(url)) keys.add(key)
     }
     let count = keys.size === 0 ? 0 : await client.engine.invalidate([...keys])
@@ -123,31 +168,71 @@ export class ResponseCache {
       stored.add(redactUrl(request.url))
     }
     if (stored.size === 0) return keys
-    if (store.limits.persistent || !isListable(store)) await engine.invalidateTags([...stored].map(urlTag), 'delete')
+    const tags = [...stored].map(urlTag)
+    // Before anything is looked for: what is written from here on is fenced, what was written before is found.
+    engine.fence([...keys], tags)
+    if (store.limits.persistent || !isListable(store)) await engine.invalidateTags(tags, 'delete')
     else for await (const { key, url } of this.entries()) if (stored.has(url)) keys.add(key)
     return keys
   }
 
-  /** Empties the cache; what is under way is not stored. */
+  /**
+   * Empties the cache; what is under way is not stored.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * await fetch.cache.clear()
+   * console.log(await fetch.cache.has('https://api.example.com/users')) // false
+   * ```
+   */
   async clear(): Promise<void> {
     const client = await this.#client()
     client.engine.fenceAll()
     await listable(client).clear()
   }
 
-  /** The keys of all stored responses. */
+  /**
+   * The keys of all stored responses.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * for await (const key of fetch.cache.keys()) console.log(key)
+   * ```
+   */
   async *keys(): AsyncGenerator<string> {
     for await (const { key } of this.entries()) yield key
   }
 
-  /** The URLs of all stored responses, each once, sorted. */
+  /**
+   * The URLs of all stored responses, each once, sorted.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * console.log(await fetch.cache.urls()) // [ 'https://api.example.com/users' ]
+   * ```
+   */
   async urls(query: EntriesQuery = {}): Promise<string[]> {
     const urls = new Set<string>()
     for await (const { url } of this.entries(query)) urls.add(url)
     return [...urls].toSorted()
   }
 
-  /** Stored responses, without their bodies. */
+  /**
+   * Stored responses, without their bodies.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * for await (const { url, size } of fetch.cache.entries({ order: 'size', descending: true, limit: 10 })) console.log(url, size)
+   * ```
+   */
   async *entries(query: EntriesQuery = {}): AsyncGenerator<CacheEntry> {
     const { expired, filter, limit = Infinity, ...order } = query
     const client = await this.#client()
@@ -163,11 +248,31 @@ export class ResponseCache {
     }
   }
 
-  /** Entries (indexes and marks included) and bytes used. */
+  /**
+   * Entries (indexes and marks included) and bytes used.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * const { entries, bytes } = await fetch.cache.size()
+   * console.log(entries > 0, bytes > 0) // true true
+   * ```
+   */
   async size(): Promise<StoreSize> {
     return listable(await this.#client()).size()
   }
 
+  /**
+   * Counters since the client was made.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * console.log((await fetch.cache.stats()).misses) // 1
+   * ```
+   */
   async stats(): Promise<CacheStats> {
     return (await this.#client()).engine.stats()
   }
@@ -175,20 +280,35 @@ export class ResponseCache {
   /**
    * Stores a response by hand, by the same rules as one from the origin; false where they refuse it. Reads its body.
    * `init` says more of the request: its headers, and by `httpCache` an expiry, tags, a key (row 235).
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * const made = Response.json({ id: 7 }, { headers: { 'Cache-Control': 'max-age=60' } })
+   * console.log(await fetch.cache.put('https://api.example.com/users/7', made)) // true
+   * ```
    */
   async put(request: FetchInput, response: Response, init?: CachedRequestInit): Promise<boolean> {
     const client = await this.#client()
     const now = client.settings.clock.now()
     const { status, statusText } = response
     const head = { status, statusText, headers: headerList(response.headers) }
-    const received = { response: head, decoded: false, requestTime: now, responseTime: now, epoch: client.engine.epoch }
-    return client.engine.put(await this.#exchange(client, request, init), {
-      ...received,
-      body: new Uint8Array(await response.arrayBuffer()),
-    })
+    const received = { response: head, decoded: false, requestTime: now, responseTime: now }
+    const body = async (): Promise<Uint8Array> => new Uint8Array(await response.arrayBuffer())
+    return client.engine.put(await this.#exchange(client, request, init), received, body)
   }
 
-  /** Fetches URLs so that they are stored; failures are counted, not thrown. */
+  /**
+   * Fetches URLs so that they are stored; failures are counted, not thrown. `concurrency`: how many at a time, by default 4.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * const urls = [1, 2, 3].map((page) => `https://api.example.com/users?page=${page}`)
+   * const { done, failed } = await fetch.cache.warm(urls, { concurrency: 2 })
+   * console.log(done, failed) // 3 0
+   * ```
+   */
   async warm(
     urls: Iterable<FetchInput>,
     options: { concurrency?: number; onProgress?: (progress: WarmProgress) => void } = {},
@@ -214,7 +334,19 @@ export class ResponseCache {
     return progress
   }
 
-  /** Deletes expired entries without reading bodies; how many. `olderThan`: only those stored longer ago than this. */
+  /**
+   * Deletes expired entries without reading bodies; how many. `olderThan`: only those stored longer ago than this, in seconds or as
+   * '30d'.
+   *
+   * @throws OptionError ERR_DURATION
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * console.log(await fetch.cache.deleteExpired({ olderThan: '30d' })) // 0
+   * ```
+   */
   async deleteExpired(options: { olderThan?: Duration } = {}): Promise<number> {
     const client = await this.#client()
     const now = client.settings.clock.now()
@@ -223,7 +355,18 @@ export class ResponseCache {
     return listable(client).deleteWhere({ expiredAt: now, ...older })
   }
 
-  /** Gives stored entries a new lifetime, counted from now; how many. Bodies are not touched. */
+  /**
+   * Gives stored entries a new lifetime, counted from now; how many. Bodies are not touched.
+   *
+   * @throws OptionError ERR_DURATION
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users')).json()
+   * console.log(await fetch.cache.resetExpiration('1d', ({ url }) => url.includes('/users'))) // 1
+   * ```
+   */
   async resetExpiration(expireAfter: Duration, filter?: (entry: CacheEntry) => boolean): Promise<number> {
     const client = await this.#client()
     const expiry = parseExpiry(expireAfter, 'expireAfter')
@@ -245,7 +388,18 @@ export class ResponseCache {
     return count
   }
 
-  /** Invalidates all entries that carry any of the tags: 'stale' has them revalidated, 'delete' has them gone. One write a tag. */
+  /**
+   * Invalidates all entries that carry any of the tags: 'stale' has them revalidated, 'delete' has them gone. One write a tag.
+   *
+   * @example
+   * ```ts
+   * const fetch = createCachedFetch()
+   * await (await fetch('https://api.example.com/users', { httpCache: { tags: ['users'] } })).json()
+   * await fetch.cache.invalidateTags('users')
+   * const response = await fetch('https://api.example.com/users')
+   * console.log(response.revalidated) // true
+   * ```
+   */
   async invalidateTags(tags: string | readonly string[], mode: 'stale' | 'delete' = 'stale'): Promise<void> {
     await (await this.#client()).engine.invalidateTags(many(tags), mode)
   }

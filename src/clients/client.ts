@@ -82,8 +82,8 @@ export class CacheClient {
     if (init !== undefined || typeof input !== 'string' || !this.#fast || this.isDisabled !== null || this.#closed) {
       return this.#fetch(input, init)
     }
-    const known = this.#memo.get(input)
-    if (known === undefined) return this.#fetch(input, init)
+    const known = this.#memo.get(input) ?? this.#learn(input)
+    if (known === null) return this.#fetch(input, init)
     const found = this.engine.quick(known.key)
     if (found instanceof StoredReply && !isRedirect(found.entry.meta.status)) {
       return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
@@ -104,7 +104,6 @@ export class CacheClient {
       await request.hooks?.response(request.url, response.headers, reply.info)
       const location = getHeader(reply.head.headers, 'location')
       if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {
-        if (typeof input === 'string' && init === undefined) this.#remember(input, first.url)
         return response
       }
       if (request.redirect === 'error') throw failed('unexpected redirect')
@@ -114,11 +113,18 @@ export class CacheClient {
     }
   }
 
-  #remember(input: string, url: string): void {
-    const key = this.#fast ? plainKey(url) : null
-    if (key === null) return
+  /** The address of a URL that was not seen before; null: none that the fast lane knows. */
+  #learn(input: string): Known | null {
+    const url = URL.parse(input)
+    if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null
+    if (url.username !== '' || url.password !== '') return null
+    url.hash = ''
+    const key = plainKey(url.href)
+    if (key === null) return null
+    const known = { url: url.href, key }
     if (this.#memo.size >= MAX_MEMO) this.#memo.clear()
-    this.#memo.set(input, { url, key })
+    this.#memo.set(input, known)
+    return known
   }
 
   async #hop(incoming: Incoming, already: AlreadyRead | undefined): Promise<{ reply: Reply; body: Incoming['body'] }> {
@@ -276,5 +282,15 @@ function plainResponse(response: Response): OriginResponse {
     headers,
     body: response.body,
     decoded: encoding !== null && DECODED.test(encoding),
+    undelimited: response.body !== null && isUndelimited(response.headers),
   }
 }
+
+/** RFC 9112 section 6.3 rule 8: fetch shows a connection that was reset like one that was closed (RELIABILITY 4). */
+function isUndelimited(headers: Headers): boolean {
+  const connection = headers.get('connection')
+  if (connection === null || !CLOSE.test(connection)) return false
+  return !headers.has('content-length') && !headers.has('transfer-encoding')
+}
+
+const CLOSE = /(?:^|[,\s])close(?:[,\s]|$)/i

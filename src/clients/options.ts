@@ -99,7 +99,10 @@ export interface CacheOptions extends RuleOptions {
   tagHeaders?: readonly string[]
   /** Put Cache-Status (RFC 9211) on responses: true, or the name of this cache. Default false. */
   cacheStatus?: boolean | string
-  /** How long the store may take to read before the origin is asked. Default 0.25 seconds. */
+  /**
+   * How long the store may take to read before the origin is asked. Default 0.25 seconds. A write may take twenty times as long (5 seconds
+   * then; at least 1 second, at most 30 or as long as a read), and a long body waits that long for a store that does not read on.
+   */
   storeTimeout?: Duration
   /** How long a request waits for an identical one before it asks the origin itself. Default 10 seconds. */
   collapseTimeout?: Duration

@@ -286,8 +286,11 @@ function explain(reason: string): Explanation {
  *
  * @example
  * ```ts
- * const res = await fetch('https://api.example.com/x')
- * cacheInfo(res)?.outcome // 'hit', 'uri-miss', 'expired', ...
+ * import { cacheInfo, createCachedFetch } from 'keepfresh'
+ *
+ * const fetch = createCachedFetch()
+ * console.log(cacheInfo(await fetch('https://api.example.com/x'))?.outcome) // 'uri-miss'
+ * console.log(cacheInfo(await fetch('https://api.example.com/x'))?.outcome) // 'hit'
  * ```
  */
 export function cacheInfo(response: Response): CacheInfo | undefined {

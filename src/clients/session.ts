@@ -40,9 +40,13 @@ import { checkChanges } from './validate.ts'
  *
  * @example
  * ```ts
+ * import { CachedSession } from 'keepfresh'
+ *
  * await using session = new CachedSession({ baseUrl: 'https://api.example.com', store: 'sqlite:http.db', expireAfter: '1h' })
- * const response = await session.get('/users', { params: { page: 2 } })
- * response.fromCache // false, then true
+ * const first = await session.get('/users', { params: { page: 2 } })
+ * const users = await first.json()
+ * const second = await session.get('/users', { params: { page: 2 } })
+ * console.log(first.fromCache, second.fromCache) // false true
  * ```
  */
 export class CachedSession {
@@ -88,35 +92,66 @@ export class CachedSession {
     return cookieHooks(given, () => clock.now(), restoreCookies ?? !plain.policy.shared)
   }
 
+  /**
+   * GET; see `request`.
+   *
+   * @example
+   * ```ts
+   * interface User {
+   *   readonly id: number
+   * }
+   * const session = new CachedSession({ baseUrl: 'https://api.example.com' })
+   * const response = await session.get<User>('/users/1', { timeout: 10, raiseForStatus: true })
+   * const user = await response.json()
+   * console.log(user.id, response.expiresAt)
+   * ```
+   */
   get<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
     return this.request('GET', url, request)
   }
 
+  /** HEAD; see `request`. */
   head<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
     return this.request('HEAD', url, request)
   }
 
+  /** OPTIONS; see `request`. */
   options<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
     return this.request('OPTIONS', url, request)
   }
 
+  /** POST; see `request`. */
   post<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
     return this.request('POST', url, request)
   }
 
+  /** PUT; see `request`. */
   put<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
     return this.request('PUT', url, request)
   }
 
+  /** PATCH; see `request`. */
   patch<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
     return this.request('PATCH', url, request)
   }
 
+  /** DELETE; see `request`. */
   delete<T = unknown>(url: string | URL, request?: SessionRequest<T>): Promise<SessionResponse<T>> {
     return this.request('DELETE', url, request)
   }
 
-  /** Any method. Throws what fetch throws, and HttpError where `raiseForStatus` says so. */
+  /**
+   * Any method.
+   *
+   * @throws what fetch throws; HttpError ERR_HTTP_STATUS where `raiseForStatus` says so; StateError ERR_SESSION_CLOSED after close()
+   *
+   * @example
+   * ```ts
+   * const session = new CachedSession({ baseUrl: 'https://api.example.com', allowedMethods: ['GET', 'POST'] })
+   * const found = await session.request('POST', '/search', { json: { term: 'cache' } })
+   * console.log(found.status) // 200
+   * ```
+   */
   async request<T = unknown>(
     method: string,
     url: string | URL,
@@ -135,7 +170,16 @@ export class CachedSession {
     return result
   }
 
-  /** The standard signature of fetch, through this session's cache, base and headers. */
+  /**
+   * The standard signature of fetch, through this session's cache, base and headers: for code that takes a fetch.
+   *
+   * @example
+   * ```ts
+   * const session = new CachedSession({ expireAfter: '1h' })
+   * const load = async (call: typeof fetch): Promise<unknown> => (await call('https://api.example.com/users')).json()
+   * await load((input, init) => session.fetch(input, init))
+   * ```
+   */
   async fetch(input: FetchInput, init: CachedRequestInit = {}): Promise<CachedResponse> {
     const client = await this.#client()
     const { target, headers } = this.#outgoing(input, init)
@@ -199,6 +243,7 @@ export class CachedSession {
    *
    * @example
    * ```ts
+   * const session = new CachedSession()
    * session.configure({ expireAfter: '5m', staleIfError: true })
    * ```
    */
@@ -209,7 +254,17 @@ export class CachedSession {
     this.#options = options
   }
 
-  /** Runs `body` with the cache disabled for this async context only: nothing is read, nothing is written. Nests. */
+  /**
+   * Runs `body` with the cache disabled for this async context only: nothing is read, nothing is written. Nests.
+   *
+   * @example
+   * ```ts
+   * const session = new CachedSession()
+   * await (await session.get('https://api.example.com/users')).json()
+   * const response = await session.disabled(() => session.get('https://api.example.com/users'))
+   * console.log(response.fromCache) // false
+   * ```
+   */
   disabled<T>(body: () => T): T {
     const enter = (client: CacheClient): void => {
       client.isDisabled ??= () => this.#scope.active
@@ -220,7 +275,17 @@ export class CachedSession {
     return this.#scope.run(body)
   }
 
-  /** Calls `listener` for events of a type, '*' for all; returns a function that stops it. */
+  /**
+   * Calls `listener` for events of a type, '*' for all; returns a function that stops it.
+   *
+   * @example
+   * ```ts
+   * const session = new CachedSession()
+   * const stop = await session.on('hit', ({ key }) => console.log(key))
+   * await session.get('https://api.example.com/users')
+   * stop()
+   * ```
+   */
   on<T extends CacheEventType>(type: T, listener: (event: CacheEventOf<T>) => void): Promise<() => void>
   on(type: '*', listener: (event: CacheEvent) => void): Promise<() => void>
   async on(type: CacheEventType | '*', listener: (event: never) => void): Promise<() => void> {
@@ -228,11 +293,33 @@ export class CachedSession {
     return engine.events.on(type as '*', listener as (event: CacheEvent) => void)
   }
 
+  /**
+   * Counters since the session was made.
+   *
+   * @example
+   * ```ts
+   * const session = new CachedSession()
+   * await (await session.get('https://api.example.com/users')).json()
+   * await (await session.get('https://api.example.com/users')).json()
+   * const { hits, misses } = await session.stats()
+   * console.log(hits, misses) // 1 1
+   * ```
+   */
   async stats(): Promise<CacheStats> {
     return (await this.#client()).engine.stats()
   }
 
-  /** Puts this session's fetch in the place of the global one, until uninstall() or close(). */
+  /**
+   * Puts this session's fetch in the place of the global one, until uninstall() or close().
+   *
+   * @example
+   * ```ts
+   * const session = new CachedSession({ expireAfter: '1h' })
+   * session.install()
+   * await fetch('https://api.example.com/users') // any code that calls the global fetch is cached
+   * session.uninstall()
+   * ```
+   */
   install(): void {
     this.#uninstall ??= installFetch((input, init) => this.fetch(input, init))
   }

@@ -21,6 +21,7 @@ export interface Settings {
   readonly clock: Clock
   /** Milliseconds. */
   readonly readTimeout: number
+  /** Milliseconds, derived from `readTimeout`. */
   readonly writeTimeout: number
   readonly collapseTimeout: number
   /** Where flights are single; null: as the store is. */
@@ -62,14 +63,15 @@ export function resolveOptions(
   checkCacheOptions(options, posture === 'fetch' ? 'createCachedFetch' : 'CachedSession', sessionOptions)
   const { store, autoClose = typeof store !== 'object', storeTimeout = 0.25, collapseTimeout = 10 } = options
   const plain = withRule(baseEffective(options, posture), options)
+  const readTimeout = parseSeconds(storeTimeout, 'storeTimeout') * 1000
   return {
     store: typeof store === 'object' ? store : null,
     storeUrl: typeof store === 'string' ? store : 'memory:',
     autoClose,
     fetch: options.fetch ?? null,
     clock: options.clock ?? systemClock(),
-    readTimeout: parseSeconds(storeTimeout, 'storeTimeout') * 1000,
-    writeTimeout: Math.max(5000, parseSeconds(storeTimeout, 'storeTimeout') * 1000),
+    readTimeout,
+    writeTimeout: writeTimeoutFor(readTimeout),
     collapseTimeout: parseSeconds(collapseTimeout, 'collapseTimeout') * 1000,
     singleFlight: options.singleFlight ?? null,
     lockLease: Math.max(100, parseSeconds(options.lockLease ?? 10, 'lockLease') * 1000),
@@ -78,6 +80,11 @@ export function resolveOptions(
     plain,
     rules: compileRules(options.urlsExpireAfter ?? [], plain),
   }
+}
+
+/** Twenty reads long, from a second to half a minute; never shorter than a read. Nobody's answer waits for a write of a short body. */
+function writeTimeoutFor(readTimeout: number): number {
+  return Math.max(readTimeout, Math.min(Math.max(20 * readTimeout, 1000), 30_000))
 }
 
 function baseEffective(options: CacheOptions, posture: Posture): Effective {

@@ -21,6 +21,14 @@ const OPENERS: Readonly<Record<string, Opener>> = {
     const { MemcachedStore } = await import('../stores/memcached.ts')
     return new MemcachedStore(`memcached:${rest}`)
   },
+  mongodb: async (rest) => mongodb(`mongodb:${rest}`),
+  'mongodb+srv': async (rest) => mongodb(`mongodb+srv:${rest}`),
+  dynamodb: async (rest) => (await import('../stores/dynamodb.ts')).dynamoStoreFromUrl(`dynamodb:${rest}`),
+}
+
+async function mongodb(url: string): Promise<Store> {
+  const { MongoStore } = await import('../stores/mongodb.ts')
+  return new MongoStore(url)
 }
 
 async function redis(url: string): Promise<Store> {

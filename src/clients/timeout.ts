@@ -4,6 +4,7 @@
  * Rule 1: a timeout is a failure of the origin: what `staleIfError` allows makes it good (feature E5, RFC 5861 section 4).
  * Rule 2: the caller's own abort is the caller's wish: nothing makes that good.
  */
+import { after, LONGEST_WAIT } from '../engine/timer.ts'
 import type { CacheClient } from './client.ts'
 import type { CachedRequestInit } from './incoming.ts'
 import { cacheInfo, type CachedResponse } from './response.ts'
@@ -23,8 +24,8 @@ export async function fetchInTime(
   const timer =
     headers === undefined
       ? undefined
-      : setTimeout(() => late.abort(new DOMException('The headers took too long', 'TimeoutError')), headers * 1000)
-  const clock = total === undefined ? late.signal : AbortSignal.any([late.signal, AbortSignal.timeout(total * 1000)])
+      : after(headers * 1000, () => late.abort(new DOMException('The headers took too long', 'TimeoutError')))
+  const clock = total === undefined ? late.signal : AbortSignal.any([late.signal, AbortSignal.timeout(inTimers(total))])
   try {
     return await client.fetch(target, { ...init, signal: own === null ? clock : AbortSignal.any([own, clock]) })
   } catch (error) {
@@ -34,6 +35,11 @@ export async function fetchInTime(
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Seconds as milliseconds that a timer knows. */
+function inTimers(seconds: number): number {
+  return Math.min(seconds * 1000, LONGEST_WAIT)
 }
 
 /** The stored response where it may be served on error; null: none may. */

@@ -14,6 +14,8 @@ export interface Asked {
   readonly found: Found
   readonly plan: AskingPlan
   readonly flight: Flight<Catch> | null
+  /** Aborted when nobody is left who wants the answer (departure.ts); null: nobody can leave. */
+  readonly signal: AbortSignal | null
   /** As it was sent: with our conditions in it. */
   readonly sent: RequestHead
   readonly response: OriginResponse

@@ -28,8 +28,8 @@ export class Background {
   }
 
   /** The flight of a revalidation; null: one is under way, or the last one failed a moment ago. */
-  start(key: string, flights: SingleFlight<Catch>): Flight<Catch> | null {
-    return flights.get(key) !== undefined || !this.#backoff.mayTry(key) ? null : flights.start(key)
+  start(key: string, flights: SingleFlight<Catch>, epoch: number): Flight<Catch> | null {
+    return flights.get(key) !== undefined || !this.#backoff.mayTry(key) ? null : flights.start(key, epoch)
   }
 
   /** Revalidates for a flight that `start` gave. */

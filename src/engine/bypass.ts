@@ -15,11 +15,13 @@ import { primaryKey } from './key.ts'
 import { NOTHING } from './lookup.ts'
 import { passedReply } from './passing.ts'
 import type { Clock, OriginResponse, Store } from './ports.ts'
-import { groupTag, urlTag } from './tags.ts'
+import { groupTag, tagKey, urlTag } from './tags.ts'
 
 export interface BypassTools extends FillTools {
   readonly store: Store
   readonly clock: Clock
+  /** Fences what is under way for keys and tags (fences.ts). */
+  readonly fence: (keys: readonly string[], tags: readonly string[]) => void
   readonly invalidate: (keys: readonly string[], tags: readonly string[]) => Promise<void>
   readonly keysUnder: (key: string) => Promise<string[]>
 }
@@ -43,64 +45,82 @@ export class Bypass {
 
   /** Forwards untouched. An unsafe method that succeeds invalidates what it may have changed (RFC 9111 section 4.4). */
   async forward(x: Exchange, reason: BypassReason): Promise<Reply> {
-    const { clock, counters, events } = this.#tools
+    const { clock, counters, events, fences } = this.#tools
     const { request, effective } = x
     counters.bypassed += 1
     if (events.wants('bypass'))
       events.emit({ type: 'bypass', key: x.key, url: x.redactUrl(request.url), method: request.method, reason })
     const requestTime = clock.now()
-    const response = await x.origin(request, x.signal)
-    if (reason === 'method' && effective.enabled) {
-      const received = {
-        response,
-        decoded: response.decoded,
-        requestTime,
-        responseTime: clock.now(),
-        epoch: this.#tools.tags.epoch,
+    const epoch = fences.enter()
+    try {
+      const response = await x.origin(request, x.signal)
+      if (reason === 'method' && effective.enabled) {
+        const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch }
+        const stored = await this.#changed(x, response, received)
+        if (stored !== null) return stored
       }
-      const outcome = this.#actions.settle(x, request, null, received)
-      if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
-      const stored = await this.#storeAsGet(x, response, received)
-      if (stored !== null) return stored
+      const outcome: CacheOutcome = reason === 'method' ? 'method' : reason.startsWith('request') ? 'request' : 'bypass'
+      return passedReply(x, response, clock.now(), { outcome, reason, refused: reason })
+    } finally {
+      fences.leave()
     }
-    const outcome: CacheOutcome = reason === 'method' ? 'method' : reason.startsWith('request') ? 'request' : 'bypass'
-    return passedReply(x, response, this.#tools.clock.now(), { outcome, reason, refused: reason })
   }
 
-  /** RFC 9110 section 9.3.3: a POST with explicit freshness whose Content-Location is its own URL may answer a later GET. */
-  async #storeAsGet(x: Exchange, response: OriginResponse, received: Received): Promise<Reply | null> {
-    const { request, effective } = x
-    const location = getHeader(response.headers, 'content-location')
-    const itself = location !== null && resolveReference(request.url, location) === request.url
-    if (request.method !== 'POST' || response.status !== 200 || !itself || !effective.policy.methods.has('GET'))
-      return null
-    const get: Exchange = { ...x, request: { ...request, method: 'GET' } }
+  /** Acts on the answer to an unsafe method; a reply where it is stored. */
+  async #changed(x: Exchange, response: OriginResponse, received: Received): Promise<Reply | null> {
+    const key = await keyAsGet(x, response)
+    // What others changed while this was under way may be newer than this answer.
+    const names = key === null ? [] : [key, tagKey(urlTag(x.redactUrl(x.request.url)))]
+    const overtook = this.#tools.fences.overtook(received.epoch, names)
+    const outcome = this.#actions.settle(x, x.request, null, received)
+    if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
+    return key === null || overtook ? null : this.#storeAsGet(x, key, response, received)
+  }
+
+  async #storeAsGet(x: Exchange, key: string, response: OriginResponse, received: Received): Promise<Reply | null> {
+    const get: Exchange = { ...x, request: { ...x.request, method: 'GET' } }
     const outcome = this.#actions.settle(get, get.request, null, received)
     if (outcome.kind !== 'store' || outcome.reason !== 'explicit') return null
-    const key = await primaryKey(get.request, null, effective.key, effective.policy.shared)
     const plan = { kind: 'miss', reason: 'uri-miss', conditions: [] } as const
     // Stored after the invalidation that the POST itself was, and not undone by it.
     const now = this.#tools.clock.now()
-    const after = { ...received, requestTime: now, responseTime: now, epoch: this.#tools.tags.epoch }
-    return this.#actions.store(
-      { x: get, key, found: NOTHING, plan, flight: null, sent: request, response, received: after },
-      outcome,
-    )
+    const after = { ...received, requestTime: now, responseTime: now, epoch: this.#tools.fences.epoch }
+    const asked = { x: get, key, found: NOTHING, plan, flight: null, signal: x.signal, sent: x.request, response }
+    return this.#actions.store({ ...asked, received: after }, outcome)
   }
 
   async #invalidate(x: Exchange, outcome: Extract<Outcome, { kind: 'invalidate' }>): Promise<void> {
     const { request, effective } = x
     if (effective.readOnly) return
-    const keys = await Promise.all(outcome.urls.map((url) => keysOfUrl(url, request.headers, effective)))
-    const all = await Promise.all([...new Set(keys.flat())].map((key) => this.#tools.keysUnder(key)))
+    const { fence, invalidate, keysUnder, store } = this.#tools
+    const urlTags = outcome.urls.map((url) => urlTag(x.redactUrl(url)))
+    // At once: what is asked for from here on is newer.
+    fence([], urlTags)
+    const keys = [
+      ...new Set((await Promise.all(outcome.urls.map((url) => keysOfUrl(url, request.headers, effective)))).flat()),
+    ]
+    fence(keys, [])
+    const all = await Promise.all(keys.map((key) => keysUnder(key)))
     const origin = originOf(request.url)
     const tags = outcome.groups.map((group) => groupTag(origin, group))
-    if (this.#tools.store.limits.persistent || this.sawParts)
-      tags.push(...outcome.urls.map((url) => urlTag(x.redactUrl(url))))
-    await this.#tools.invalidate(all.flat(), tags)
+    // Entries whose keys cannot be computed from the URL are marked, where there may be any.
+    if (store.limits.persistent || this.sawParts) tags.push(...urlTags)
+    await invalidate(all.flat(), tags)
     const { events } = this.#tools
     const url = x.redactUrl(request.url)
     if (events.wants('invalidated'))
       events.emit({ type: 'invalidated', key: x.key, url, method: request.method, reason: 'method' })
   }
+}
+
+/**
+ * RFC 9110 section 9.3.3: a POST with explicit freshness whose Content-Location is its own URL may answer a later GET: under this key.
+ * Null: it may not.
+ */
+async function keyAsGet({ request, effective }: Exchange, response: OriginResponse): Promise<string | null> {
+  const location = getHeader(response.headers, 'content-location')
+  const itself = location !== null && resolveReference(request.url, location) === request.url
+  const { key, policy } = effective
+  if (request.method !== 'POST' || response.status !== 200 || !itself || !policy.methods.has('GET')) return null
+  return primaryKey({ ...request, method: 'GET' }, null, key, policy.shared)
 }

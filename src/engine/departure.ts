@@ -1,19 +1,24 @@
 /**
- * A leader who aborts leaves at once, with its own reason; the exchange goes on while others wait for it, else it is aborted, too
- * (RELIABILITY 11-13). The body's part of the story is in live-body.ts.
+ * A leader who aborts leaves at once, with its own reason; the exchange goes on while others wait for it. When they have left, too, it is
+ * aborted (RELIABILITY 11-13). The body's part of the story is in live-body.ts.
  */
 import type { Reply } from './exchange.ts'
+import type { Catch } from './fill.ts'
+import { LiveBody } from './live-body.ts'
+import type { Flight, Watcher } from './single-flight.ts'
 
-export class Departure {
+export class Departure implements Watcher {
   /** What the origin is asked with: null when nobody can abort. */
   readonly signal: AbortSignal | null
   readonly #caller: AbortSignal | null
   readonly #controller: AbortController | null
-  readonly #othersWait: () => boolean
+  readonly #flight: Flight<Catch> | null
+  #left = false
 
-  constructor(caller: AbortSignal | null, othersWait: () => boolean) {
+  constructor(caller: AbortSignal | null, flight: Flight<Catch> | null) {
     this.#caller = caller
-    this.#othersWait = othersWait
+    this.#flight = flight
+    if (flight !== null) flight.watcher = this
     this.#controller = caller === null ? null : new AbortController()
     this.signal = this.#controller?.signal ?? null
   }
@@ -26,7 +31,8 @@ export class Departure {
     const aborted = new Promise<never>((_, reject) => {
       abort = () => {
         reject(caller.reason)
-        if (!this.#othersWait()) this.#controller?.abort(caller.reason)
+        this.#left = true
+        if (this.#flight === null || this.#flight.waiting === 0) this.#abandon()
         // Whatever still comes is for the others: the caller has gone.
         reply.then(leave, () => undefined)
       }
@@ -39,9 +45,31 @@ export class Departure {
       if (abort) caller.removeEventListener('abort', abort)
     }
   }
+
+  /** Until the body takes over, the exchange is the same whoever waits for it. */
+  wanted(): void {
+    return
+  }
+
+  deserted(): void {
+    if (this.#left) this.#abandon()
+  }
+
+  /** Nobody is left: nobody shall join it now, either. */
+  #abandon(): void {
+    const reason: unknown = this.#caller?.reason
+    this.#controller?.abort(reason)
+    this.#flight?.fail(reason)
+  }
 }
 
-function leave(reply: Reply): void {
-  const body = reply.body as { leave?: (reason: unknown) => void } | null
-  body?.leave?.(undefined)
+function leave({ body }: Reply): void {
+  if (body === null || body.repeatable) return
+  if (body instanceof LiveBody) body.leave(undefined)
+  // Nobody reads what passes through: its connection is freed, which may be broken already.
+  else
+    body
+      .stream()
+      .cancel()
+      .catch(() => undefined)
 }

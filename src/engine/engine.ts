@@ -6,6 +6,7 @@
 import { bypass, plan as decide } from '../policy/plan.ts'
 import type { Answer, Plan, TagMark } from '../policy/decision.ts'
 import { Events } from './events.ts'
+import { Fences } from './fences.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import { Forwarder } from './forward.ts'
@@ -17,11 +18,12 @@ import { Searches } from './searches.ts'
 import { Pending } from './pending.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
 import { isEvicting, isLocking, type Clock, type MaybePromise, type Store, type StoredEntry } from './ports.ts'
+import { bodyFailure, isReadable } from './readable.ts'
 import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import { SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
 import { StoreGuard } from './store-guard.ts'
-import { Tags } from './tags.ts'
+import { tagKey, Tags, urlTag } from './tags.ts'
 import { gatewayTimeout } from './synthetic.ts'
 
 export interface EngineOptions {
@@ -64,6 +66,7 @@ export class Engine {
   readonly #options: EngineOptions
   readonly #clock: Clock
   readonly #guard: StoreGuard
+  readonly #fences = new Fences()
   readonly #tags: Tags
   readonly #lookup: Lookup
   readonly #pending = new Pending()
@@ -79,7 +82,7 @@ export class Engine {
     this.#clock = clock
     this.store = store
     this.#guard = new StoreGuard(store, this.events, clock, { readTimeout, writeTimeout })
-    this.#tags = new Tags(this.#guard, clock)
+    this.#tags = new Tags(this.#guard, clock, this.#fences)
     this.#lookup = new Lookup(this.#guard, this.#tags)
     const { lease, collapseTimeout } = options
     this.#leases =
@@ -91,8 +94,10 @@ export class Engine {
       keeper: new Keeper(this.#guard, this.#searches),
       events: this.events,
       counters: this.counters,
+      fence: (keys, tags) => this.fence(keys, tags),
       invalidate: (keys, tags) => this.#invalidateAll(keys, tags),
       tags: this.#tags,
+      fences: this.#fences,
       pending: this.#pending,
       keysUnder: (key) => this.#lookup.keysUnder(key),
     })
@@ -118,7 +123,7 @@ export class Engine {
     counters.hits += 1
     counters.bytesServed += entry.body.size
     counters.timeSaved += entry.meta.responseTime - entry.meta.requestTime
-    const reply = new StoredReply(entry, PLAIN_HIT, now, this.#bodyFailure(entry.key))
+    const reply = new StoredReply(entry, PLAIN_HIT, now, bodyFailure(this.#guard, entry.key))
     if (events.wants('hit')) this.#emitStored(reply, 'GET')
     return reply
   }
@@ -220,7 +225,7 @@ export class Engine {
     if (entry === null) throw new TypeError('policy answered from an entry that is not there')
     const outcome = plan.kind === 'hit' ? 'hit' : 'stale'
     const reply = this.#storedReply(x, entry, { outcome, reason: plan.reason, answer: plan.answer })
-    if (!(await this.#readable(reply))) {
+    if (!(await isReadable(reply, this.#guard))) {
       return this.#perform(x, key, NOTHING, this.#decide(x, NOTHING))
     }
     this.#count(reply, x.request.method)
@@ -231,7 +236,7 @@ export class Engine {
   /** Refreshes in the background, unless this process or another is at it. */
   #refresh(x: Exchange, key: string, found: Found): void {
     const { background } = this.#forwarder
-    const flight = background.start(key, this.#flights)
+    const flight = background.start(key, this.#flights, this.#fences.epoch)
     if (flight === null) return x.refreshSkipped?.()
     if (this.#leases === null) return background.refresh(x, key, found, flight)
     void this.#leases.tryTake(key).then((lease) => {
@@ -244,31 +249,10 @@ export class Engine {
     })
   }
 
-  /** RELIABILITY 41: a reply is made only of what can be read. */
-  async #readable(reply: StoredReply): Promise<boolean> {
-    const { body } = reply
-    if (body === null || body.bytes !== null || !('probe' in body)) return true
-    try {
-      await (body as { probe(): Promise<void> }).probe()
-      return true
-    } catch {
-      // `bodyFailure` has not seen it: the body was not handed out yet.
-      await this.#guard.delete([reply.entry.key])
-      return false
-    }
-  }
-
   #storedReply(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts> & { answer?: Answer }): StoredReply {
     const { effective, request } = x
     const all = { ...PLAIN_HIT, cacheStatus: effective.cacheStatus, headOnly: request.method === 'HEAD', ...facts }
-    return new StoredReply(entry, all, this.#clock.now(), this.#bodyFailure(entry.key))
-  }
-
-  #bodyFailure(key: string): (error: unknown) => void {
-    return (error) => {
-      this.#guard.report('read', key, error)
-      void this.#guard.delete([key])
-    }
+    return new StoredReply(entry, all, this.#clock.now(), bodyFailure(this.#guard, entry.key))
   }
 
   #count(reply: StoredReply, method: string): void {
@@ -300,9 +284,17 @@ export class Engine {
     const flightKey = flightKeyOf(x, key)
     if (flightKey === null) return this.#forwarder.lead(x, key, found, plan, null)
     const joinable = JOINABLE.has(plan.reason) && !this.#forwarder.isUnshareable(flightKey)
-    const flight = joinable ? this.#flights.get(flightKey) : undefined
+    const flight = joinable ? this.#joinable(flightKey, x, key) : undefined
     if (flight !== undefined) return this.#follow(x, key, found, plan, flight)
-    return this.#lead(x, key, found, plan, this.#flights.start(flightKey), joinable)
+    return this.#lead(x, key, found, plan, this.#flights.start(flightKey, this.#fences.epoch), joinable)
+  }
+
+  /** The flight under a key, unless an invalidation overtook it: who asks after one is answered by what came after it (RELIABILITY 65). */
+  #joinable(flightKey: string, x: Exchange, key: string): Flight<Catch> | undefined {
+    const flight = this.#flights.get(flightKey)
+    if (flight === undefined || flight.epoch === this.#fences.epoch) return flight
+    const tags = [urlTag(x.redactUrl(x.request.url)), ...x.effective.tags]
+    return this.#fences.overtook(flight.epoch, [key, ...tags.map(tagKey)]) ? undefined : flight
   }
 
   /** Leads this process's flight; where other processes may have one too, only after theirs (lease.ts). */
@@ -343,9 +335,10 @@ export class Engine {
     if (landing.kind === 'slow') return this.#forwarder.lead(x, key, found, plan, null)
     if (landing.kind === 'failed') {
       if (flight.attempt > 0) return this.#forwarder.failed(x, found, plan, landing.error)
-      const next = this.#flights.get(flight.key)
+      const next = this.#joinable(flight.key, x, key)
       if (next !== undefined) return this.#follow(x, key, found, plan, next)
-      return this.#lead(x, key, found, plan, this.#flights.start(flight.key, flight.attempt + 1), true)
+      const again = this.#flights.start(flight.key, this.#fences.epoch, flight.attempt + 1)
+      return this.#lead(x, key, found, plan, again, true)
     }
     return (await this.#shared(x, key, landing.value)) ?? this.#forwarder.lead(x, key, found, plan, null)
   }
@@ -358,7 +351,7 @@ export class Engine {
     const { usable, plan } = await this.#plan(x, found)
     if (plan.kind !== 'hit' || usable.entry === null) return null
     const reply = this.#storedReply(x, usable.entry, { answer: plan.answer, reason: 'collapsed', collapsed: true })
-    if (!(await this.#readable(reply))) return null
+    if (!(await isReadable(reply, this.#guard))) return null
     this.#count(reply, x.request.method)
     return reply
   }
@@ -382,8 +375,7 @@ export class Engine {
 
   /** Deletes keys and fences what is under way for them; how many there were. */
   async invalidate(keys: readonly string[]): Promise<number> {
-    const gone = new Set(keys)
-    this.#flights.fence((flightKey) => gone.has(primaryOf(flightKey)))
+    this.fence(keys, [])
     const count = await this.#guard.delete(keys)
     this.counters.invalidated += count
     return count
@@ -399,9 +391,14 @@ export class Engine {
     if (tags.length > 0) await this.invalidateTags(tags, 'revalidate')
   }
 
+  /** Fences what is under way for keys and tags: it is not stored (fences.ts). For a caller that is about to delete what is stored. */
+  fence(keys: readonly string[], tags: readonly string[]): void {
+    if (keys.length + tags.length > 0) this.#fences.raise([...keys, ...tags.map(tagKey)])
+  }
+
   /** Fences everything under way: for a caller that is about to empty the store. */
   fenceAll(): void {
-    this.#flights.fence(() => true)
+    this.#fences.raiseAll()
   }
 
   /** The stored entry a request would be answered from, fresh or not; undefined: none. */
@@ -412,13 +409,8 @@ export class Engine {
   }
 
   /** Stores a response by hand, by the same rules as one from the origin; false: they refuse it. */
-  put(x: Exchange, received: Parameters<Forwarder['put']>[1]): Promise<boolean> {
-    return this.#forwarder.put(x, received)
-  }
-
-  /** See tags.ts. */
-  get epoch(): number {
-    return this.#tags.epoch
+  put(...given: Parameters<Forwarder['put']>): Promise<boolean> {
+    return this.#forwarder.put(...given)
   }
 
   get clock(): Clock {
@@ -464,10 +456,4 @@ function flightKeyOf(x: Exchange, key: string): string | null {
     else if (name.startsWith('if-')) return null
   }
   return x.request.method === 'HEAD' ? `${key}\nhead` : key + range
-}
-
-/** The primary key inside a flight's key. */
-function primaryOf(flightKey: string): string {
-  const at = flightKey.search(/\n(?:range |head$)/)
-  return at < 0 ? flightKey : flightKey.slice(0, at)
 }

@@ -2,12 +2,14 @@
  * From the origin's body to the store: one fill writes one entry, then lands its flight.
  *
  * Rule 1: the flight lands when the entry can be read, or will never be; whoever waits is told which.
- * Rule 2: a fenced fill writes nothing, and takes back what it wrote while it was being fenced.
+ * Rule 2: a fill that an invalidation overtook writes nothing, and takes back what it wrote meanwhile, however late that came to be stored.
  */
+import { StoreError } from '../errors.ts'
 import type { Draft, Keeper } from './keeper.ts'
 import { entryHead } from './keeper.ts'
 import type { Effective, Exchange } from './exchange.ts'
 import type { Events } from './events.ts'
+import type { Fences } from './fences.ts'
 import { BodyInterrupted, type Sink, type SinkAbandoned } from './live-body.ts'
 import { isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
@@ -19,7 +21,8 @@ import type { ResponseEntry } from './reply.ts'
 import type { Flight } from './single-flight.ts'
 import type { Counters } from './stats.ts'
 import type { StoreGuard } from './store-guard.ts'
-import type { Tags } from './tags.ts'
+import { fenceNames, type Tags } from './tags.ts'
+import { quietlyAfter } from './timer.ts'
 
 /** What a flight brings: an entry at hand, word to look it up in the store, or nothing that could be shared. */
 export type Catch =
@@ -33,9 +36,12 @@ export interface FillTools {
   readonly events: Events
   readonly counters: Counters
   readonly tags: Tags
+  readonly fences: Fences
   readonly pending: Pending
   /** Milliseconds those who wait for a small body wait for its write. */
   readonly readTimeout: number
+  /** Milliseconds a store may take to read on. */
+  readonly writeTimeout: number
 }
 
 /** The longest part that is put together with others (it is held in memory for that). */
@@ -51,6 +57,8 @@ export class Fill implements Sink {
   /** What is under the primary key, or the parts the new one may join. */
   readonly #before: StoredEntry | undefined
   #refused: string | null = null
+  #written = false
+  #over = false
   #writing: Promise<void> | null = null
 
   constructor(
@@ -66,6 +74,7 @@ export class Fill implements Sink {
     this.#draft = draft
     this.#flight = flight
     this.#before = before
+    tools.fences.enter()
     this.maxSize = Math.min(x.effective.maxEntrySize, limits.maxEntrySize)
     this.inlineSize = Math.min(
       this.maxSize,
@@ -79,9 +88,16 @@ export class Fill implements Sink {
 
   /** RELIABILITY 65: the key or a tag of the entry was invalidated since the origin was asked. */
   #fenced(): boolean {
-    if (this.#flight?.fenced) return true
-    const { head, epoch } = this.#draft
-    return this.#tools.tags.invalidatedSince(head.meta.tags, epoch)
+    const { fences } = this.#tools
+    const { epoch, primary, head } = this.#draft
+    return fences.epoch !== epoch && fences.overtook(epoch, fenceNames(primary, head.meta))
+  }
+
+  /** Nothing more will be written: fences need not be remembered on its account. */
+  #leave(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#tools.fences.leave()
   }
 
   /** RELIABILITY 69: who lost its lease stores nothing. */
@@ -115,8 +131,10 @@ export class Fill implements Sink {
 
   #writeInline(draft: Draft, bytes: Uint8Array): void | Promise<void> {
     if (this.#fenced()) return this.#refuse('invalidated')
-    const written = this.#tools.guard.write(draft.head, bytes)
-    const orphans = this.#tools.keeper.orphans(this.#before, draft)
+    const { guard, keeper } = this.#tools
+    const orphans = keeper.orphans(this.#before, draft)
+    const late = (): void => void this.#afterWrite(draft, orphans)
+    const written = guard.write(draft.head, bytes, { background: true, late })
     if (!isPromise(written) && !draft.varies && !draft.searches && orphans.length === 0)
       return this.#landed(draft, written, bytes)
     return this.#finishInline(draft, bytes, written, orphans)
@@ -128,7 +146,7 @@ export class Fill implements Sink {
     written: boolean | Promise<boolean>,
     orphans: string[],
   ): Promise<void> {
-    const timer = setTimeout(() => this.#land(draft, bytes), this.#tools.readTimeout)
+    const timer = quietlyAfter(this.#tools.readTimeout, () => this.#land(draft, bytes))
     const done = await written
     clearTimeout(timer)
     if (done) await this.#afterWrite(draft, orphans)
@@ -136,16 +154,17 @@ export class Fill implements Sink {
   }
 
   async #afterWrite(draft: Draft, orphans: string[]): Promise<void> {
-    if (this.#fenced()) {
-      await this.#tools.guard.delete([draft.head.key])
-      return
-    }
-    await this.#tools.keeper.index(draft)
-    if (orphans.length > 0) await this.#tools.guard.delete(orphans)
+    const { guard, keeper } = this.#tools
+    if (!this.#fenced()) await keeper.index(draft)
+    // Looked at last: what deletes the entry's key may have come before the entry, or before its row in the index.
+    if (this.#fenced()) await guard.delete([draft.head.key])
+    else if (orphans.length > 0) await guard.delete(orphans)
   }
 
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
     if (written && !this.#fenced()) this.#stored(draft, bytes?.length ?? 0)
+    this.#written = written
+    this.#leave()
     if (bytes === null) return this.#flight?.land(written ? { kind: 'stored' } : { kind: 'nothing' })
     this.#land(draft, bytes)
   }
@@ -201,8 +220,9 @@ export class Fill implements Sink {
     if (complete) await this.#tools.guard.delete([meta.key])
   }
 
-  stream(body: ReadableStream<Uint8Array>): void {
+  stream(body: ReadableStream<Uint8Array>): Promise<void> {
     this.#writing = this.#storeStream(body).catch((error: unknown) => this.#failed(error))
+    return this.#writing
   }
 
   ended(): void {
@@ -219,12 +239,12 @@ export class Fill implements Sink {
 
   async #writeStream(draft: Draft, body: ReadableStream<Uint8Array>): Promise<void> {
     if (this.#fenced()) {
-      await body.cancel()
-      return this.#refuse('invalidated')
+      this.#refuse('invalidated')
+      return body.cancel()
     }
     const guarded = this.#flight?.mayStore ? endingOnly(body, () => this.#mayStore()) : body
-    const isOwn = (error: unknown): boolean => error instanceof BodyInterrupted
-    const written = await this.#tools.guard.write(draft.head, guarded, isOwn)
+    const written = await this.#tools.guard.write(draft.head, guarded, { isOwnFailure })
+    if (!written && !guarded.locked) await guarded.cancel()
     if (written) await this.#afterWrite(draft, this.#tools.keeper.orphans(this.#before, draft))
     this.#landed(draft, written, null)
   }
@@ -247,7 +267,21 @@ export class Fill implements Sink {
   abandon(reason: SinkAbandoned): void {
     // Who waits may have the whole of it yet: one of them leads anew (RELIABILITY 62).
     if (reason === 'interrupted') this.#flight?.fail(new BodyInterrupted('the body was interrupted'))
+    if (reason === 'stalled') this.#report('ERR_STORE_TIMEOUT', `did not read on for ${this.#tools.writeTimeout} ms`)
+    if (reason === 'store-failed' && this.#written) this.#unwrite()
     this.#refuse(reason)
+  }
+
+  /** RELIABILITY 34: what the store failed to do shows nowhere but here. */
+  #report(code: 'ERR_STORE_TIMEOUT' | 'ERR_STORE_FAILED', what: string): void {
+    const { guard } = this.#tools
+    guard.report('write', this.#draft.head.key, new StoreError(code, `the ${guard.store.name} store ${what}`))
+  }
+
+  /** A store that says it is done before it has read the end has a part of the body at best. */
+  #unwrite(): void {
+    this.#report('ERR_STORE_FAILED', 'said it had written a body that it had not read to its end')
+    void this.#tools.guard.delete([this.#draft.head.key])
   }
 
   /** Why nothing is stored; null while something is or may be. */
@@ -258,6 +292,7 @@ export class Fill implements Sink {
   #refuse(reason: string): void {
     if (this.#refused !== null) return
     this.#refused = reason
+    this.#leave()
     this.#tools.counters.refused += 1
     const { events } = this.#tools
     const { key, meta } = this.#draft.head
@@ -270,6 +305,11 @@ export class Fill implements Sink {
     this.#tools.guard.report('filter', this.#draft.head.key, error)
     this.#refuse('failed')
   }
+}
+
+/** The origin broke off, or the lease was lost: nothing is wrong with the store. */
+function isOwnFailure(error: unknown): boolean {
+  return error instanceof BodyInterrupted
 }
 
 /** A stream that ends only if `may` says so; else it fails, and what was written of it never becomes an entry. */

@@ -23,7 +23,9 @@ import { entryHead, renewed, type Draft, type Received } from './keeper.ts'
 import { LiveBody } from './live-body.ts'
 import type { Found } from './lookup.ts'
 import { NOTHING } from './lookup.ts'
+import { isPromise } from './maybe.ts'
 import type { MaybePromise, OriginResponse } from './ports.ts'
+import { bodyFailure, isReadable } from './readable.ts'
 import { hasNoBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import {
   askedConditionally,
@@ -39,6 +41,8 @@ import {
 } from './passing.ts'
 import type { Flight } from './single-flight.ts'
 import { gatewayTimeout } from './synthetic.ts'
+import { fenceNames } from './tags.ts'
+import { atMost } from './timer.ts'
 import { Unshareable } from './unshareable.ts'
 import { Departure } from './departure.ts'
 
@@ -76,9 +80,8 @@ export class Forwarder {
 
   /** Asks the origin on behalf of a flight (or of this request alone) and acts on the answer. */
   async lead(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch> | null): Promise<Reply> {
-    const departure = new Departure(x.signal, () => flight !== null && flight.waiting > 0)
-    const reply = this.#ask(x, key, found, plan, flight, departure)
-    return departure.orAbort(reply)
+    const departure = new Departure(x.signal, flight)
+    return departure.orAbort(this.#ask(x, key, found, plan, flight, departure.signal))
   }
 
   async #ask(
@@ -87,34 +90,39 @@ export class Forwarder {
     found: Found,
     plan: AskingPlan,
     flight: Flight<Catch> | null,
-    departure: Departure,
+    signal: AbortSignal | null,
   ): Promise<Reply> {
-    const { clock } = this.#options
+    const { clock, fences } = this.#options
     const sent = plan.conditions.length === 0 ? x.request : conditional(x.request, plan)
     const requestTime = clock.now()
-    const { epoch } = this.#options.tags
-    let response: OriginResponse
+    const epoch = fences.enter()
     try {
-      response = await x.origin(sent, departure.signal)
-    } catch (error) {
-      flight?.fail(error)
-      return this.failed(x, found, plan, error)
-    }
-    const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch }
-    try {
-      return await this.#answered({ x, key, found, plan, flight, sent, response, received })
+      let response: OriginResponse
+      try {
+        response = await x.origin(sent, signal)
+      } catch (error) {
+        flight?.fail(error)
+        return this.failed(x, found, plan, error)
+      }
+      const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch }
+      return await this.#answered({ x, key, found, plan, flight, signal, sent, response, received })
     } catch (error) {
       flight?.fail(error)
       throw error
+    } finally {
+      fences.leave()
     }
   }
 
   /** The origin could not be reached: the stored entry, a 504, or the error itself, as the plan allows. */
-  failed(x: Exchange, found: Found, plan: AskingPlan, error: unknown): Reply {
+  async failed(x: Exchange, found: Found, plan: AskingPlan, error: unknown): Promise<Reply> {
     if (plan.kind === 'miss' || found.entry === null || x.signal?.aborted) throw error
     switch (plan.onError) {
-      case 'stale':
-        return this.#stale(x, found.entry)
+      case 'stale': {
+        const stale = await this.#stale(x, found.entry)
+        if (stale === null) throw error
+        return stale
+      }
       case 'gateway-timeout':
         return gatewayTimeout(x, plan.reason, this.#options.clock.now())
       case 'fail':
@@ -124,10 +132,12 @@ export class Forwarder {
     }
   }
 
-  #stale(x: Exchange, entry: ResponseEntry): Reply {
-    const { events, counters } = this.#options
-    counters.stale += 1
+  /** The stored reply in place of a failure; null: it cannot be read. */
+  async #stale(x: Exchange, entry: ResponseEntry): Promise<Reply | null> {
+    const { events, counters, guard } = this.#options
     const reply = this.#stored(x, entry, { outcome: 'stale', reason: 'stale-if-error' })
+    if (!(await isReadable(reply, guard))) return null
+    counters.stale += 1
     if (events.wants('stale')) {
       const age = (reply.now - entry.meta.responseTime) / 1000
       events.emit({
@@ -145,9 +155,12 @@ export class Forwarder {
   async #answered(asked: Asked): Promise<Reply> {
     const { x, found, plan, sent, response, received, flight } = asked
     if (response.status >= 500 && plan.kind === 'revalidate' && plan.onError === 'stale' && found.entry !== null) {
-      flight?.fail(new Error(`the origin answered ${response.status}`))
-      discard(response)
-      return this.#stale(x, found.entry)
+      const stale = await this.#stale(x, found.entry)
+      if (stale !== null) {
+        flight?.fail(new Error(`the origin answered ${response.status}`))
+        discard(response)
+        return stale
+      }
     }
     if (x.request.method === 'HEAD' && response.status !== 304) await this.#updateByHead(asked)
     const stored = plan.kind === 'revalidate' ? (found.entry?.meta ?? null) : null
@@ -206,6 +219,7 @@ export class Forwarder {
     const { x, key, found, plan, flight, received } = asked
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
     if (hasSecret(x, asked.response)) return this.#refused(asked, { kind: 'refuse', reason: 'secret', drop: true })
+    if (asked.response.undelimited) return this.#refused(asked, { kind: 'refuse', reason: 'undelimited', drop: true })
     if (!isUrlKey(key)) this.#bypass.sawParts = true
     const draft = await this.#options.keeper.draft(x, key, outcome, received)
     const before =
@@ -225,14 +239,17 @@ export class Forwarder {
       return null
     }
     const { readAhead, backgroundFill, writeTimeout } = this.#options
-    return new LiveBody(response.body, fill, {
+    const body = new LiveBody(response.body, fill, {
       expected: contentLength(response),
       readAhead,
       backgroundFill,
       stallTimeout: writeTimeout,
       signal: x.signal,
       wanted: () => flight !== null && flight.waiting > 0,
+      release: () => flight?.land({ kind: 'nothing' }),
     })
+    if (flight !== null) flight.watcher = body
+    return body
   }
 
   /** RFC 9111 section 4.3.2: the caller's own condition, which our validators took the place of, is answered by what came. */
@@ -255,28 +272,45 @@ export class Forwarder {
     entry: ResponseEntry | null,
     outcome: Extract<Outcome, { kind: 'refresh' }>,
   ): Promise<Reply> {
-    const { x, flight, response, received } = asked
+    const { x, key, flight, response, received, plan } = asked
     if (entry === null) throw new TypeError('policy refreshed an entry that is not there')
     discard(response)
     const meta = renewed(entry.meta, outcome.headers, outcome.terms, received)
     const { expiresAt, keepUntil } = entryHead(meta)
     const fresh: ResponseEntry = { ...entry, meta, expiresAt, keepUntil }
-    if (!x.effective.readOnly && !flight?.fenced) await this.#update(entry, meta)
+    const reply = this.#stored(x, fresh, { outcome: 'revalidated', reason: plan.reason, revalidated: true })
+    // The origin confirmed what the store has lost: it is asked for the whole.
+    if (!(await isReadable(reply, this.#options.guard))) return this.#askAnew(asked)
+    if (!x.effective.readOnly && !this.#overtook(key, meta, received.epoch)) await this.#renew(entry, meta)
     flight?.land({ kind: 'entry', entry: fresh })
     const { counters, events } = this.#options
     counters.revalidated += 1
     counters.bytesServed += entry.body.size
     if (events.wants('revalidated')) {
-      events.emit({
-        type: 'revalidated',
-        key: entry.key,
-        url: meta.url,
-        method: x.request.method,
-        reason: asked.plan.reason,
-      })
+      const { method } = x.request
+      events.emit({ type: 'revalidated', key: entry.key, url: meta.url, method, reason: plan.reason })
     }
-    this.background.succeeded(asked.key)
-    return this.#stored(x, fresh, { outcome: 'revalidated', reason: asked.plan.reason, revalidated: true })
+    this.background.succeeded(key)
+    return reply
+  }
+
+  /** The answer waits for the store no longer than a read would. */
+  async #renew(entry: ResponseEntry, meta: ResponseMeta): Promise<void> {
+    const updated = this.#update(entry, meta)
+    if (!isPromise(updated)) return
+    this.#options.pending.add(updated)
+    await atMost(this.#options.readTimeout, updated)
+  }
+
+  /** RELIABILITY 65: what was invalidated while the origin was asked is not renewed by its answer. */
+  #overtook(primary: string, meta: ResponseMeta, epoch: number): boolean {
+    const { fences } = this.#options
+    return epoch !== fences.epoch && fences.overtook(epoch, fenceNames(primary, meta))
+  }
+
+  /** Asks for the whole, without conditions of ours. */
+  #askAnew({ x, key, flight, signal }: Asked): Promise<Reply> {
+    return this.#ask(x, key, NOTHING, { kind: 'miss', reason: 'uri-miss', conditions: [] }, flight, signal)
   }
 
   #stored(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts>): StoredReply {
@@ -288,9 +322,7 @@ export class Forwarder {
       headOnly: x.request.method === 'HEAD',
       ...facts,
     }
-    return new StoredReply(entry, all, this.#options.clock.now(), (error) =>
-      this.#options.guard.report('read', entry.key, error),
-    )
+    return new StoredReply(entry, all, this.#options.clock.now(), bodyFailure(this.#options.guard, entry.key))
   }
 
   async #refused(asked: Asked, outcome: Refusal): Promise<Reply> {
@@ -343,14 +375,7 @@ export class Forwarder {
       })
     }
     if (found.entry && !x.effective.readOnly) await this.#options.guard.delete([found.entry.key])
-    return this.#ask(
-      x,
-      key,
-      NOTHING,
-      { kind: 'miss', reason: 'uri-miss', conditions: [] },
-      flight,
-      new Departure(x.signal, () => false),
-    )
+    return this.#askAnew(asked)
   }
 
   #countMiss(x: Exchange, plan: AskingPlan): void {
@@ -366,15 +391,28 @@ export class Forwarder {
     })
   }
 
-  /** Stores a response given by hand (feature I4). */
-  async put(x: Exchange, received: Received & { readonly body: Uint8Array }): Promise<boolean> {
-    if (x.key === null) return false
-    const outcome = this.#settle(x, x.request, null, received)
-    if (outcome.kind !== 'store') return false
-    const draft = await this.#options.keeper.draft(x, x.key, outcome, received)
-    const written = await this.#options.guard.write(draft.head, received.body)
-    if (written) await this.#options.keeper.index(draft)
-    return written
+  /** Stores a response given by hand (feature I4), unless it was invalidated meanwhile. */
+  async put(x: Exchange, given: Omit<Received, 'epoch'>, body: () => Promise<Uint8Array>): Promise<boolean> {
+    const { fences, guard, keeper } = this.#options
+    const { key } = x
+    if (key === null) return false
+    const epoch = fences.enter()
+    try {
+      const bytes = await body()
+      const received = { ...given, epoch }
+      const outcome = this.#settle(x, x.request, null, received)
+      if (outcome.kind !== 'store') return false
+      if (!isUrlKey(key)) this.#bypass.sawParts = true
+      const draft = await keeper.draft(x, key, outcome, received)
+      const overtook = (): boolean => this.#overtook(key, draft.head.meta, epoch)
+      if (overtook() || !(await guard.write(draft.head, bytes))) return false
+      await keeper.index(draft)
+      if (!overtook()) return true
+      await guard.delete([draft.head.key])
+      return false
+    } finally {
+      fences.leave()
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Keeping what the origin said: metadata, keys, the index of variants, parts of a whole (RFC 9111 sections 3, 3.3, 3.4, 4.1).
  *
- * Rule 1: nothing is written for a flight that was fenced (RELIABILITY 65).
+ * Rule 1: nothing is written of what an invalidation overtook (fences.ts, RELIABILITY 65).
  * Rule 2: an entry that varies lives under a key of its own; the primary key then holds the index of its variants.
  * Rule 3: the index names a variant only once its entry is written.
  */
@@ -19,7 +19,7 @@ import { trust } from './meta.ts'
 import { NEVER, type EntryHead, type StoredEntry } from './ports.ts'
 import { selectingView } from './selecting.ts'
 import { searchRule, type Searches } from './searches.ts'
-import type { StoreGuard } from './store-guard.ts'
+import { IN_BACKGROUND, type StoreGuard } from './store-guard.ts'
 import { NO_TAGS, tagsOf, urlTag } from './tags.ts'
 
 /** Variants under one primary key; the oldest goes first (RELIABILITY 115). */
@@ -35,7 +35,7 @@ export interface Received {
   readonly decoded: boolean
   readonly requestTime: number
   readonly responseTime: number
-  /** The epoch of tags.ts when the origin was asked. */
+  /** The epoch of fences.ts when the origin was asked. */
   readonly epoch: number
 }
 
@@ -46,7 +46,7 @@ export interface Draft {
   readonly varies: boolean
   /** It may answer other queries, too (searches.ts). */
   readonly searches: boolean
-  /** The epoch of tags.ts when the origin was asked. */
+  /** The epoch of fences.ts when the origin was asked. */
   readonly epoch: number
 }
 
@@ -165,7 +165,7 @@ export class Keeper {
     const meta = trust<VariantIndex>({ kind: 'variants', key: primary, variants })
     const change = { meta, expiresAt: NEVER, keepUntil: NEVER }
     if (stored?.meta.kind === 'variants') return this.#guard.update(primary, change, stored.version)
-    return this.#guard.write({ key: primary, createdAt: now, ...change }, new Uint8Array())
+    return this.#guard.write({ key: primary, createdAt: now, ...change }, new Uint8Array(), IN_BACKGROUND)
   }
 
   /** The keys of variants that a plain entry under their primary key makes unreachable. */

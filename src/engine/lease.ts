@@ -12,6 +12,7 @@ import type { TagMark } from '../policy/decision.ts'
 import { trust } from './meta.ts'
 import type { Clock } from './ports.ts'
 import type { StoreGuard } from './store-guard.ts'
+import { LONGEST_WAIT, quiet } from './timer.ts'
 
 const FIRST_LOOK = 5
 const LONGEST_PAUSE = 200
@@ -47,8 +48,7 @@ export class Lease {
     this.#name = name
     this.#owner = owner
     this.#length = length
-    this.#timer = setInterval(() => void this.confirm(), length / 3)
-    ;(this.#timer as { unref?: () => void }).unref?.()
+    this.#timer = quiet(setInterval(() => void this.confirm(), Math.min(length / 3, LONGEST_WAIT)))
   }
 
   /** Whether the lease is still this process's; it then runs anew. */

@@ -1,16 +1,24 @@
 /**
  * A body on its way from the origin, read once and handed to two sides: the caller and the store (RELIABILITY A1-A17).
  *
- * Rule 1: the caller's bytes never wait for the store, except for back-pressure, and for that only `stallTimeout`.
+ * Rule 1: the caller's bytes never wait for the store, except for back-pressure, and for that only `stallTimeout`. A store that is done
+ *   with the body before its end is not waited for at all.
  * Rule 2: memory is bounded: at most `readAhead` bytes wait for the caller, `WINDOW` for the store, `inlineSize` for a small entry.
+ *   Where others wait for the entry, up to `WANTED_AHEAD` wait for a caller who is slow; then the others are let go (RELIABILITY 14).
  * Rule 3: the store gets a whole body or a failing stream, never a short one: a length that differs from Content-Length is a failure.
- * Rule 4: a caller who leaves does not stop what others wait for, nor a rest of at most `backgroundFill` bytes.
+ * Rule 4: a caller who leaves does not stop what others wait for, nor a rest of at most `backgroundFill` bytes. When the others have
+ *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
 import { closeBytes, concat } from './bytes.ts'
 import type { ReplyBody } from './exchange.ts'
+import type { Watcher } from './single-flight.ts'
+import { after, quietlyAfter } from './timer.ts'
 
 const WINDOW = 1024 * 1024
+
+/** Bytes held for a caller who does not read, while others wait for the entry. */
+const WANTED_AHEAD = 16 * 1024 * 1024
 
 export interface LiveBodyOptions {
   /** Content-Length where it counts these very bytes; null: unknown. */
@@ -22,6 +30,8 @@ export interface LiveBodyOptions {
   readonly signal: AbortSignal | null
   /** Whether anybody but this caller waits for the entry. */
   readonly wanted: () => boolean
+  /** Lets those who wait go their own way: the caller is too slow for them. */
+  readonly release: () => void
 }
 
 /** Where the body goes besides the caller. */
@@ -30,15 +40,16 @@ export interface Sink {
   readonly maxSize: number
   /** The whole body of at most `inlineSize` bytes. */
   whole(bytes: Uint8Array): void
-  /** A longer one, as a stream that fails where the body does. */
-  stream(body: ReadableStream<Uint8Array>): void
+  /** A longer one, as a stream that fails where the body does. Resolves when the store is done with it, whether it read it all or not. */
+  stream(body: ReadableStream<Uint8Array>): Promise<void>
   /** The origin's part is done: the stream will end as soon as it is read. */
   ended(): void
   /** Nothing will be stored. */
   abandon(reason: SinkAbandoned): void
 }
 
-export type SinkAbandoned = 'too-large' | 'interrupted' | 'stalled'
+/** Too long; broken off; the store did not read on; the store would not have it. */
+export type SinkAbandoned = 'too-large' | 'interrupted' | 'stalled' | 'store-failed'
 
 type CallerState = 'absent' | 'streaming' | 'reading' | 'gone'
 
@@ -47,7 +58,7 @@ export class BodyInterrupted extends Error {
   override readonly name: 'BodyInterrupted' = 'BodyInterrupted'
 }
 
-export class LiveBody implements ReplyBody {
+export class LiveBody implements ReplyBody, Watcher {
   readonly bytes: null = null
   readonly size: number | null
   readonly repeatable: false = false
@@ -83,6 +94,7 @@ export class LiveBody implements ReplyBody {
 
   stream(): ReadableStream<Uint8Array> {
     this.#caller = 'streaming'
+    this.#wakePump?.()
     return new ReadableStream({
       type: 'bytes',
       pull: (controller) => this.#pullCaller(controller),
@@ -110,6 +122,17 @@ export class LiveBody implements ReplyBody {
     this.#trim()
     if (!this.#ended && this.#failure === null && !this.#worthFinishing()) this.#stop(reason)
     this.#wake()
+  }
+
+  /** Somebody waits for the entry: the body flows on, even where the caller does not read it. */
+  wanted(): void {
+    this.#wakePump?.()
+  }
+
+  /** Nobody waits for it any more. */
+  deserted(): void {
+    const over = this.#ended || this.#failure !== null
+    if (this.#caller === 'gone' && !over && !this.#worthFinishing()) this.#stop(undefined)
   }
 
   readonly #aborted = (): void => {
@@ -158,7 +181,14 @@ export class LiveBody implements ReplyBody {
   }
 
   #callerHasRoom(): boolean {
-    return this.#caller === 'gone' || this.#caller === 'reading' || this.#callerLag < this.#options.readAhead
+    if (this.#caller === 'gone' || this.#caller === 'reading') return true
+    if (this.#callerLag < this.#options.readAhead) return true
+    return this.#callerLag < WANTED_AHEAD && this.#awaited()
+  }
+
+  /** Whether an entry that others wait for may still come of it. */
+  #awaited(): boolean {
+    return this.#sinkMode !== 'none' && this.#options.wanted()
   }
 
   #sinkHasRoom(): boolean {
@@ -168,9 +198,15 @@ export class LiveBody implements ReplyBody {
   /** Waits for either side; a store that keeps the caller waiting is given up after `stallTimeout` (B34). */
   async #room(): Promise<void> {
     const stalled = this.#callerHasRoom()
-    const timer = stalled ? setTimeout(() => this.#abandonSink('stalled'), this.#options.stallTimeout) : undefined
+    if (!stalled && this.#awaited()) this.#options.release()
+    const timer = stalled ? this.#stallTimer() : undefined
     await new Promise<void>((resolve) => (this.#wakePump = resolve))
     clearTimeout(timer)
+  }
+
+  #stallTimer(): ReturnType<typeof after> {
+    const waits = this.#caller === 'streaming' || this.#caller === 'reading' || this.#options.wanted()
+    return (waits ? after : quietlyAfter)(this.#options.stallTimeout, () => this.#abandonSink('stalled'))
   }
 
   #arrived(chunk: Uint8Array): void {
@@ -189,15 +225,12 @@ export class LiveBody implements ReplyBody {
   #spill(): void {
     this.#sinkMode = 'streaming'
     this.#sinkLag = this.#received
-    this.#sink.stream(
-      new ReadableStream<Uint8Array>(
-        {
-          pull: (controller) => this.#pullSink(controller),
-          cancel: () => this.#abandonSink('stalled'),
-        },
-        { highWaterMark: 0 },
-      ),
+    const body = new ReadableStream<Uint8Array>(
+      { pull: (controller) => this.#pullSink(controller), cancel: () => this.#abandonSink('store-failed') },
+      { highWaterMark: 0 },
     )
+    // A store that has read to the end has set the mode to 'none' by then.
+    void this.#sink.stream(body).then(() => this.#abandonSink('store-failed'))
   }
 
   #finish(): void {

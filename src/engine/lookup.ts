@@ -55,8 +55,9 @@ export class Lookup {
     x: Exchange,
     primary: StoredEntry | undefined,
   ): Promise<{ entry: ResponseEntry | null; others: readonly Variant[] }> {
-    if (primary === undefined || primary.meta.kind === 'mark') return { entry: null, others: [] }
-    if (primary.meta.kind === 'response') return { entry: primary as ResponseEntry, others: [] }
+    if (primary?.meta.kind === 'response') return { entry: primary as ResponseEntry, others: [] }
+    // A mark, a function's value, what a wrapper wrote: nothing that could answer a request.
+    if (primary?.meta.kind !== 'variants') return { entry: null, others: [] }
     const index: VariantIndex = primary.meta
     const chosen = selectVariant(
       index,

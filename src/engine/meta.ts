@@ -72,7 +72,10 @@ function isVariant(value: unknown): value is Variant {
   if (typeof value !== 'object' || value === null) return false
   const { key, selecting, date, etag } = value as Partial<Variant>
   return (
-    typeof key === 'string' && isPairs(selecting, true) && isNumber(date) && (etag === null || typeof etag === 'string')
+    typeof key === 'string' &&
+    isPairs(selecting, isSelectingValue) &&
+    isNumber(date) &&
+    (etag === null || typeof etag === 'string')
   )
 }
 
@@ -82,13 +85,13 @@ function isResponseMeta(meta: object): boolean {
     typeof m.key === 'string' &&
     typeof m.method === 'string' &&
     typeof m.url === 'string' &&
-    typeof m.statusText === 'string' &&
-    Number.isInteger(m.status) &&
+    isReason(m.statusText) &&
+    isStatus(m.status) &&
     isNumber(m.requestTime) &&
     isNumber(m.responseTime) &&
     typeof m.decoded === 'boolean' &&
-    isPairs(m.headers, false) &&
-    isPairs(m.selecting, true) &&
+    isPairs(m.headers, isFieldValue) &&
+    isPairs(m.selecting, isSelectingValue) &&
     Array.isArray(m.tags) &&
     m.tags.every((tag) => typeof tag === 'string') &&
     isTerms(m.terms) &&
@@ -108,7 +111,7 @@ function isTerms(terms: unknown): boolean {
   )
 }
 
-function isPairs(value: unknown, nullable: boolean): boolean {
+function isPairs(value: unknown, isValue: (value: unknown) => boolean): boolean {
   return (
     Array.isArray(value) &&
     value.every(
@@ -116,10 +119,38 @@ function isPairs(value: unknown, nullable: boolean): boolean {
         Array.isArray(pair) &&
         pair.length === 2 &&
         typeof pair[0] === 'string' &&
-        // RELIABILITY 129: a stored line break must never reach a header block.
-        ((typeof pair[1] === 'string' && !/[\r\n\0]/.test(pair[1])) || (nullable && pair[1] === null)),
+        TOKEN.test(pair[0]) &&
+        isValue(pair[1]),
     )
   )
+}
+
+/** RFC 9110 section 5.6.2: what a field name is made of. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/i
+
+/** RFC 9110 section 5.5: visible characters, spaces and tabs, in one byte each. A stored line break must never reach a header block (129). */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+function isFieldValue(value: unknown): boolean {
+  return typeof value === 'string' && FIELD_VALUE.test(value)
+}
+
+/** A reason phrase, as fetch hands it over: in any characters, but on one line. */
+function isReason(value: unknown): boolean {
+  return typeof value === 'string' && !CONTROL.test(value)
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/
+
+/** What a request had under a selecting header, or null; it goes into comparisons, never into a header block. */
+function isSelectingValue(value: unknown): boolean {
+  return value === null || (typeof value === 'string' && !/[\r\n\0]/.test(value))
+}
+
+/** The statuses a stored response may have: final ones. */
+function isStatus(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 200 && value <= 599
 }
 
 function isNumber(value: unknown): value is number {

@@ -1,4 +1,6 @@
 /** Writes whose body has come in whole but that the store has not finished: what closing waits for. */
+import { atMost } from './timer.ts'
+
 export class Pending {
   readonly #writes = new Set<Promise<unknown>>()
 
@@ -11,9 +13,6 @@ export class Pending {
   /** Resolves when all have ended, or after `limit` ms. */
   async drained(limit: number): Promise<void> {
     if (this.#writes.size === 0) return
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)))
-    await Promise.race([Promise.allSettled(this.#writes), late])
-    clearTimeout(timer)
+    await atMost(limit, Promise.allSettled(this.#writes))
   }
 }

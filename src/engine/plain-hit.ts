@@ -6,7 +6,10 @@ import type { Effective } from './exchange.ts'
 import type { StoredEntry } from './ports.ts'
 import type { ResponseEntry } from './reply.ts'
 
-/** Fresh (RFC 9111 section 4.2: `expiresAt` is when its lifetime ends), the only variant, whole, untagged, reusable without validation. */
+/**
+ * Fresh (RFC 9111 section 4.2: `expiresAt` is when its lifetime ends), the only variant, whole, untagged, reusable without validation,
+ * its body at hand: one that has to be opened is probed first (RELIABILITY 41).
+ */
 export function isPlainHit(entry: StoredEntry, now: number): entry is ResponseEntry {
   const { meta } = entry
   return (
@@ -17,6 +20,7 @@ export function isPlainHit(entry: StoredEntry, now: number): entry is ResponseEn
     meta.selecting.length === 0 &&
     meta.tags.length === 0 &&
     meta.parts === null &&
+    entry.body.bytes !== null &&
     meta.method !== 'HEAD'
   )
 }

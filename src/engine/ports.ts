@@ -9,14 +9,14 @@
  * 5. A corrupt entry is reported by throwing StoreError with code 'ERR_STORE_CORRUPT'; a missing one is undefined.
  * 6. All methods may answer at once or by a promise: the engine awaits only promises, so that memory and SQLite hits stay synchronous.
  */
-import type { ResponseMeta, TagMark, VariantIndex } from '../policy/decision.ts'
+import type { ResponseMeta, TagMark, ValueMeta, VariantIndex, WrappedMeta } from '../policy/decision.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 
 /** A value now, or a promise of it. */
 export type MaybePromise<T> = T | Promise<T>
 
 /** What an entry is, opaque to stores: plain JSON data, written and read by the codec in record.ts. */
-export type EntryMeta = ResponseMeta | VariantIndex | TagMark
+export type EntryMeta = ResponseMeta | VariantIndex | TagMark | ValueMeta | WrappedMeta
 
 /** An instant in ms since the epoch that never comes. */
 export const NEVER: number = 8_640_000_000_000_000
@@ -123,6 +123,17 @@ export interface ListableStore extends Store {
   deleteWhere(query: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): Promise<number>
 }
 
+/**
+ * Whether a store can list what it holds; the compiler knows it then, too.
+ *
+ * @example
+ * ```ts
+ * import { isListable, MemoryStore, type Store } from 'keepfresh'
+ *
+ * const store: Store = new MemoryStore()
+ * if (isListable(store)) for await (const key of store.keys()) console.log(key)
+ * ```
+ */
 export function isListable(store: Store): store is ListableStore {
   return 'entries' in store && 'keys' in store && 'size' in store && 'clear' in store && 'deleteWhere' in store
 }
@@ -142,6 +153,7 @@ export interface LockingStore extends Store {
   unlock(name: string, owner: string): MaybePromise<boolean>
 }
 
+/** Whether a store has leases, by which processes ask the origin one at a time. */
 export function isLocking(store: Store): store is LockingStore {
   return 'lock' in store && 'renew' in store && 'unlock' in store
 }
@@ -152,6 +164,7 @@ export interface EvictingStore extends Store {
   watchEvictions(listener: (key: string, size: number, reason: 'entries' | 'bytes') => void): () => void
 }
 
+/** Whether a store gives entries up for room and can say so. */
 export function isEvicting(store: Store): store is EvictingStore {
   return 'watchEvictions' in store
 }
@@ -166,6 +179,8 @@ export interface OriginResponse extends ResponseHead {
   readonly body: ReadableStream<Uint8Array> | null
   /** The body is already decoded although the headers say Content-Encoding. */
   readonly decoded: boolean
+  /** Nothing but the end of the connection ends the body: one that was cut looks whole. */
+  readonly undelimited?: boolean
 }
 
 /** Asks the origin with exactly this head. The edge knows how (which fetch, which body, which other init fields). */

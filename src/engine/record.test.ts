@@ -13,7 +13,7 @@ const meta: EntryMeta = {
   selecting: [['accept', null]],
   status: 200,
   statusText: 'OK',
-  headers: [['etag', '"ä\u{1F600}"']],
+  headers: [['etag', '"ä\u00ff"']],
   requestTime: 1,
   responseTime: 2,
   terms: {

@@ -191,6 +191,7 @@ export class StoredReplyBody implements ReplyBody {
     if (this.bytes !== null || this.size === 0) return
     const reader = this.#body.open(this.#start, this.#start + this.size).getReader()
     const first = await reader.read()
+    if (first.done) throw new Error('a stored body is not there')
     this.#opened = watched(reader, first, this.size, this.#onFailure)
   }
 

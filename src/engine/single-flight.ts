@@ -4,8 +4,9 @@
  * Rule 1: the leader's fate is not the followers': its abort detaches only itself, its failure lets one of them lead anew.
  * Rule 2: a follower waits no longer than its signal and `timeout` allow; then it goes its own way.
  * Rule 3: a flight is gone from the table the moment it has landed: nothing accumulates.
- * Rule 4: an invalidation fences a flight: what it brings may still be answered with, but never stored (RELIABILITY 65).
+ * Rule 4: a flight that an invalidation overtook answers those who wait for it, but nobody joins it any more (fences.ts, RELIABILITY 65).
  */
+import { after, type Timer } from './timer.ts'
 
 /** What a follower is told. */
 export type Landing<T> =
@@ -15,10 +16,20 @@ export type Landing<T> =
   /** It took longer than the timeout. */
   | { readonly kind: 'slow' }
 
+/** Told of those who wait for a flight. */
+export interface Watcher {
+  /** Somebody waits, where nobody did. */
+  wanted(): void
+  /** Nobody waits any more, and it has not landed. */
+  deserted(): void
+}
+
 export class Flight<T> {
   readonly key: string
-  /** Set by an invalidation while the flight is under way. */
-  fenced = false
+  /** The epoch it started in (fences.ts). */
+  readonly epoch: number
+  /** Whoever has the exchange in hand: its head first, then its body. */
+  watcher: Watcher | null = null
   /** Asked before its result is stored; null: it may be. (A lease of another process's making, lease.ts.) */
   mayStore: (() => Promise<boolean>) | null = null
   /** Told of the landing. */
@@ -32,8 +43,9 @@ export class Flight<T> {
   /** How many leaders failed before this one: bounds retries to one (RELIABILITY 62). */
   readonly attempt: number
 
-  constructor(key: string, attempt: number, onLanded: (flight: Flight<T>) => void) {
+  constructor(key: string, epoch: number, attempt: number, onLanded: (flight: Flight<T>) => void) {
     this.key = key
+    this.epoch = epoch
     this.attempt = attempt
     this.#onLanded = onLanded
     this.#landing = new Promise((resolve) => (this.#resolve = resolve))
@@ -63,11 +75,12 @@ export class Flight<T> {
   async wait(signal: AbortSignal | null, timeout: number): Promise<Landing<T>> {
     signal?.throwIfAborted()
     this.waiting += 1
-    let timer: ReturnType<typeof setTimeout> | undefined
+    if (this.waiting === 1) this.watcher?.wanted()
+    let timer: Timer | undefined
     let abort: (() => void) | undefined
     try {
       const slow = new Promise<Landing<T>>((resolve, reject) => {
-        timer = setTimeout(() => resolve({ kind: 'slow' }), Math.min(timeout, 2_147_483_647))
+        timer = after(timeout, () => resolve({ kind: 'slow' }))
         abort = () => reject(signal?.reason)
         signal?.addEventListener('abort', abort, { once: true })
       })
@@ -76,6 +89,7 @@ export class Flight<T> {
       this.waiting -= 1
       clearTimeout(timer)
       if (abort) signal?.removeEventListener('abort', abort)
+      if (this.waiting === 0 && !this.#landed) this.watcher?.deserted()
     }
   }
 }
@@ -92,21 +106,12 @@ export class SingleFlight<T> {
     return this.#flights.get(key)
   }
 
-  /** Starts a flight that others can join under this key; it replaces one that is fenced. */
-  start(key: string, attempt = 0): Flight<T> {
-    const flight = new Flight<T>(key, attempt, (landed) => {
+  /** Starts a flight that others can join under this key, in place of one that is under way. */
+  start(key: string, epoch: number, attempt = 0): Flight<T> {
+    const flight = new Flight<T>(key, epoch, attempt, (landed) => {
       if (this.#flights.get(key) === landed) this.#flights.delete(key)
     })
     this.#flights.set(key, flight)
     return flight
-  }
-
-  /** Fences what is under way for these keys, or for all: later requests start anew. */
-  fence(matches: (key: string) => boolean): void {
-    for (const [key, flight] of this.#flights) {
-      if (!matches(key)) continue
-      flight.fenced = true
-      this.#flights.delete(key)
-    }
   }
 }

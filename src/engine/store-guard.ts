@@ -20,6 +20,7 @@ import {
   type StoredEntry,
   type Version,
 } from './ports.ts'
+import { after, quietlyAfter } from './timer.ts'
 
 const FAILURES = 5
 const FIRST_PAUSE = 1000
@@ -30,6 +31,27 @@ export interface GuardOptions {
   /** Milliseconds a read may take; writes, updates and deletes get `writeTimeout`. */
   readonly readTimeout: number
   readonly writeTimeout: number
+}
+
+/** What a write may want to know. */
+export interface WriteOptions {
+  /** Whether a write that failed failed by its body (the origin broke off): that is no failure of the store. */
+  readonly isOwnFailure?: (error: unknown) => boolean
+  /** Nobody waits for it: its time limit keeps no process alive (RELIABILITY 161). */
+  readonly background?: boolean
+  /** Called when a write that was given up has come to be stored after all. */
+  readonly late?: () => void
+}
+
+interface Attempt<T, U> extends WriteOptions {
+  readonly operation: StoreOperation
+  readonly key: string | null
+  readonly call: () => MaybePromise<T>
+  readonly map: (value: T) => U
+  /** What is answered where the store failed. */
+  readonly otherwise: U
+  /** No time limit: the body's is another's affair (live-body.ts). */
+  readonly unlimited?: boolean
 }
 
 /** Rule 4. */
@@ -96,7 +118,7 @@ export class StoreGuard {
 
   async #readLater(key: string, result: Promise<StoredEntry | undefined>): Promise<StoredEntry | undefined> {
     try {
-      return this.#checked(key, await withTimeout(result, this.#options.readTimeout, 'read', this.store.name))
+      return this.#checked(key, await this.soon(result))
     } catch (error) {
       return this.#readFailed(key, error)
     }
@@ -120,35 +142,34 @@ export class StoreGuard {
     return entry
   }
 
-  /** Whether the entry was written. The body's own failure (the origin broke off) is no failure of the store. */
+  /** Whether the entry was written. */
   write(
     head: EntryHead,
     body: Uint8Array | ReadableStream<Uint8Array>,
-    isOwnFailure: (error: unknown) => boolean = () => false,
+    options: WriteOptions = NO_OPTIONS,
   ): MaybePromise<boolean> {
-    const streamed = !(body instanceof Uint8Array)
-    return this.#attempt(
-      'write',
-      head.key,
-      () => this.store.write(head, body),
-      () => {
+    return this.#attempt({
+      ...options,
+      operation: 'write',
+      key: head.key,
+      call: () => this.store.write(head, body),
+      map: () => {
         this.#tombstones.delete(head.key)
         return true
       },
-      false,
-      isOwnFailure,
-      streamed,
-    )
+      otherwise: false,
+      unlimited: !(body instanceof Uint8Array),
+    })
   }
 
   update(key: string, change: EntryChange, version: Version): MaybePromise<boolean> {
-    return this.#attempt(
-      'update',
+    return this.#attempt({
+      operation: 'update',
       key,
-      () => this.store.update(key, change, version),
-      (done) => done,
-      false,
-    )
+      call: () => this.store.update(key, change, version),
+      map: same,
+      otherwise: false,
+    })
   }
 
   /** How many were deleted; what could not be deleted is buried here. */
@@ -158,13 +179,13 @@ export class StoreGuard {
       for (const key of keys) this.#bury(key)
       return 0
     }
-    const done = this.#attempt(
-      'delete',
-      keys[0] ?? null,
-      () => this.store.delete(keys),
-      (count) => count,
-      -1,
-    )
+    const done = this.#attempt({
+      operation: 'delete',
+      key: keys[0] ?? null,
+      call: () => this.store.delete(keys),
+      map: same,
+      otherwise: -1,
+    })
     if (isPromise(done)) return done.then((count) => (count < 0 ? bury() : count))
     return done < 0 ? bury() : done
   }
@@ -173,39 +194,39 @@ export class StoreGuard {
   lock(name: string, owner: string, lease: number): MaybePromise<boolean | null> {
     const { store } = this
     if (!isLocking(store)) return null
-    return this.#attempt<boolean, boolean | null>(
-      'lock',
-      name,
-      () => store.lock(name, owner, lease),
-      (taken) => taken,
-      null,
-    )
+    return this.#attempt<boolean, boolean | null>({
+      operation: 'lock',
+      key: name,
+      call: () => store.lock(name, owner, lease),
+      map: same,
+      otherwise: null,
+    })
   }
 
   /** Whether the lease is still its owner's; a store that fails to say so says no. */
   renew(name: string, owner: string, lease: number): MaybePromise<boolean> {
     const { store } = this
     if (!isLocking(store)) return false
-    return this.#attempt(
-      'lock',
-      name,
-      () => store.renew(name, owner, lease),
-      (held) => held,
-      false,
-    )
+    return this.#attempt({
+      operation: 'lock',
+      key: name,
+      call: () => store.renew(name, owner, lease),
+      map: same,
+      otherwise: false,
+    })
   }
 
   /** Gives a lock back; where that fails, its lease ends by itself. */
   unlock(name: string, owner: string): MaybePromise<boolean> {
     const { store } = this
     if (!isLocking(store)) return false
-    return this.#attempt(
-      'lock',
-      name,
-      () => store.unlock(name, owner),
-      (done) => done,
-      false,
-    )
+    return this.#attempt({
+      operation: 'lock',
+      key: name,
+      call: () => store.unlock(name, owner),
+      map: same,
+      otherwise: false,
+    })
   }
 
   #bury(key: string): void {
@@ -220,18 +241,11 @@ export class StoreGuard {
     void this.delete([key])
   }
 
-  #attempt<T, U>(
-    operation: StoreOperation,
-    key: string | null,
-    call: () => MaybePromise<T>,
-    map: (value: T) => U,
-    otherwise: U,
-    isOwnFailure: (error: unknown) => boolean = () => false,
-    unlimited = false,
-  ): MaybePromise<U> {
+  #attempt<T, U>(attempt: Attempt<T, U>): MaybePromise<U> {
+    const { operation, key, call, map, otherwise, isOwnFailure } = attempt
     if (this.#writes.failures >= FAILURES && !this.#writes.mayProbe()) return otherwise
     const failed = (error: unknown): U => {
-      if (!isOwnFailure(error)) this.#failed(operation, key, error)
+      if (!isOwnFailure?.(error)) this.#failed(operation, key, error)
       return otherwise
     }
     let result: MaybePromise<T>
@@ -245,8 +259,31 @@ export class StoreGuard {
       return map(value)
     }
     if (!isPromise(result)) return succeeded(result)
-    const limited = unlimited ? result : withTimeout(result, this.#options.writeTimeout, operation, this.store.name)
-    return limited.then(succeeded, failed)
+    return (attempt.unlimited ? result : this.#inTime(result, attempt)).then(succeeded, failed)
+  }
+
+  #inTime<T, U>(result: Promise<T>, { operation, late, background }: Attempt<T, U>): Promise<T> {
+    const { writeTimeout } = this.#options
+    return inTime(result, writeTimeout, background ? quietlyAfter : after, () => {
+      if (late) result.then(late, () => undefined)
+      return this.#late(operation, writeTimeout)
+    })
+  }
+
+  #late(operation: StoreOperation, timeout: number): StoreError {
+    return new StoreError(
+      'ERR_STORE_TIMEOUT',
+      `the ${this.store.name} store took longer than ${timeout} ms to ${operation}`,
+    )
+  }
+
+  /**
+   * What a store reads, as long as that may take.
+   * @throws StoreError ERR_STORE_TIMEOUT, or what the store fails with
+   */
+  soon<T>(result: Promise<T>): Promise<T> {
+    const { readTimeout } = this.#options
+    return inTime(result, readTimeout, after, () => this.#late('read', readTimeout))
   }
 
   /** Reports a failure of the store; for failures met elsewhere (a body stream that breaks), too. */
@@ -285,11 +322,18 @@ export function asStoreError(error: unknown, operation: StoreOperation, store: s
   return new StoreError('ERR_STORE_FAILED', `the ${store} store failed to ${operation}: ${message}`, { cause: error })
 }
 
-function withTimeout<T>(result: Promise<T>, timeout: number, operation: string, store: string): Promise<T> {
+const NO_OPTIONS: WriteOptions = Object.freeze({})
+
+/** How a write is made that nobody waits for. */
+export const IN_BACKGROUND: WriteOptions = Object.freeze({ background: true })
+
+function same<T>(value: T): T {
+  return value
+}
+
+function inTime<T>(result: Promise<T>, timeout: number, timer: typeof after, late: () => Error): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new StoreError('ERR_STORE_TIMEOUT', `the ${store} store took longer than ${timeout} ms to ${operation}`))
-    }, timeout)
-    result.then(resolve, reject).finally(() => clearTimeout(timer))
+    const running = timer(timeout, () => reject(late()))
+    result.then(resolve, reject).finally(() => clearTimeout(running))
   })
 }

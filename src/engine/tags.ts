@@ -7,8 +7,9 @@
 import { cacheGroups } from '../policy/groups.ts'
 import { getHeader } from '../http/headers.ts'
 import type { ResponseHead } from '../http/message.ts'
-import type { TagMark } from '../policy/decision.ts'
+import type { ResponseMeta, TagMark } from '../policy/decision.ts'
 import type { Effective } from './exchange.ts'
+import type { Fences } from './fences.ts'
 import { isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
 import { NEVER, type Clock, type MaybePromise, type StoredEntry } from './ports.ts'
@@ -32,42 +33,27 @@ export function tagsOf(effective: Effective, response: ResponseHead, origin: str
   return tags.size === 0 ? NO_TAGS : [...tags]
 }
 
+/** The names by which an invalidation reaches an entry that is under way (fences.ts). */
+export function fenceNames(primary: string, { key, url, tags }: Pick<ResponseMeta, 'key' | 'url' | 'tags'>): string[] {
+  return [primary, key, tagKey(urlTag(url)), ...tags.map(tagKey)]
+}
+
 export const NO_TAGS: readonly string[] = Object.freeze([])
 
-/** Invalidated tags remembered for fills under way; when there are more, all fills under way count as invalidated. */
+/** Marks remembered of a store that may evict them. */
 const MAX_REMEMBERED = 10_000
 
 export class Tags {
   readonly #guard: StoreGuard
   readonly #clock: Clock
-  #epoch = 0
-  #forgotten = 0
-  readonly #last = new Map<string, number>()
+  readonly #fences: Fences
   /** The marks of a store that dies with the process, which may evict them before their entries. */
   readonly #known = new Map<string, Mark>()
 
-  constructor(guard: StoreGuard, clock: Clock) {
+  constructor(guard: StoreGuard, clock: Clock, fences: Fences) {
     this.#guard = guard
     this.#clock = clock
-  }
-
-  /** Grows with each invalidation: what was asked for before one is told from what was asked for after it. */
-  get epoch(): number {
-    return this.#epoch
-  }
-
-  /** Whether a tag was invalidated by this process since `epoch`: then what was fetched meanwhile must not be stored (RELIABILITY 65). */
-  invalidatedSince(tags: readonly string[], epoch: number): boolean {
-    return this.#epoch !== epoch && tags.some((tag) => (this.#last.get(tag) ?? this.#forgotten) > epoch)
-  }
-
-  #remember(tags: readonly string[]): void {
-    this.#epoch += 1
-    if (this.#last.size + tags.length > MAX_REMEMBERED) {
-      this.#last.clear()
-      this.#forgotten = this.#epoch
-    }
-    for (const tag of tags) this.#last.set(tag, this.#epoch)
+    this.#fences = fences
   }
 
   #note(tags: readonly string[], mark: Mark): void {
@@ -82,7 +68,7 @@ export class Tags {
   }
 
   async invalidate(tags: readonly string[], mode: TagMark['mode']): Promise<void> {
-    this.#remember(tags)
+    this.#fences.raise(tags.map(tagKey))
     const at = this.#clock.now()
     if (!this.#guard.store.limits.persistent) this.#note(tags, { at, mode })
     await Promise.all(

@@ -110,6 +110,19 @@ export interface ValueMeta {
   readonly tags: readonly string[]
 }
 
+/**
+ * The metadata of an entry that a wrapper of a store (compression, encryption, a signature) changed on its way there. Only that
+ * wrapper can read it: to everyone else the entry does not exist. docs/decisions/0005-wrappers.md.
+ */
+export interface WrappedMeta {
+  readonly kind: 'wrapped'
+  readonly key: string
+  /** The wrapper, and the format it wrote. */
+  readonly by: string
+  /** The metadata inside, and what the wrapper has to know about the body. */
+  readonly data: string
+}
+
 /** The six modes of the Fetch standard (`init.cache`). */
 export type CacheMode = 'default' | 'no-store' | 'reload' | 'no-cache' | 'force-cache' | 'only-if-cached'
 
@@ -249,6 +262,7 @@ export type RefuseReason =
   | 'head-size'
   | 'server-error'
   | 'secret'
+  | 'undelimited'
 
 /** The tagged union's reasons, for the table in reasons.ts. */
 export type Reason =

@@ -92,6 +92,10 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
   'head-size': { sentence: 'The HEAD disagrees with what is stored.', rfc: 'RFC 9111 section 4.3.5' },
   'server-error': { sentence: 'A server error changes nothing that is stored.', rfc: 'RFC 9111 section 4.3.3' },
   secret: { sentence: 'Its Location carries a value that is not to be stored.', rfc: null },
+  undelimited: {
+    sentence: 'Only the end of the connection ends the body: one that was cut would look whole.',
+    rfc: 'RFC 9112 section 8',
+  },
   'only-if-cached': {
     sentence: 'Only a stored response would do, and there is none.',
     rfc: 'RFC 9111 section 5.2.1.7',

@@ -69,7 +69,23 @@ function freshen(input: SettleInput): Outcome {
   const { stored, response, options } = input
   if (stored === null) return { kind: 'refuse', reason: 'not-modified', drop: false }
   if (!validates(response, stored)) return { kind: 'refuse', reason: 'not-modified', drop: true }
-  return refreshed(lifetimeInput(input, merged(stored.headers, response.headers)), options)
+  const headers = merged(stored.headers, response.headers)
+  if (hasOutgrown(stored.headers, headers)) return { kind: 'refuse', reason: 'not-modified', drop: true }
+  return refreshed(lifetimeInput(input, headers), options)
+}
+
+/** Bytes of header fields that 304s may make of an entry; what is longer is fetched anew (RELIABILITY 98). */
+const MAX_HEAD = 64 * 1024
+
+function hasOutgrown(stored: HeaderList, now: HeaderList): boolean {
+  const bytes = headBytes(now)
+  return bytes > MAX_HEAD && bytes > headBytes(stored)
+}
+
+function headBytes(headers: HeaderList): number {
+  let bytes = 0
+  for (const [name, value] of headers) bytes += name.length + value.length + 4
+  return bytes
 }
 
 function refreshed(facts: LifetimeInput, options: PolicyOptions): Outcome {
@@ -92,7 +108,9 @@ export function headUpdate(
   const agrees =
     response.status === stored.status && validates(response, stored) && sameLength(stored.headers, response.headers)
   if (!agrees) return { kind: 'refuse', reason: 'head-size', drop: true }
-  const head = { ...response, status: stored.status, headers: merged(stored.headers, response.headers) }
+  const headers = merged(stored.headers, response.headers)
+  if (hasOutgrown(stored.headers, headers)) return { kind: 'refuse', reason: 'head-size', drop: true }
+  const head = { ...response, status: stored.status, headers }
   const facts = {
     ...factsOf(head, options),
     initialAge: initialAge(head.headers, requestTime, responseTime),

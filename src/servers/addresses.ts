@@ -60,6 +60,12 @@ export class Addresses {
     return true
   }
 
+  /** As `isAnonymous`, for a Fetch request. */
+  isAnonymousFetch(headers: Headers): boolean {
+    for (const name of this.#identities) if (!EXEMPT.has(name) && headers.has(name)) return false
+    return true
+  }
+
   urlOf(target: string, host: string | undefined, secure: boolean): string | null {
     const { baseUrl } = this.#settings
     // An absolute-form target names its own origin (RFC 9112 section 3.2.2), but it is the visitor who says so.

@@ -1,10 +1,12 @@
 /** The visitor's conditions and range, answered from a whole response (RFC 9110 sections 13.2.2 and 14.2). */
 import { parseETagList, weakMatch } from '../http/etag.ts'
 import { getHeader } from '../http/headers.ts'
+import { parseCacheControl } from '../http/cache-control.ts'
 import { parseDate } from '../http/date.ts'
 import type { HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { answer } from '../policy/answer.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
+import type { PolicyOptions } from '../policy/options.ts'
 import { StoredReply, ttlOf } from '../engine/reply.ts'
 import type { ReplyInfo } from '../engine/exchange.ts'
 
@@ -50,4 +52,24 @@ export function statusOf(name: string, info: ReplyInfo, reply: StoredReply | nul
   const { outcome, fromCache, revalidated, collapsed, stored, reason } = info
   const facts = { outcome, fromCache, revalidated, collapsed, stored, reason, key: null }
   return cacheStatus(name, facts, reply === null ? null : ttlOf(reply.entry, reply.now))
+}
+
+/** Whether an answer says that it is not for a shared cache. */
+export function refusesByItself({ headers }: ResponseHead): boolean {
+  const { noStore, private: isPrivate, mustUnderstand } = parseCacheControl(getHeader(headers, 'cache-control'))
+  return (noStore && !mustUnderstand) || isPrivate
+}
+
+/**
+ * Whether an answer looks as if it could be kept: cheap, and wrong only on the side of looking again.
+ * @param field its Cache-Control, null where it has none
+ * @param expires whether it has Expires
+ */
+export function looksShareable(status: number, field: string | null, expires: boolean, policy: PolicyOptions): boolean {
+  if (field === null) {
+    if (status >= 400 && !policy.statuses?.has(status) && !policy.expireAfterByStatus.has(status)) return expires
+    return policy.expireAfter !== null || policy.expireAfterByStatus.has(status) || expires
+  }
+  const { noStore, private: isPrivate } = parseCacheControl(field)
+  return !noStore && !isPrivate
 }

@@ -67,7 +67,24 @@ export function cacheControl(target: FieldTarget, directives: CacheDirectives): 
   setField(target, 'Cache-Control', parts.join(', '))
 }
 
-/** Puts tags on a response that is being made, in Cache-Tag: `purge({ tag })` and `invalidateTags` find it by them. */
+/**
+ * Puts tags on a response that is being made, in Cache-Tag: `purge({ tag })` and `invalidateTags` find it by them.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { cacheTags, responseCache } from 'keepfresh/node'
+ *
+ * const cache = responseCache({ ttl: '1h' })
+ * createServer(
+ *   cache.wrap((req, res) => {
+ *     cacheTags(res, 'products', 'product-7')
+ *     res.end('hello')
+ *   }),
+ * ).listen(3000)
+ * await cache.purge({ tag: 'product-7' })
+ * ```
+ */
 export function cacheTags(target: FieldTarget, ...tags: readonly string[]): void {
   for (const tag of tags) {
     if (!/^[!-+\--~]+$/.test(tag))

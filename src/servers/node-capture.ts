@@ -8,6 +8,7 @@
  */
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import { phraseOf } from './node-before.ts'
 
 type Encoding = BufferEncoding
 type Callback = (error?: Error | null) => void
@@ -27,6 +28,8 @@ export interface Sender {
   flushHeaders(this: ServerResponse): void
 }
 
+const LEFT_BEFORE = 'the visitor left before the handler answered'
+
 /** Bytes the store may be behind before it is given up. */
 const MAX_BEHIND = 16 * 1024 * 1024
 
@@ -36,6 +39,7 @@ export class Capture {
   readonly #response: ServerResponse
   readonly #before: Sender
   #state: 'holding' | 'passing' | 'swallowing' = 'holding'
+  #direct = false
   #headArguments: unknown[] | null = null
   #gotHead = false
   #held: Held[] = []
@@ -112,8 +116,10 @@ export class Capture {
       last?.done?.()
       this.#onEnd?.()
     }
-    if (last === undefined) this.#before.end.call(this.#response, done)
-    else this.#before.end.call(this.#response, last.chunk, last.encoding ?? 'utf8', done)
+    this.#directly(() => {
+      if (last === undefined) this.#before.end.call(this.#response, done)
+      else this.#before.end.call(this.#response, last.chunk, last.encoding ?? 'utf8', done)
+    })
   }
 
   /** The visitor gets nothing of it; what the handler still gives goes to the store, if there is a tap, or nowhere. */
@@ -126,11 +132,33 @@ export class Capture {
 
   /** The original methods, for sending something else. */
   get original(): Sender {
-    return this.#before
+    const { writeHead, write, end, flushHeaders } = this.#before
+    const direct =
+      (method: (...args: never[]) => unknown) =>
+      (...args: unknown[]): unknown =>
+        this.#directly(() => Reflect.apply(method, this.#response, args))
+    const all = {
+      writeHead: direct(writeHead),
+      write: direct(write),
+      end: direct(end),
+      flushHeaders: direct(flushHeaders),
+    }
+    return all as Sender
+  }
+
+  /** What an original method sends by way of another (those of HTTP/2 do) is not held, nor taken for the handler's. */
+  #directly<T>(send: () => T): T {
+    const outer = this.#direct
+    this.#direct = true
+    try {
+      return send()
+    } finally {
+      this.#direct = outer
+    }
   }
 
   #writeHead(args: unknown[]): ServerResponse {
-    if (this.#state === 'passing') return this.#before.writeHead.apply(this.#response, args)
+    if (this.#state === 'passing' || this.#direct) return this.#before.writeHead.apply(this.#response, args)
     if (!this.#gotHead) {
       this.#headArguments = args
       this.#begin()
@@ -139,13 +167,14 @@ export class Capture {
   }
 
   #flushHeaders(): void {
-    if (this.#state === 'passing') return this.#before.flushHeaders.call(this.#response)
+    if (this.#state === 'passing' || this.#direct) return this.#before.flushHeaders.call(this.#response)
     this.#begin()
   }
 
   #write(args: unknown[]): boolean {
     const given = parse(args)
     if (given.chunk === undefined) return true
+    if (this.#direct) return this.#before.write.call(this.#response, given.chunk, given.encoding ?? 'utf8', given.done)
     const held = { ...given, chunk: given.chunk }
     if (this.#ended) return false
     this.#begin()
@@ -161,6 +190,7 @@ export class Capture {
   }
 
   #end(args: unknown[]): ServerResponse {
+    if (this.#direct) return this.#before.end.apply(this.#response, args)
     if (this.#ended) return this.#response
     const { chunk, encoding, done } = parse(args)
     this.#ended = true
@@ -174,15 +204,20 @@ export class Capture {
     this.#endTap()
     if (this.#state === 'swallowing') {
       if (done !== undefined) queueMicrotask(done)
-    } else if (chunk === undefined) this.#before.end.call(this.#response, done)
-    else this.#before.end.call(this.#response, chunk, encoding ?? 'utf8', done)
+    } else
+      this.#directly(() => {
+        if (chunk === undefined) this.#before.end.call(this.#response, done)
+        else this.#before.end.call(this.#response, chunk, encoding ?? 'utf8', done)
+      })
     return this.#response
   }
 
   #begin(): void {
     if (this.#gotHead) return
     this.#gotHead = true
-    this.#resolve(headOf(this.#response, this.#headArguments ?? []))
+    // A framework that finds its visitor gone ends the response as it is: that is no answer.
+    if (this.#response.socket?.destroyed) this.#reject(new Error(LEFT_BEFORE))
+    else this.#resolve(headOf(this.#response, this.#headArguments ?? []))
   }
 
   #feed({ chunk, encoding }: Held): void {
@@ -206,7 +241,7 @@ export class Capture {
   #closed(): void {
     if (this.#ended) return
     this.#breakTap('the visitor left before the response was whole')
-    if (!this.#gotHead) this.#reject(new Error('the visitor left before the handler answered'))
+    if (!this.#gotHead) this.#reject(new Error(LEFT_BEFORE))
   }
 }
 
@@ -238,7 +273,7 @@ function headOf(response: ServerResponse, [status, second, third]: unknown[]): R
   const replaced = new Set(more.map(([name]) => name))
   return {
     status: typeof status === 'number' ? status : response.statusCode,
-    statusText: typeof second === 'string' ? second : (response.statusMessage ?? ''),
+    statusText: typeof second === 'string' ? second : phraseOf(response),
     headers: more.length === 0 ? headers : [...headers.filter(([name]) => !replaced.has(name)), ...more],
   }
 }

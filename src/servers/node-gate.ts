@@ -6,24 +6,25 @@
  *   stored answer take its place.
  * Rule 3: a key whose last answer could not be shared costs a look-up and no more.
  */
-import { hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { TLSSocket } from 'node:tls'
 import type { CacheClient } from '../clients/client.ts'
 import type { AlreadyRead } from '../engine/engine.ts'
 import { LiveBody } from '../engine/live-body.ts'
 import { isPromise } from '../engine/maybe.ts'
 import type { MaybePromise, Origin, OriginResponse } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
-import { parseCacheControl } from '../http/cache-control.ts'
+import { atMost } from '../engine/timer.ts'
 import { formatDate } from '../http/date.ts'
 import { getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import type { Address } from './addresses.ts'
-import { answered, isUnchanged, statusOf } from './answering.ts'
+import { answered, isUnchanged, looksShareable, notModifiedHeaders, refusesByItself, statusOf } from './answering.ts'
+import { etagOf } from './etag.ts'
+import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
-import { sendReply, sendWhole } from './node-send.ts'
-import { shadow } from './node-shadow.ts'
+import { askedBySomebody, hideConditions, hostOf, isSecure, originalConditions, requestLines } from './node-request.ts'
+import { begin, sendReply, sendWhole, senderOf } from './node-send.ts'
+import { isOut, shadow } from './node-shadow.ts'
 import type { RouteSettings } from './options.ts'
 import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
@@ -32,12 +33,12 @@ import type { ServerCache } from './server-cache.ts'
 export interface VisitOptions {
   /** Settings of the route, where the adapter knows it. */
   readonly route?: RouteSettings
-  /** Runs the handler for a refresh in another way than by `proceed`. */
-  readonly refresh?: Origin
   /** Whether a user or a session came with the request; asked when the handler has answered. */
   readonly signedIn?: () => boolean
-  /** Called instead of answering on the response itself: the adapter must keep its hands off it from now on. */
+  /** Called before something is sent that the handler did not make. */
   readonly answering?: () => void
+  /** Called after that, once it is certain that the handler will not run: the adapter must keep its hands off the response. */
+  readonly done?: () => void
 }
 
 interface Visit extends VisitOptions {
@@ -91,14 +92,24 @@ export class NodeGate {
     const cache = this.#cache
     const { client } = cache
     if (client === null) return this.#whenReady(request, response, proceed, options, target)
-    const address = cache.addresses.of(target, hostOf(request, cache), isSecure(request, cache), options.route)
+    const address = cache.addresses.of(
+      target,
+      hostOf(request, cache.settings),
+      isSecure(request, cache.settings),
+      options.route,
+    )
     if (address === null || response.headersSent) return proceed()
     const { key, settings } = address
-    const plain = request.method === 'GET' && key !== null && cache.addresses.isAnonymous(request.headers)
+    const plain =
+      request.method === 'GET' &&
+      key !== null &&
+      cache.addresses.isAnonymous(request.headers) &&
+      !(cache.settings.requestDirectives && hasDirectives(request))
     const found = plain && cache.isPlain(settings) ? client.engine.quick(key) : undefined
     if (found instanceof StoredReply) {
       options.answering?.()
-      return this.#hit(request, response, found, address.url)
+      this.#hit(request, response, found, address.url)
+      return options.done?.()
     }
     if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
       // Rule 3: no more than this.
@@ -185,16 +196,21 @@ export class NodeGate {
   }
 
   #lead(visit: Visit, key: string, found?: AlreadyRead): void {
-    const lead: Lead = { capture: null, asked: false, answerSent: null }
+    const lead: Lead = { capture: null, before: null, refresh: 'unknown', answered: Promise.withResolvers() }
     const origin: Origin = () => {
-      lead.asked = true
+      lead.before = stateOf(visit.response)
       lead.capture = new Capture(visit.response)
       if (visit.request.method === 'GET' || visit.request.method === 'HEAD') hideConditions(visit.request)
       visit.proceed()
       return this.#originResponse(visit, lead.capture)
     }
-    const refreshOrigin = visit.refresh ?? ((): Promise<OriginResponse> => this.#refresh(visit, lead))
-    const exchange = this.#exchange(visit, key, origin, { refreshOrigin })
+    const exchange = this.#exchange(visit, key, origin, {
+      refreshOrigin: () => this.#refresh(visit, lead),
+      refreshSkipped: () => {
+        if (lead.refresh === 'unknown') lead.refresh = 'skipped'
+        else visit.done?.()
+      },
+    })
     try {
       const reply = visit.client.engine.handle(exchange, found)
       if (isPromise(reply)) reply.then((made) => this.#replied(visit, lead, made), this.#failed(visit, lead))
@@ -206,55 +222,62 @@ export class NodeGate {
 
   /** Runs the handler once more for an answer that nobody waits for: its visitor has the stale one. */
   async #refresh(visit: Visit, lead: Lead): Promise<OriginResponse> {
-    const fields = visit.response.getHeaders()
-    // The stale answer is sent in the next turn of `handle`.
-    await Promise.resolve()
-    while (lead.answerSent === null) await new Promise<void>((resolve) => setImmediate(resolve))
-    await lead.answerSent
-    hideConditions(visit.request)
-    const capture = shadow(visit.response, fields)
+    const { request, response } = visit
+    let sent = false
+    await atMost(
+      PATIENCE,
+      lead.answered.promise.then(() => isOut(response)).then(() => (sent = true)),
+    )
+    if (!sent || lead.before === null) {
+      visit.done?.()
+      throw new Error('the visitor takes too long to read: the next one may refresh this')
+    }
+    hideConditions(request)
+    const capture = shadow(request, response, lead.before)
     visit.proceed()
-    const response = await this.#originResponse(visit, capture)
+    const made = await this.#originResponse(visit, capture)
     capture.swallow()
-    return response
+    return made
   }
 
   async #originResponse(visit: Visit, capture: Capture): Promise<OriginResponse> {
     const head = await capture.head
     const { settings, request } = visit
-    const guarded = this.#cache.guarded(head, (visit.signedIn ?? (() => isSignedIn(request)))(), settings)
+    const guarded = this.#cache.guarded(head, visit.signedIn?.() ?? askedBySomebody(request), settings)
     const noBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
     if (refusesByItself(guarded)) return { ...guarded, body: null, decoded: false }
     const lines: HeaderLine[] = [...guarded.headers]
     if (!hasHeader(lines, 'date')) lines.push(['date', formatDate(this.#cache.settings.client.clock.now())])
     const etag = this.#etagFor(head, request, capture)
-    if (etag !== null) lines.push(['etag', etag])
+    if (etag !== null) lines.push(['etag', isPromise(etag) ? await etag : etag])
     return { ...guarded, headers: lines, body: noBody ? null : capture.tap(), decoded: false }
   }
 
   /** An answer given at once has an ETag by its bytes; one that comes in pieces has none of ours. */
-  #etagFor({ status, headers }: ResponseHead, { method }: IncomingMessage, capture: Capture): string | null {
+  #etagFor(
+    { status, headers }: ResponseHead,
+    { method }: IncomingMessage,
+    capture: Capture,
+  ): MaybePromise<string> | null {
     if (!this.#cache.settings.etag || status !== 200 || method !== 'GET' || hasHeader(headers, 'etag')) return null
     const { whole } = capture
-    return whole === null || whole.length === 0 ? null : `"${hash('sha256', whole, 'base64url').slice(0, 27)}"`
+    return whole === null || whole.length === 0 ? null : etagOf(whole)
   }
 
   #replied(visit: Visit, lead: Lead, reply: Awaited<ReturnType<CacheClient['engine']['handle']>>): void {
     const { response } = visit
     const { cacheStatus } = this.#cache.settings
     if (reply instanceof StoredReply) {
-      lead.capture?.swallow()
-      visit.answering?.()
-      const sender = lead.capture?.original ?? response
-      lead.answerSent = sendReply(response, answered(reply, headOf(visit)), cacheStatus, sender)
+      this.#answer(visit, lead, reply)
       return
     }
     const { capture } = lead
     if (capture === null) {
       // A 504 of our own: only-if-cached, with nothing stored.
       visit.answering?.()
-      response.writeHead(reply.head.status, flat(reply.head.headers))
-      return void response.end()
+      begin(response, reply.head.status, reply.head.statusText, flat(reply.head.headers))
+      response.end(reply.body?.bytes)
+      return visit.done?.()
     }
     const { body, head, info } = reply
     if (body instanceof LiveBody) body.leave(undefined)
@@ -265,19 +288,34 @@ export class NodeGate {
       if (value !== null && response.getHeader(name) === undefined) fields.push([name, value])
     }
     if (cacheStatus !== null) fields.push(statusField(response, statusOf(cacheStatus, info, null)))
-    const own = originals.get(visit.request) ?? []
+    const own = originalConditions(visit.request)
     if (visit.request.method !== 'HEAD' && visit.request.method !== 'GET') return capture.pass(fields)
     if (!isUnchanged(own, head, this.#cache.settings.client.clock.now())) return capture.pass(fields)
     this.#notModified(visit, capture, head, fields)
   }
 
+  /** What is stored, in place of what the handler gave, if it was asked. */
+  #answer(visit: Visit, lead: Lead, reply: StoredReply): void {
+    const { response, answering, done } = visit
+    lead.capture?.swallow()
+    if (lead.before !== null) restore(response, lead.before)
+    answering?.()
+    lead.before ??= stateOf(response)
+    const sender = lead.capture?.original ?? senderOf(response)
+    const sent = sendReply(response, answered(reply, headOf(visit)), this.#cache.settings.cacheStatus, sender)
+    lead.answered.resolve(sent)
+    // Who may refresh a stale answer is known by now, or when the lease is taken, or not.
+    if (lead.refresh === 'skipped' || reply.facts.reason !== 'stale-while-revalidate') done?.()
+    else lead.refresh = 'expected'
+  }
+
   #notModified({ response }: Visit, capture: Capture, head: ResponseHead, fields: HeaderList): void {
-    const kept = head.headers.filter(([name]) => !name.startsWith('content-') || name === 'content-location')
+    const kept = notModifiedHeaders(head.headers)
     capture.swallow()
     for (const name of response.getHeaderNames()) response.removeHeader(name)
     const names = new Set(fields.map(([name]) => name))
     const lines = [...kept.filter(([name]) => !names.has(name) && name !== 'transfer-encoding'), ...fields]
-    capture.original.writeHead.call(response, 304, flat(lines))
+    begin(response, 304, '', flat(lines), capture.original)
     capture.original.end.call(response)
   }
 
@@ -286,12 +324,13 @@ export class NodeGate {
     return (error) => {
       if (lead?.capture) return lead.capture.pass([])
       this.#report(error)
-      if (!lead?.asked) visit.proceed()
+      visit.proceed()
     }
   }
 
-  #purge({ request, response, address, answering }: Visit): void {
+  #purge({ request, response, address, answering, done }: Visit): void {
     answering?.()
+    done?.()
     void answerPurge(this.#cache, address.url, requestLines(request)).then(({ status, body }) => {
       response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
       response.end(body)
@@ -314,84 +353,45 @@ export class NodeGate {
 }
 
 interface Lead {
+  /** What the handler gives, once it was asked. */
   capture: Capture | null
-  asked: boolean
+  /** What was set before its turn. */
+  before: Before | null
+  /** Whether a stale answer will be refreshed by its visitor's own handler. */
+  refresh: 'unknown' | 'expected' | 'skipped'
   /** Resolved when a stored answer was handed to the response. */
-  answerSent: Promise<void> | null
+  answered: PromiseWithResolvers<void>
 }
+
+/** Milliseconds a visitor may take to read a stale answer and still be the one whose handler refreshes it. */
+const PATIENCE = 5000
 
 /** Fields that are made where the handler makes none. */
 const OURS = ['etag', 'date']
 
 const neverAsk: Origin = () => Promise.reject(new Error('nothing is asked'))
 
-/** What a visitor's conditions were, before they were hidden from the handler. */
-const originals = new WeakMap<IncomingMessage, HeaderList>()
-const HIDDEN = ['if-match', 'if-modified-since', 'if-none-match', 'if-range', 'if-unmodified-since', 'range']
-
-/** The handler answers with the whole: frameworks would answer conditions themselves. */
-function hideConditions(request: IncomingMessage): void {
-  const { headers } = request
-  const own: HeaderLine[] = []
-  for (const name of HIDDEN) {
-    const value = headers[name]
-    if (typeof value !== 'string') continue
-    own.push([name, value])
-    delete headers[name]
-  }
-  if (own.length > 0 || !originals.has(request)) originals.set(request, own)
-}
-
 function headOf({ request, address: { url } }: Visit, cache?: ServerCache): RequestHead {
   const headers = requestLines(request)
   return { method: request.method ?? 'GET', url, headers: cache === undefined ? headers : cache.plainHeaders(headers) }
 }
 
-function requestLines({ rawHeaders }: IncomingMessage): HeaderLine[] {
-  const lines: HeaderLine[] = []
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    lines.push([(rawHeaders[at] ?? '').toLowerCase(), rawHeaders[at + 1] ?? ''])
-  }
-  return lines
+/** Whether a request says what it wants of a cache; policy knows what to make of it. */
+function hasDirectives({ headers }: IncomingMessage): boolean {
+  return headers['cache-control'] !== undefined || headers.pragma !== undefined
 }
 
-function hostOf({ headers }: IncomingMessage, { settings }: ServerCache): string | undefined {
-  const forwarded = settings.trustProxy ? headers['x-forwarded-host'] : undefined
-  const host = typeof forwarded === 'string' ? forwarded.split(',')[0]?.trim() : headers.host
-  return host ?? (typeof headers[':authority'] === 'string' ? headers[':authority'] : undefined)
-}
-
-function isSecure({ socket, headers }: IncomingMessage, { settings }: ServerCache): boolean {
-  const forwarded = settings.trustProxy ? headers['x-forwarded-proto'] : undefined
-  if (typeof forwarded === 'string') return forwarded.split(',')[0]?.trim() === 'https'
-  return (socket as TLSSocket).encrypted === true
-}
-
-/** What sessions and authentication of the frameworks leave on a request. */
-function isSignedIn(request: IncomingMessage): boolean {
-  const { user, session } = request as { user?: unknown; session?: unknown }
-  if (user !== undefined && user !== null) return true
-  return typeof session === 'object' && session !== null && Object.keys(session).some((name) => name !== 'cookie')
-}
-
-function refusesByItself({ headers }: ResponseHead): boolean {
-  const { noStore, private: isPrivate, mustUnderstand } = parseCacheControl(getHeader(headers, 'cache-control'))
-  return (noStore && !mustUnderstand) || isPrivate
-}
-
-/** Whether an answer looks as if it could be kept: cheap, and wrong only on the side of looking again. */
+/** Whether the next answer may be worth keeping, by the head of this one. */
 function mayBeShared(
   response: ServerResponse,
   args: readonly unknown[],
   { effective: { policy } }: RouteSettings,
 ): boolean {
   const status = typeof args[0] === 'number' ? args[0] : response.statusCode
-  if (status >= 400) return false
   const value = response.getHeader('cache-control')
   // Given to writeHead itself: rare, and looked at in full.
-  if (value === undefined) return args.length > 1 || policy.expireAfter !== null || response.hasHeader('expires')
-  const directives = parseCacheControl(String(value))
-  return !directives.noStore && !directives.private
+  if (value === undefined && args.length > 1 && status < 400) return true
+  return looksShareable(status, value === undefined ? null : String(value), response.hasHeader('expires'), policy)
 }
 
 function statusField(response: ServerResponse, own: string): HeaderLine {
@@ -402,6 +402,3 @@ function statusField(response: ServerResponse, own: string): HeaderLine {
 function flat(headers: HeaderList): string[] {
   return headers.flatMap(([name, value]) => [name, value])
 }
-
-/** For adapters that answer by promise: whether the handler shall run. */
-export type Verdict = MaybePromise<'proceed' | 'answered'>

@@ -1,10 +1,11 @@
 /** Sending a stored reply on a node:http response. A hit writes one prepared array of fields and one buffer. */
-import type { ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import { currentAge } from '../policy/age.ts'
 import type { HeaderList } from '../http/message.ts'
 import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
 import type { ReplyBody } from '../engine/exchange.ts'
 import { statusOf } from './answering.ts'
+import { setPhrase } from './node-before.ts'
 import type { Sender } from './node-capture.ts'
 
 interface Prepared {
@@ -17,6 +18,9 @@ interface Prepared {
 
 /** Bodies up to this many bytes are kept as text, too. */
 const AS_TEXT = 16 * 1024
+
+/** What nobody has put anything over. */
+const NATIVE = ServerResponse.prototype
 
 const prepared = new WeakMap<ResponseEntry, Prepared>()
 
@@ -34,9 +38,41 @@ export function sendWhole(response: ServerResponse, reply: StoredReply, bytes: U
     ready = { age, fields: fieldsOf(reply.head.headers, bytes.length, statusLine(reply, name)), body }
     prepared.set(entry, ready)
   }
+  if (response.writeHead !== NATIVE.writeHead || response.end !== NATIVE.end) {
+    begin(response, entry.meta.status, '', ready.fields)
+    response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    return
+  }
   response.writeHead(entry.meta.status, ready.fields)
   if (typeof ready.body === 'string') response.end(ready.body, 'latin1')
   else response.end(ready.body)
+}
+
+/**
+ * Sends status and fields. Only node's own method is known to take them in one piece: what middlewares have put in its place
+ * (compression, sessions, loggers) and that of HTTP/2 find them set one by one.
+ * @param fields names and values in turn
+ */
+export function begin(
+  response: ServerResponse,
+  status: number,
+  phrase: string,
+  fields: readonly string[],
+  sender: Sender = senderOf(response),
+): void {
+  // A phrase that something further out had set is not this answer's.
+  setPhrase(response, phrase)
+  if (response.writeHead === NATIVE.writeHead) return void sender.writeHead.call(response, status, fields)
+  const values = new Map<string, string[]>()
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const [name = '', value = ''] = fields.slice(at, at + 2)
+    const known = values.get(name)
+    if (known === undefined) values.set(name, [value])
+    else known.push(value)
+  }
+  for (const [name, all] of values) response.setHeader(name, all.length > 1 ? all : (all[0] ?? ''))
+  response.statusCode = status
+  sender.writeHead.call(response, status)
 }
 
 function statusLine(reply: StoredReply, name: string | null): string | null {
@@ -60,19 +96,23 @@ export async function sendReply(
   response: ServerResponse,
   reply: StoredReply,
   name: string | null,
-  sender: Sender = response as Sender,
+  sender: Sender = senderOf(response),
 ): Promise<void> {
   const { head, body } = reply
   // A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2).
   const length = body?.size ?? (reply.facts.headOnly ? reply.entry.body.size : null)
   const fields = fieldsOf(head.headers, length, statusLine(reply, name))
-  if (head.statusText === '') sender.writeHead.call(response, head.status, fields)
-  else sender.writeHead.call(response, head.status, head.statusText, fields)
+  begin(response, head.status, head.statusText, fields, sender)
   if (body === null) sender.end.call(response)
   else if (body.bytes !== null) {
     const { bytes } = body
     sender.end.call(response, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   } else await pump(response, body, sender)
+}
+
+/** The methods of a response as they are now: what is put in their place later does not touch an answer on its way. */
+export function senderOf({ writeHead, write, end, flushHeaders }: ServerResponse): Sender {
+  return { writeHead, write, end, flushHeaders } as Sender
 }
 
 async function pump(response: ServerResponse, body: ReplyBody, sender: Sender): Promise<void> {

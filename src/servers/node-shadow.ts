@@ -2,21 +2,59 @@
  * A node:http response that was answered from the store while its handler is still to run: to the handler it looks like one that
  * nothing was sent on yet. What it gives goes to a capture, and from there to the store.
  */
-import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http'
+import { setPhrase, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
 
-/** @param fields the fields that were set before the handler's turn */
-export function shadow(response: ServerResponse, fields: OutgoingHttpHeaders): Capture {
+/**
+ * Resolves when an answer has left, or its visitor has: until then, those who wait for its end (on-finished and its like) would take
+ * it for the end of what the handler does next.
+ */
+export function isOut(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const inTurn = (): void => void setImmediate(resolve)
+    if (response.writableFinished || response.closed) return inTurn()
+    response.once('finish', inTurn)
+    response.once('close', inTurn)
+    return undefined
+  })
+}
+
+/** @param before what was set before the handler's turn, the first time */
+export function shadow(request: IncomingMessage, response: ServerResponse, before: Before): Capture {
   const headers = new Map<string, OutgoingHttpHeader>()
-  for (const [name, value] of Object.entries(fields)) if (value !== undefined) headers.set(name.toLowerCase(), value)
-  const state = { sent: false, ended: false }
-  response.statusCode = 200
-  response.statusMessage = ''
+  for (const [name, value] of Object.entries(before.fields))
+    if (value !== undefined) headers.set(name.toLowerCase(), value)
+  const state = { sent: false, ended: false, destroyed: false }
+  response.statusCode = before.statusCode
+  setPhrase(response, before.statusMessage)
+  forgetSocket(response)
+  // What still comes of the answer that is out is not for the handler: its visitor may leave, its own answer goes on.
+  keepEvents(request, ['close', 'aborted', 'error'])
+  const tell = keepEvents(response, ['finish', 'close', 'error', 'prefinish', 'timeout'])
   replaceHeaderMethods(response, headers)
   replaceState(response, state)
+  own(response, {
+    destroy: () => {
+      // Whatever the handler was about to say, it is not whole: the capture hears of it by this event.
+      if (!state.ended && !state.destroyed) {
+        state.destroyed = true
+        tell('close')
+      }
+      return response
+    },
+  })
   const capture = new Capture(response)
-  markProgress(response, state)
+  markProgress(response, state, tell)
   return capture
+}
+
+/** Once the answer that is out has gone, or its visitor has: a handler that looks for the connection finds none, rather than a dead one. */
+function forgetSocket(response: ServerResponse): void {
+  const forget = (): void => own(response, { socket: null })
+  if (response.closed) forget()
+  else response.once('close', forget)
 }
 
 function own(response: ServerResponse, properties: Record<string, unknown>): void {
@@ -52,34 +90,56 @@ function replaceHeaderMethods(response: ServerResponse, headers: Map<string, Out
     cork: () => undefined,
     uncork: () => undefined,
     setTimeout: () => response,
-    destroy: () => response,
   })
 }
 
-function replaceState(response: ServerResponse, state: { sent: boolean; ended: boolean }): void {
+interface State {
+  sent: boolean
+  ended: boolean
+  destroyed: boolean
+}
+
+function replaceState(response: ServerResponse, state: State): void {
   const getters: Record<string, () => unknown> = {
     headersSent: () => state.sent,
     writableEnded: () => state.ended,
     writableFinished: () => state.ended,
     finished: () => state.ended,
     writableNeedDrain: () => false,
-    writable: () => !state.ended,
-    destroyed: () => false,
-    closed: () => state.ended,
+    writable: () => !state.ended && !state.destroyed,
+    destroyed: () => state.destroyed,
+    closed: () => state.ended || state.destroyed,
     errored: () => null,
   }
   for (const [name, get] of Object.entries(getters))
     Object.defineProperty(response, name, { get, configurable: true, set() {} })
 }
 
-/** What streams that end in this response wait for (stream.pipeline). */
-function markProgress(response: ServerResponse, state: { sent: boolean; ended: boolean }): void {
-  const { writeHead, write, end } = response
-  // The response has finished once already, for those who listened then: node:http among them.
-  const told = new Set(['finish', 'close'].flatMap((event) => response.rawListeners(event)))
-  const tell = (event: string): void => {
-    for (const listener of response.rawListeners(event)) if (!told.has(listener)) Reflect.apply(listener, response, [])
+/**
+ * From now on, events of these names go only to those who listen already; the function that is returned tells those who come later.
+ * Node's own listeners, the visitor's log and the like hear of the answer that is out; the handler and its streams of theirs.
+ */
+function keepEvents(emitter: EventEmitter, names: readonly string[]): (event: string) => void {
+  const earlier = new Map(names.map((name) => [name, new Set(emitter.rawListeners(name))]))
+  const { emit } = emitter
+  const call = (event: string, args: unknown[], wanted: (known: boolean) => boolean): boolean => {
+    const known = earlier.get(event)
+    const listeners = emitter.rawListeners(event).filter((listener) => wanted(known?.has(listener) ?? false))
+    for (const listener of listeners) Reflect.apply(listener, emitter, args)
+    return listeners.length > 0
   }
+  Object.defineProperty(emitter, 'emit', {
+    value: (event: string, ...args: unknown[]) =>
+      earlier.has(event) ? call(event, args, (known) => known) : emit.call(emitter, event, ...args),
+    configurable: true,
+    writable: true,
+  })
+  return (event) => void call(event, [], (known) => !known)
+}
+
+/** What streams that end in this response wait for (stream.pipeline). */
+function markProgress(response: ServerResponse, state: State, tell: (event: string) => void): void {
+  const { writeHead, write, end } = response
   response.writeHead = ((...args: Parameters<typeof writeHead>) => {
     state.sent = true
     return writeHead.apply(response, args)

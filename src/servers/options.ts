@@ -124,7 +124,7 @@ export function resolveServerOptions(options: ServerCacheOptions, where: string)
   const compiled = compileRoutes(routes ?? {}, plain)
   const rules = compiled.map(({ matches, settings }) => ({ matches, effective: settings.effective }))
   return {
-    client: { ...client, rules, backgroundFill: Infinity },
+    client: { ...client, rules },
     plain,
     routes: compiled,
     etag,
@@ -143,7 +143,7 @@ function compileRoutes(routes: RouteRules, plain: RouteSettings): ServerSettings
     : Object.entries(routes)
   return pairs.map(([pattern, rule]) => ({
     matches: compilePattern(pattern, 'routes'),
-    settings: routeSettings(plain, isOptions(rule) ? rule : { ttl: rule }),
+    settings: ruleSettings(plain, rule),
   }))
 }
 
@@ -163,4 +163,10 @@ export function routeSettings(base: RouteSettings, options: RouteOptions): Route
   const effective = effectiveWith(base.effective, clientRule(options))
   const policy = { ...effective.policy, allowCookies: allowUsers }
   return { effective: { ...effective, policy }, allowUsers }
+}
+
+/** As `routeSettings`, for a rule in any of its forms: false is for routes that are not cached. */
+export function ruleSettings(base: RouteSettings, rule: false | Duration | RouteOptions): RouteSettings {
+  if (rule === false) return routeSettings(base, { enabled: false })
+  return routeSettings(base, isOptions(rule) ? rule : { ttl: rule })
 }

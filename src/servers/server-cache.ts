@@ -5,7 +5,6 @@
  * Rule 2: an answer to a signed-in user is private unless the route says otherwise (feature M3).
  * Rule 3: errors are kept only where they say for how long, or where a status is listed (feature M2).
  */
-import { timingSafeEqual } from 'node:crypto'
 import { CacheClient } from '../clients/client.ts'
 import { ResponseCache } from '../clients/cache-view.ts'
 import { openerOf } from '../clients/store-url.ts'
@@ -34,7 +33,7 @@ export interface PurgeQuery {
 }
 
 /** Fields that ask for less than the whole answer, or about the way to it: not for the handler of an answer that is kept. */
-const CONDITIONS: ReadonlySet<string> = new Set([
+export const CONDITIONS: ReadonlySet<string> = new Set([
   'if-match',
   'if-modified-since',
   'if-none-match',
@@ -54,8 +53,10 @@ export class ServerCache {
   /** What is stored: listing, inspection, deletion, as a client's. */
   readonly entries: ResponseCache
 
-  constructor(options: ServerCacheOptions, where: string) {
-    this.settings = resolveServerOptions(options, where)
+  /** @param finish how many bytes are still read for the store alone when a visitor has left (RELIABILITY A4) */
+  constructor(options: ServerCacheOptions, where: string, finish: number = Infinity) {
+    const settings = resolveServerOptions(options, where)
+    this.settings = { ...settings, client: { ...settings.client, backgroundFill: finish } }
     this.addresses = new Addresses(this.settings)
     const { store, storeUrl } = this.settings.client
     const own = store ?? (storeUrl === 'memory:' ? new MemoryStore() : null)
@@ -134,10 +135,12 @@ export class ServerCache {
    */
   guarded(head: ResponseHead, signedIn: boolean, { effective, allowUsers }: RouteSettings): ResponseHead {
     const { policy } = effective
-    const own = signedIn && !allowUsers && !hasHeader(head.headers, 'surrogate-control') ? 'private' : null
-    const kept = policy.statuses?.has(head.status) || policy.expireAfterByStatus.has(head.status)
-    const error = head.status >= 400 && !kept && !isExplicit(head.headers, policy.targets) ? 'no-store' : null
-    const added = own ?? error
+    const own = signedIn && !allowUsers ? 'private' : null
+    const listed = policy.statuses?.has(head.status) || policy.expireAfterByStatus.has(head.status)
+    const named = listed || (policy.expireAfter !== null && head.status < 400)
+    // Without a word on how long, neither the answer's nor the route's, it is kept not even for serving it stale.
+    const unsaid = !named && !isExplicit(head.headers, policy.targets) ? 'no-store' : null
+    const added = own ?? unsaid
     if (added === null) return head
     const line: HeaderLine = ['cache-control', added]
     return { ...head, headers: [...head.headers.filter(([name]) => !policy.targets.includes(name)), line] }
@@ -187,14 +190,16 @@ export class ServerCache {
 
 function isExplicit(headers: HeaderList, targets: readonly string[]): boolean {
   if (targets.some((name) => hasHeader(headers, name)) || hasHeader(headers, 'expires')) return true
-  const { maxAge, sMaxage, public: isPublic } = parseCacheControl(getHeader(headers, 'cache-control'))
-  return maxAge !== null || sMaxage !== null || isPublic
+  const { maxAge, sMaxage } = parseCacheControl(getHeader(headers, 'cache-control'))
+  return maxAge !== null || sMaxage !== null
 }
 
 const encoder = new TextEncoder()
 
-/** Compares in a time that does not depend on where they differ. */
-function sameSecret(a: string, b: string): boolean {
-  const [left, right] = [encoder.encode(a), encoder.encode(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
+/** Compares in a time that does not depend on where they differ, on any runtime. */
+function sameSecret(given: string, secret: string): boolean {
+  const [left, right] = [encoder.encode(given), encoder.encode(secret)]
+  let difference = left.length ^ right.length
+  for (const [at, byte] of left.entries()) difference |= byte ^ (right[at % right.length] ?? 0)
+  return difference === 0
 }

@@ -73,6 +73,8 @@ const LOOKS = 3
  * import { FileStore } from 'keepfresh/file'
  *
  * const fetch = createCachedFetch({ store: new FileStore('~/.cache/my-app/http') })
+ * const response = await fetch('https://api.example.com/users')
+ * console.log(response.ok) // true
  * ```
  */
 export class FileStore implements ListableStore, LockingStore {

@@ -37,7 +37,13 @@ export class ProtocolError extends Error {
   override readonly name: 'ProtocolError' = 'ProtocolError'
 }
 
-const STORAGE = { set: /^STORED$/, add: /^(NOT_)?STORED$/, cas: /^(STORED|EXISTS|NOT_FOUND)$/ } as const
+type Storage = 'set' | 'add' | 'cas'
+
+const STORAGE: Readonly<Record<Storage, RegExp>> = {
+  set: /^STORED$/,
+  add: /^(NOT_)?STORED$/,
+  cas: /^(STORED|EXISTS|NOT_FOUND)$/,
+}
 const LONGEST_LINE = 2048
 /** The largest value that a server may announce, in bytes: far more than any server's item size. */
 const LARGEST_VALUE = 256 * 1024 * 1024
@@ -49,7 +55,7 @@ export function retrieval(command: 'get' | 'gets', key: string): Request {
 }
 
 export function storage(
-  command: keyof typeof STORAGE,
+  command: Storage,
   key: string,
   data: Uint8Array,
   exptime: number,

@@ -25,7 +25,9 @@ export type { MemcachedOptions } from './memcached-options.ts'
  * import { createCachedFetch } from 'keepfresh'
  * import { MemcachedStore } from 'keepfresh/memcached'
  *
- * const fetch = createCachedFetch({ store: new MemcachedStore('memcached://10.0.0.1,10.0.0.2,10.0.0.3') })
+ * const fetch = createCachedFetch({ store: new MemcachedStore('memcached://localhost:11211') })
+ * const response = await fetch('https://api.example.com/users')
+ * console.log(response.ok) // true
  * ```
  */
 export class MemcachedStore extends RecordStore implements LockingStore {

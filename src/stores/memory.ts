@@ -49,6 +49,21 @@ interface Slot {
   readonly node: EvictionNode
 }
 
+/**
+ * A bounded store in this process: the default of every client.
+ *
+ * @throws OptionError ERR_OPTION_UNKNOWN, ERR_OPTION_VALUE, at construction
+ *
+ * @example
+ * ```ts
+ * import { createCachedFetch, MemoryStore } from 'keepfresh'
+ *
+ * const store = new MemoryStore({ maxEntries: 5000, maxBytes: 32 * 1024 * 1024, eviction: 'lru' })
+ * const fetch = createCachedFetch({ store })
+ * await (await fetch('https://api.example.com/users')).json()
+ * console.log(store.size().entries > 0) // true
+ * ```
+ */
 export class MemoryStore implements ListableStore, EvictingStore {
   readonly name = 'memory' as const
   readonly limits: StoreLimits
@@ -245,6 +260,7 @@ function bodyOf(bytes: Uint8Array): StoredBody {
 /** An estimate: strings at two bytes a character, and the rest. A changed head (update) is counted as it was. */
 function costOf({ key, meta }: EntryHead): number {
   let characters = key.length
+  if (meta.kind === 'wrapped') characters += meta.data.length
   if (meta.kind === 'response') for (const [name, value] of meta.headers) characters += name.length + value.length
   return OVERHEAD + 2 * characters
 }

@@ -24,7 +24,9 @@ export type { Ioredis, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, Red
  * import { createCachedFetch } from 'keepfresh'
  * import { RedisStore } from 'keepfresh/redis'
  *
- * const fetch = createCachedFetch({ store: new RedisStore('redis://localhost:6379') })
+ * await using fetch = createCachedFetch({ store: new RedisStore('redis://localhost:6379'), autoClose: true })
+ * const response = await fetch('https://api.example.com/users')
+ * console.log(response.ok) // true
  * ```
  */
 export class RedisStore extends ListableRecordStore implements LockingStore {

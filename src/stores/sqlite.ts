@@ -55,6 +55,21 @@ interface Connection {
   locks: SqliteLocks | null
 }
 
+/**
+ * Entries in one SQLite file that any number of processes may share; the database is opened at the first use. On Node.js it needs
+ * nothing installed (docs/stores/sqlite.md).
+ *
+ * @example
+ * ```ts
+ * import { createCachedFetch } from 'keepfresh'
+ * import { SqliteStore } from 'keepfresh/sqlite'
+ *
+ * const store = new SqliteStore({ path: 'http.db', busyTimeout: 1000 })
+ * await using fetch = createCachedFetch({ store, autoClose: true })
+ * const response = await fetch('https://api.example.com/users')
+ * console.log(response.ok) // true
+ * ```
+ */
 export class SqliteStore implements ListableStore, LockingStore {
   readonly name = 'sqlite' as const
   readonly limits: StoreLimits

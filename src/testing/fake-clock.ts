@@ -5,9 +5,15 @@ import type { Clock } from '../engine/ports.ts'
  *
  * @example
  * ```ts
+ * import { createCachedFetch } from 'keepfresh'
+ * import { FakeClock } from 'keepfresh/testing'
+ *
  * const clock = new FakeClock()
  * const fetch = createCachedFetch({ clock })
- * clock.advance(60_000)
+ * await (await fetch('https://api.example.com/users')).json() // fresh for a minute
+ * clock.advance(61_000)
+ * const response = await fetch('https://api.example.com/users')
+ * console.log(response.revalidated) // true
  * ```
  */
 export class FakeClock implements Clock {
@@ -18,6 +24,7 @@ export class FakeClock implements Clock {
     this.#now = now
   }
 
+  /** ms since the epoch. */
   now(): number {
     return this.#now
   }
@@ -27,6 +34,7 @@ export class FakeClock implements Clock {
     this.#now += ms
   }
 
+  /** Sets it: ms since the epoch. */
   set(now: number): void {
     this.#now = now
   }

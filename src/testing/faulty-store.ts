@@ -6,6 +6,20 @@ export type FaultyMethod = 'read' | 'write' | 'update' | 'delete'
 /** How a call fails: throws, rejects, never settles, answers garbage (read), breaks its stream, or never reads the one it is given (write). */
 export type Fault = 'throw' | 'reject' | 'hang' | 'garbage' | 'break-stream' | 'never-drain'
 
+/**
+ * A store with faults on demand, over another one; it counts the calls.
+ *
+ * @example
+ * ```ts
+ * import { createCachedFetch, MemoryStore } from 'keepfresh'
+ * import { FaultyStore } from 'keepfresh/testing'
+ *
+ * const store = new FaultyStore(new MemoryStore()).fail('read', 'reject')
+ * const fetch = createCachedFetch({ store })
+ * const response = await fetch('https://api.example.com/users') // the origin answers: the store is never in the way
+ * console.log(response.status, store.calls.read > 0) // 200 true
+ * ```
+ */
 export class FaultyStore implements Store {
   readonly name: string
   readonly limits: StoreLimits

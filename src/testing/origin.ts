@@ -31,11 +31,6 @@ export type { BodyVerdict } from './origin/body.ts'
 /**
  * Starts an origin on 127.0.0.1.
  *
- * ```ts
- * await using origin = await startOrigin()
- * await fetch(`${origin.url}/cache/60`)
- * origin.count('/cache/60')   // 1
- * ```
  * Endpoints (`?max-age=` sets Cache-Control on those of the second and third line):
  * - echo: /get /post /put /patch /delete /anything /headers /ip /user-agent /response-headers?name=value
  *   /status/{code} /basic-auth/{user}/{password} /delay/{s} /vary?by=a,b
@@ -47,6 +42,18 @@ export type { BodyVerdict } from './origin/body.ts'
  * - broken and unusual: /reset and /short (?bytes=&length=&chunked) /hangup /undelimited /overlong /early-hints /trailers
  *
  * `LocalOrigin.route` and `.script` add others.
+ *
+ * @example
+ * ```ts
+ * import { createCachedFetch } from 'keepfresh'
+ * import { startOrigin } from 'keepfresh/testing'
+ *
+ * await using origin = await startOrigin()
+ * const fetch = createCachedFetch()
+ * await (await fetch(`${origin.url}/cache/60`)).text()
+ * await (await fetch(`${origin.url}/cache/60`)).text()
+ * console.log(origin.count('/cache/60')) // 1
+ * ```
  */
 export async function startOrigin(options: OriginOptions = {}): Promise<LocalOrigin> {
   const server = createServer()
@@ -58,7 +65,19 @@ export async function startOrigin(options: OriginOptions = {}): Promise<LocalOri
   return origin
 }
 
-/** A running origin; made by `startOrigin`. */
+/**
+ * A running origin; made by `startOrigin`. Its own answers, beside the endpoints:
+ *
+ * @example
+ * ```ts
+ * await using origin = await startOrigin()
+ * origin.route('/users/{id}', ({ params }) => ({ headers: { 'Cache-Control': 'max-age=60' }, json: { id: params['id'] } }))
+ * origin.script('/flaky', [{ status: 503 }, { json: 'well again' }])
+ * const first = await fetch(`${origin.url}/flaky`)
+ * const second = await fetch(`${origin.url}/flaky`)
+ * console.log(first.status, second.status) // 503 200
+ * ```
+ */
 export class LocalOrigin implements AsyncDisposable {
   /** What went wrong in handlers, oldest first: a test may assert that it is empty. */
   readonly errors: unknown[] = []

@@ -41,6 +41,16 @@ export function sampleMeta(key: string, more: Partial<ResponseMeta> = {}): Respo
   }
 }
 
+/**
+ * The head of an entry with `sampleMeta`, for writing it to a store.
+ *
+ * @example
+ * ```ts
+ * const store = new MemoryStore()
+ * store.write(sampleHead('k'), new Uint8Array([1, 2, 3]))
+ * console.log(store.read('k')?.body.size) // 3
+ * ```
+ */
 export function sampleHead(key: string, more: Partial<EntryHead> = {}): EntryHead {
   return { key, meta: sampleMeta(key), createdAt: 1000, expiresAt: 61_000, keepUntil: NEVER, ...more }
 }

@@ -1,13 +1,5 @@
 /**
  * The conformance kit: every rule of the store contract (engine/ports.ts) as a test, for any store and any test runner.
- *
- * @example
- * ```ts
- * import { describe, test } from 'vitest'
- * import { storeConformance } from 'keepfresh/testing'
- *
- * storeConformance({ name: 'my store', make: () => new MyStore(), describe, test })
- * ```
  */
 import {
   isListable,
@@ -98,7 +90,18 @@ const KEYS = [
   'quote\'"\\',
 ]
 
-/** Declares the tests. There are no switches: a store keeps all of it. */
+/**
+ * Declares the tests. There are no switches: a store keeps all of it, and what it says of listing and locking besides.
+ *
+ * @example
+ * ```ts
+ * import { MemoryStore } from 'keepfresh'
+ * import { storeConformance } from 'keepfresh/testing'
+ * import { describe, test } from 'vitest'
+ *
+ * storeConformance({ name: 'my store', make: () => new MemoryStore(), describe, test })
+ * ```
+ */
 export function storeConformance({ name, make, describe, test }: ConformanceOptions): void {
   const it = (title: string, body: (store: Store) => Promise<void>): void => {
     test(title, async () => {

@@ -177,6 +177,24 @@ test.each([400, 401, 403, 406, 408, 413, 415, 421, 429, 431, 500, 502, 503, 504]
   },
 )
 
+test.each([404, 405, 410, 414, 501])(
+  'G111: a %i that says nothing of freshness has that of RFC 9110 section 15.1, in either cache, unless heuristics are off',
+  async (status) => {
+    for (const shared of [true, false]) {
+      for (const [heuristic, requests] of [
+        [true, 1],
+        [false, 2],
+      ] as const) {
+        const modified = { 'last-modified': 'Mon, 01 Jan 2001 00:00:00 GMT' }
+        const answer = answering(() => new Response('x', { status, headers: modified }))
+        const { fetch } = bench({ shared, heuristic, fetch: answer })
+        for (let n = 0; n < 2; n++) await (await fetch(`${O}/error`)).text()
+        expect([shared, heuristic, answer.count()]).toEqual([shared, heuristic, requests])
+      }
+    }
+  },
+)
+
 test('G112: a 204 that says nothing, or that came of a race, never takes the place of a stored 200', async () => {
   const path = fresh('no-content')
   const answers = [{ headers: { 'cache-control': 'max-age=60', etag: '"a"' }, body: 'body' }, { status: 204 }]

@@ -345,6 +345,38 @@ async function rawOrigin(bytes: string): Promise<{ url: string; count: () => num
   }
 }
 
+test('F98: headers that 304s add do not grow without end: what has outgrown 64 KiB is fetched anew', async () => {
+  let whole = 0
+  const answer = answering((request, n) => {
+    const headers = { 'cache-control': 'max-age=0', etag: '"a"', [`x-${n}`]: 'y'.repeat(10_000) }
+    if (request.headers.has('if-none-match')) return new Response(null, { status: 304, headers })
+    whole += 1
+    return new Response('x', { headers })
+  })
+  const { fetch } = bench({ fetch: answer })
+  for (let n = 0; n < 60; n++) {
+    const response = await fetch('http://o.test/')
+    expect([response.status, await response.text()]).toEqual([200, 'x'])
+    expect([...response.headers].flat().join('').length).toBeLessThan(66_000)
+  }
+  expect(whole).toBeGreaterThan(1)
+  expect(whole).toBeLessThan(15)
+})
+
+test('F98: a head that was long from the start is validated as any other, as long as it does not grow', async () => {
+  const answer = answering((request) => {
+    const headers = { 'cache-control': 'max-age=0', etag: '"a"', 'x-long': 'y'.repeat(100_000) }
+    return new Response(request.headers.has('if-none-match') ? null : 'x', {
+      status: request.headers.has('if-none-match') ? 304 : 200,
+      headers,
+    })
+  })
+  const { fetch } = bench({ fetch: answer })
+  await (await fetch('http://o.test/')).text()
+  const response = await fetch('http://o.test/')
+  expect([response.revalidated, await response.text(), answer.count()]).toEqual([true, 'x', 2])
+})
+
 describe('the head on the wire', () => {
   test.each([
     [

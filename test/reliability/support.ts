@@ -9,6 +9,9 @@ export { bench, STORES, until, type Bench } from '../engine/support.ts'
 
 export const FRESH: Readonly<Record<string, string>> = { 'cache-control': 'max-age=60' }
 
+/** Whether time is no matter: then the long cases run at their full length, else at a part of it. */
+export const THOROUGH: boolean = process.env['KEEPFRESH_REQUIRE_SERVICES'] === '1'
+
 /** One origin for a file of tests, its log empty before each. */
 export function useOrigin(): () => LocalOrigin {
   let origin: LocalOrigin | undefined

@@ -13,8 +13,11 @@ const POLICIES: Readonly<Record<EvictionName, (capacity: number, random: () => n
   fifo: () => new Fifo(),
   random: (_, random) => new Random(random),
   sieve: () => new Sieve(),
-  tinylfu: (capacity) => new TinyLfu(capacity),
+  tinylfu: (_, random) => new TinyLfu(random),
 }
+
+/** What caches use unless told otherwise: docs/decisions/0003-default-eviction.md. */
+export const DEFAULT_EVICTION: EvictionName = 'tinylfu'
 
 export const EVICTION_NAMES: readonly string[] = Object.keys(POLICIES)
 

@@ -1,7 +1,8 @@
 /**
  * Which entry goes first. A policy sees nodes, not HTTP: the same ones serve any bounded map.
  *
- * Rule 1: every operation is O(1), TinyLFU's sketch included; evicting never scans.
+ * Rule 1: every operation is O(1), TinyLFU's sketch included; evicting never scans. Where entries are passed over (SIEVE's hand,
+ * TinyLFU's window when the cache is full for the first time), each step uses up a hit or an insertion.
  * Rule 2: a hit allocates nothing.
  */
 
@@ -10,9 +11,9 @@ export interface EvictionNode {
   readonly key: string
   /** @internal */ prev: EvictionNode | null
   /** @internal */ next: EvictionNode | null
-  /** @internal Frequency, or a visited bit, or a segment: whatever the policy counts. */
+  /** @internal A visited bit, a hash, an instant: whatever the policy goes by. */
   mark: number
-  /** @internal Its place in an array, or its bucket. */
+  /** @internal Its place in an array, its bucket or its segment. */
   place: number
 }
 

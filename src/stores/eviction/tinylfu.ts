@@ -1,44 +1,59 @@
 /**
- * W-TinyLFU (Einziger et al. 2017): a small window in front of a segmented LRU; what leaves the window stays only if it was asked for
- * more often lately than what it would push out.
+ * W-TinyLFU (Einziger et al. 2017): a window in front of a segmented LRU; what leaves the window stays only if it was asked for more often
+ * lately than what it would push out. The window begins at a hundredth of the cache and grows where recency pays.
  */
 import { makeNode, NodeList, type EvictionNode, type EvictionPolicy } from './policy.ts'
-import { Sketch } from './sketch.ts'
+import { hashOf, Sketch } from './sketch.ts'
+import { WindowClimber } from './window-climber.ts'
 
 const WINDOW = 0
 const PROBATION = 1
 const PROTECTED = 2
 
+/** How much of the main part is protected; the rest is on probation. */
+const PROTECTED_SHARE = 0.8
+
 export class TinyLfu implements EvictionPolicy {
   readonly #window = new NodeList()
   readonly #probation = new NodeList()
   readonly #protected = new NodeList()
-  readonly #sketch: Sketch
+  readonly #sketch = new Sketch()
+  readonly #climber = new WindowClimber()
+  readonly #seed: number
 
-  constructor(capacity: number) {
-    this.#sketch = new Sketch(capacity)
+  /** `random` is asked once, for the secret of the hashes. */
+  constructor(random: () => number) {
+    this.#seed = Math.floor(random() * 2 ** 32)
   }
 
   get #size(): number {
-    return this.#window.size + this.#probation.size + this.#protected.size
+    return this.#window.size + this.#main
+  }
+
+  get #main(): number {
+    return this.#probation.size + this.#protected.size
   }
 
   insert(key: string): EvictionNode {
-    this.#sketch.add(key)
     const node = makeNode(key)
+    // Hashed once: a hit does not read the key.
+    node.mark = hashOf(key, this.#seed)
     node.place = WINDOW
     this.#window.push(node)
+    this.#sketch.cover(this.#size)
+    this.#sketch.add(node.mark)
+    this.#climber.miss()
     return node
   }
 
   hit(node: EvictionNode): void {
-    this.#sketch.add(node.key)
+    this.#sketch.add(node.mark)
+    this.#climber.hit()
     if (node.place !== PROBATION) return this.#listOf(node).toFront(node)
     this.#probation.remove(node)
     node.place = PROTECTED
     this.#protected.push(node)
-    // A fifth of the main part is on probation.
-    if (this.#protected.size > (this.#size - this.#window.size) * 0.8) this.#demote()
+    if (this.#protected.size > this.#main * PROTECTED_SHARE) this.#demote()
   }
 
   #demote(): void {
@@ -53,25 +68,23 @@ export class TinyLfu implements EvictionPolicy {
     this.#listOf(node).remove(node)
   }
 
+  /** What is over the window moves on to the main part: for nothing while there is room, then in exchange for a victim. */
   victim(): EvictionNode | undefined {
-    // The window holds one in a hundred; what is over that contends for the main part.
-    while (this.#window.size > Math.max(1, Math.ceil(this.#size / 100))) {
+    this.#climber.climb(this.#size)
+    const window = Math.max(1, Math.ceil(this.#size * this.#climber.share))
+    while (this.#window.size > window) {
       const candidate = this.#window.tail
       const victim = this.#probation.tail ?? this.#protected.tail
       if (candidate === null) break
-      if (victim !== null && this.#probation.size + this.#protected.size > 0 && this.#isFull()) {
-        if (this.#sketch.frequency(candidate.key) <= this.#sketch.frequency(victim.key)) return candidate
+      // Who asks for a victim is full: there is room in the main part as long as the window has more than one entry too many.
+      if (victim !== null && this.#window.size <= window + 1) {
+        if (this.#sketch.frequency(candidate.mark) <= this.#sketch.frequency(victim.mark)) return candidate
         this.#admit(candidate)
         return victim
       }
       this.#admit(candidate)
     }
     return this.#probation.tail ?? this.#protected.tail ?? this.#window.tail ?? undefined
-  }
-
-  /** Victims are asked for when the cache is full: from the second time on, the main part is. */
-  #isFull(): boolean {
-    return this.#probation.size + this.#protected.size >= this.#size - Math.max(1, Math.ceil(this.#size / 100)) - 1
   }
 
   #admit(node: EvictionNode): void {

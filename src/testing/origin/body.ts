@@ -44,6 +44,14 @@ export function wholeBody(size: number, seed = 0): Uint8Array<ArrayBuffer> {
 /**
  * Reads a body to its end and says whether it is exactly one whole body. Size and seed are read from its own head unless given;
  * give the size for bodies shorter than 64 bytes, whose head is cut.
+ *
+ * @example
+ * ```ts
+ * await using origin = await startOrigin()
+ * const response = await fetch(`${origin.url}/large/1000000?seed=7`)
+ * const { valid } = await verifyBody(new Uint8Array(await response.arrayBuffer()))
+ * console.log(valid) // true
+ * ```
  */
 export async function verifyBody(
   body: AsyncIterable<Uint8Array> | Uint8Array,

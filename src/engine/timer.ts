@@ -1,0 +1,34 @@
+/**
+ * Waiting times of any length.
+ *
+ * Rule 1: setTimeout knows no more than 2^31 - 1 ms and fires at once beyond it: longer waits are that long (RELIABILITY 160).
+ * Rule 2: a timer keeps the process alive only where a caller waits for what it ends (RELIABILITY 161).
+ */
+
+/** The longest wait a timer knows, in ms: 24.8 days. */
+export const LONGEST_WAIT = 2_147_483_647
+
+export type Timer = ReturnType<typeof setTimeout>
+
+/** Calls `action` after `ms`; a caller waits for that. */
+export function after(ms: number, action: () => void): Timer {
+  return setTimeout(action, Math.min(ms, LONGEST_WAIT))
+}
+
+/** As `after`, where nobody waits: the process may end before. */
+export function quietlyAfter(ms: number, action: () => void): Timer {
+  return quiet(after(ms, action))
+}
+
+/** A timer that keeps no process alive, where the runtime knows such. */
+export function quiet<T>(timer: T): T {
+  ;(timer as { unref?: () => void }).unref?.()
+  return timer
+}
+
+/** Waits for a promise, but not longer than `ms`: what comes of it later is nobody's affair here. It must not reject. */
+export async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: Timer | undefined
+  await Promise.race([promise, new Promise<void>((resolve) => (timer = after(ms, resolve)))])
+  clearTimeout(timer)
+}

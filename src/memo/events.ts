@@ -1,0 +1,158 @@
+/** What a cache of values tells: one typed union, to listeners and to node:diagnostics_channel `keepfresh`. A listener that throws hurts nobody. */
+import type { EventChannel, StoreOperation } from '../engine/events.ts'
+import type { Refusal } from './entry.ts'
+
+interface Base {
+  /** The `name` of the cache; '' where it has none. */
+  readonly cache: string
+}
+
+interface Keyed extends Base {
+  readonly key: string
+}
+
+/** Ages and lifetimes are in seconds, `took` in ms. */
+export type MemoEvent =
+  | (Keyed & { readonly type: 'hit'; readonly reason: 'fresh' | 'early' | 'error'; readonly age: number })
+  /** A stale value was answered with, and why that was right. */
+  | (Keyed & {
+      readonly type: 'stale'
+      readonly reason: 'revalidating' | 'error' | 'timeout' | 'back-off'
+      readonly age: number
+    })
+  | (Keyed & { readonly type: 'miss'; readonly reason: 'absent' | 'stale' | 'refresh' })
+  /** The call waits for one that is under way; 'lease': in another process. */
+  | (Keyed & { readonly type: 'collapsed'; readonly reason: 'flight' | 'lease' })
+  | (Keyed & {
+      readonly type: 'stored'
+      readonly reason: 'value' | 'error' | 'set'
+      readonly ttl: number
+      readonly took: number
+    })
+  | (Keyed & { readonly type: 'refused'; readonly reason: Refusal; readonly detail: string })
+  /** The function failed, and a caller was told so. */
+  | (Keyed & { readonly type: 'failed'; readonly error: unknown; readonly took: number })
+  /** A renewal in the background failed: nobody else would hear of it. */
+  | (Keyed & { readonly type: 'refresh-failed'; readonly error: unknown; readonly took: number })
+  | (Keyed & { readonly type: 'evicted'; readonly reason: 'count' | 'size' })
+  | (Base & {
+      readonly type: 'invalidated'
+      readonly reason: 'delete' | 'tags' | 'clear'
+      readonly keys: readonly string[]
+    })
+  /** The store, or a function given as an option, failed, and the call went on without it. */
+  | (Base & {
+      readonly type: 'error'
+      readonly operation: StoreOperation | 'lock' | 'option'
+      readonly key: string | null
+      readonly error: unknown
+    })
+
+export type MemoEventType = MemoEvent['type']
+
+/** The event of one type. */
+export type MemoEventOf<T extends MemoEventType> = Extract<MemoEvent, { readonly type: T }>
+
+type Listener = (event: MemoEvent) => void
+
+interface Runtime {
+  getBuiltinModule?: (id: string) => unknown
+  emitWarning?: (warning: string, options: object) => void
+}
+
+const runtime = (globalThis as { process?: Runtime }).process
+
+function diagnosticsChannel(): EventChannel | null {
+  const module = runtime?.getBuiltinModule?.('node:diagnostics_channel') as
+    | { channel(name: string): EventChannel }
+    | undefined
+  return module?.channel('keepfresh') ?? null
+}
+
+export class MemoEvents {
+  readonly #byType = new Map<MemoEventType | '*', Set<Listener>>()
+  readonly #channel: EventChannel | null = diagnosticsChannel()
+
+  on<T extends MemoEventType>(type: T | '*', listener: (event: MemoEventOf<T>) => void): () => void {
+    const listeners = this.#byType.get(type) ?? new Set<Listener>()
+    this.#byType.set(type, listeners)
+    listeners.add(listener as Listener)
+    return () => {
+      listeners.delete(listener as Listener)
+      if (listeners.size === 0) this.#byType.delete(type)
+    }
+  }
+
+  /** Whether anybody would hear an event of this type: asked before one is made on a hit. */
+  wants(type: MemoEventType): boolean {
+    if (this.#byType.size > 0 && (this.#byType.has(type) || this.#byType.has('*'))) return true
+    return this.#channel !== null && this.#channel.hasSubscribers
+  }
+
+  emit(event: MemoEvent): void {
+    for (const listeners of [this.#byType.get(event.type), this.#byType.get('*')]) {
+      if (listeners) for (const listener of listeners) call(listener, event)
+    }
+    const channel = this.#channel
+    if (channel?.hasSubscribers) call((published) => channel.publish(published), event)
+  }
+}
+
+/** RELIABILITY 165: what a listener throws is reported as a warning, and reaches nobody's call. */
+function call(listener: Listener, event: MemoEvent): void {
+  try {
+    listener(event)
+  } catch (error) {
+    runtime?.emitWarning?.(`keepfresh: an event listener threw: ${String(error)}`, {
+      type: 'KeepfreshWarning',
+      code: 'KEEPFRESH_LISTENER',
+    })
+  }
+}
+
+/** Counters of one cache. */
+export interface MemoStats {
+  /** Answers from what was fresh. */
+  readonly hits: number
+  /** Answers from what was stale, as the options allow. */
+  readonly stale: number
+  /** Calls that had to wait for the function, or found nothing. */
+  readonly misses: number
+  /** Calls that waited for one under way. */
+  readonly collapsed: number
+  /** Renewals in the background. */
+  readonly refreshes: number
+  readonly stored: number
+  readonly refused: number
+  readonly evicted: number
+  /** Times the function failed. */
+  readonly failures: number
+  /** Failures of the store, and of functions given as options. */
+  readonly errors: number
+  /** Milliseconds the function took for what was answered from the cache: what the hits saved. */
+  readonly timeSaved: number
+  /** Entries held in memory; null where they are in a store. */
+  readonly size: number | null
+  /** Answers from the cache (hits, stale, collapsed) among all calls; 0 before the first. */
+  readonly hitRatio: number
+}
+
+export class MemoCounters {
+  hits = 0
+  stale = 0
+  misses = 0
+  collapsed = 0
+  refreshes = 0
+  stored = 0
+  refused = 0
+  evicted = 0
+  failures = 0
+  errors = 0
+  timeSaved = 0
+
+  snapshot(size: number | null): MemoStats {
+    const answered = this.hits + this.stale + this.collapsed
+    const asked = answered + this.misses
+    return { ...this, size, hitRatio: asked === 0 ? 0 : answered / asked }
+  }
+}

@@ -1,0 +1,22 @@
+/** Errors of a cache of values: whose fault, and what next. */
+import { StateError } from '../errors.ts'
+
+export function closed(name: string): StateError {
+  return new StateError(
+    'ERR_CACHE_CLOSED',
+    `The cache${name === '' ? '' : ` ${name}`} is closed; make a new one, or close it later.`,
+  )
+}
+
+export function reentrant(key: string): StateError {
+  return new StateError(
+    'ERR_REENTRANT',
+    `The function that computes the value of ${key} asks for this very value, directly or through others: it would wait for itself for ever. ` +
+      'Ask for another key, or call the plain function.',
+  )
+}
+
+/** The reason a call rejects with that took longer than hardTimeout. */
+export function tooSlow(key: string, seconds: number): DOMException {
+  return new DOMException(`The function took longer than hardTimeout (${seconds} s) for ${key}.`, 'TimeoutError')
+}

@@ -1,0 +1,163 @@
+/**
+ * Calls of the function under way, one a key (RELIABILITY 59-65, 72).
+ *
+ * Unlike a request, a call belongs to nobody: it runs by itself, and who asked waits for it, the first as well as those who came later.
+ *
+ * Rule 1: who aborts leaves; the others wait on. When the last has left, the call is abandoned: its signal is aborted, it is gone from the table,
+ *         and what it brings after that is dropped.
+ * Rule 2: an invalidation fences a flight: it still lands for those who wait, but what it brings is not kept.
+ * Rule 3: a flight is gone from the table the moment it has landed: nothing accumulates.
+ */
+import type { Run } from './context.ts'
+import type { Id } from './entry.ts'
+
+export class Flight<V> {
+  readonly id: Id
+  readonly run: Run
+  /** How many calls failed before this one: bounds what followers try again to once (RELIABILITY 62). */
+  readonly attempt: number
+  readonly promise: Promise<V>
+  /** What it brings is not kept. */
+  fenced = false
+  /** It goes on although nobody waits: a renewal in the background, or a caller that cannot leave. */
+  held = false
+  /** Nobody asked for it: a renewal. */
+  background = false
+  /** Its failure is everybody's: it was kept in place of a value, or the time was up. Nobody tries again. */
+  final = false
+  /** The tags its value will have; null where they depend on the value. */
+  readonly #tags: readonly string[] | null
+  readonly #table: Flights<V>
+  #waiting = 0
+  #settled = false
+  #struck: Set<string> | null = null
+  #resolve: (value: V) => void = () => undefined
+  #reject: (error: unknown) => void = () => undefined
+
+  constructor(table: Flights<V>, id: Id, run: Run, attempt: number, tags: readonly string[] | null) {
+    this.#table = table
+    this.id = id
+    this.run = run
+    this.attempt = attempt
+    this.#tags = tags
+    this.promise = new Promise<V>((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  get settled(): boolean {
+    return this.#settled
+  }
+
+  land(value: V): void {
+    if (!this.#settle()) return
+    this.#resolve(value)
+  }
+
+  fail(error: unknown): void {
+    if (!this.#settle()) return
+    this.#reject(error)
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    this.#table.remove(this)
+    return true
+  }
+
+  /** Nobody waits any more, or the time is up. */
+  abandon(reason: unknown): void {
+    this.fenced = true
+    this.fail(reason)
+    if (this.#table.allGone(this.run)) this.run.abort(reason)
+  }
+
+  /** These tags are invalidated while it is under way. False: none of them can be its own, and it may still be joined. */
+  strike(tags: readonly string[]): boolean {
+    if (this.#tags !== null) return (this.fenced ||= tags.some((tag) => this.#tags?.includes(tag)))
+    this.#struck ??= new Set()
+    for (const tag of tags) this.#struck.add(tag)
+    return true
+  }
+
+  /** Whether one of these tags was invalidated while it was under way. */
+  isStruck(tags: readonly string[]): boolean {
+    const struck = this.#struck
+    return struck !== null && tags.some((tag) => struck.has(tag))
+  }
+
+  /** Waits for the landing, or until the signal says so. */
+  join(signal: AbortSignal | undefined): Promise<V> {
+    if (signal === undefined) {
+      this.held = true
+      return this.promise
+    }
+    if (signal.aborted) return Promise.reject(signal.reason)
+    this.#waiting += 1
+    return new Promise<V>((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting -= 1
+        reject(signal.reason)
+        if (this.#waiting === 0 && !this.held && !this.#settled) this.abandon(signal.reason)
+      }
+      signal.addEventListener('abort', leave, { once: true })
+      const stay = (): void => signal.removeEventListener('abort', leave)
+      this.promise.then(
+        (value) => (stay(), resolve(value)),
+        (error: unknown) => (stay(), reject(error)),
+      )
+    })
+  }
+}
+
+export class Flights<V> {
+  readonly #flights = new Map<Id, Flight<V>>()
+  /** How many flights of a batch are under way: its signal is for all of them. */
+  readonly #ofRun = new Map<Run, number>()
+
+  get size(): number {
+    return this.#flights.size
+  }
+
+  get(id: Id): Flight<V> | undefined {
+    return this.#flights.get(id)
+  }
+
+  /** It takes the place of one that was fenced. */
+  start(id: Id, run: Run, attempt: number, tags: readonly string[] | null): Flight<V> {
+    const flight = new Flight<V>(this, id, run, attempt, tags)
+    this.#flights.set(id, flight)
+    if (run.ids.length > 1) this.#ofRun.set(run, (this.#ofRun.get(run) ?? 0) + 1)
+    return flight
+  }
+
+  remove(flight: Flight<V>): void {
+    if (this.#flights.get(flight.id) === flight) this.#flights.delete(flight.id)
+    const left = (this.#ofRun.get(flight.run) ?? 1) - 1
+    if (left === 0) this.#ofRun.delete(flight.run)
+    else this.#ofRun.set(flight.run, left)
+  }
+
+  allGone(run: Run): boolean {
+    return !this.#ofRun.has(run)
+  }
+
+  fence(id: Id): void {
+    const flight = this.#flights.get(id)
+    if (flight === undefined) return
+    flight.fenced = true
+    this.#flights.delete(id)
+  }
+
+  fenceAll(): void {
+    for (const flight of this.#flights.values()) flight.fenced = true
+    this.#flights.clear()
+  }
+
+  /** Who asks after an invalidation must not be answered with what was asked before it: what may carry one of the tags is not joined any more. */
+  strike(tags: readonly string[]): void {
+    for (const [id, flight] of this.#flights) if (flight.strike(tags)) this.#flights.delete(id)
+  }
+}

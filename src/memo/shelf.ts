@@ -1,0 +1,304 @@
+/**
+ * Values in a store: encoded with their types, under keys that no other cache in the store has.
+ *
+ * Rule 1: a store that fails costs the value, never the call (store-guard.ts).
+ * Rule 2: a value is written while its callers go on; until it is there, this process reads what is being written.
+ * Rule 3: one read a key at a time: who asks meanwhile gets the same answer, decoded for itself.
+ */
+import { collect, streamOf } from '../engine/bytes.ts'
+import { sha256 } from '../engine/digest.ts'
+import { Fences } from '../engine/fences.ts'
+import { chain, isPromise } from '../engine/maybe.ts'
+import { isValidMeta, isValueMeta } from '../engine/meta.ts'
+import {
+  isListable,
+  type EntryHead,
+  type EntryMeta,
+  type ListableStore,
+  type MaybePromise,
+  type Store,
+  type StoredEntry,
+} from '../engine/ports.ts'
+import type { StoreGuard } from '../engine/store-guard.ts'
+import { Tags } from '../engine/tags.ts'
+import { StateError, StoreError } from '../errors.ts'
+import type { ValueMeta } from '../policy/decision.ts'
+import { textOf } from './argument-key.ts'
+import type { Draft, Id, InvalidateMode, Keeper, Refusal } from './entry.ts'
+import { decodeValue } from './value-decode.ts'
+import { encodeValue, NotStorable } from './value-encode.ts'
+
+/** Longer keys are stored by their SHA-256: some servers take 250 bytes. */
+const MAX_KEY = 120
+const SLICE = 500
+
+export interface ShelfOptions {
+  readonly name: string
+  readonly guard: StoreGuard
+  readonly now: () => number
+}
+
+export class Shelf<K, V> implements Keeper<K, V> {
+  readonly #store: Store
+  readonly #guard: StoreGuard
+  readonly #tags: Tags
+  readonly #prefix: string
+  readonly #now: () => number
+  #markAt = 0
+  /** Values asked for before this instant are gone for us, even where they could not be deleted. */
+  #clearedAt = -Infinity
+  readonly #reading = new Map<string, Promise<StoredEntry | undefined>>()
+  readonly #deleting = new Map<string, Promise<unknown>>()
+  readonly #writing = new Map<
+    string,
+    { readonly head: EntryHead; readonly body: Uint8Array; readonly done: Promise<unknown> }
+  >()
+
+  constructor({ name, guard, now }: ShelfOptions) {
+    this.#store = guard.store
+    this.#guard = guard
+    this.#now = now
+    this.#prefix = `\nmemo ${name}\n`
+    // Marks carry the instant that the cache says, so that they come after every question so far.
+    this.#tags = new Tags(guard, { now: () => this.#markAt }, new Fences())
+  }
+
+  /** The key in the store. */
+  keyOf(id: Id): MaybePromise<string> {
+    const text = textOf(id)
+    if (text.length <= MAX_KEY) return this.#prefix + text
+    return chain(sha256(text), (digest) => `${this.#prefix}~#${digest}`)
+  }
+
+  find(id: Id): MaybePromise<Draft<K, V> | undefined> {
+    const key = this.keyOf(id)
+    if (isPromise(key)) return key.then((ready) => this.#find(ready))
+    return this.#find(key)
+  }
+
+  peek(id: Id): MaybePromise<Draft<K, V> | undefined> {
+    return this.find(id)
+  }
+
+  #find(key: string): MaybePromise<Draft<K, V> | undefined> {
+    const writing = this.#writing.get(key)
+    if (writing !== undefined) return this.#draftOf(writing.head, writing.body)
+    if (this.#deleting.has(key)) return undefined
+    const read = this.#reading.get(key) ?? this.#guard.read(key)
+    if (!isPromise(read)) return this.#open(read)
+    if (!this.#reading.has(key)) this.#reading.set(key, read)
+    return this.#later(key, read)
+  }
+
+  async #later(key: string, read: Promise<StoredEntry | undefined>): Promise<Draft<K, V> | undefined> {
+    const entry = await read
+    if (this.#reading.get(key) === read) this.#reading.delete(key)
+    return this.#open(entry)
+  }
+
+  #open(entry: StoredEntry | undefined): MaybePromise<Draft<K, V> | undefined> {
+    if (entry === undefined) return undefined
+    const { bytes, size } = entry.body
+    if (bytes !== null) return this.#draftOf(entry, bytes)
+    return collect(entry.body.open(0, size), size).then(
+      (whole) => (whole === null ? undefined : this.#draftOf(entry, whole)),
+      (error: unknown) => this.#failed(entry.key, error),
+    )
+  }
+
+  #failed(key: string, error: unknown): undefined {
+    this.#guard.report('open', key, error)
+    return undefined
+  }
+
+  #draftOf(head: EntryHead, bytes: Uint8Array): MaybePromise<Draft<K, V> | undefined> {
+    const draft = this.#decode(head, bytes)
+    if (draft === undefined || draft.tags.length === 0) return draft
+    return chain(this.#tags.markFor(draft.tags, draft.askedAt), (mark) => {
+      if (mark === null) return draft
+      if (mark.mode === 'delete') return undefined
+      // Whole milliseconds: the instant of an invalidation may be a fraction ahead of the clock (time.ts).
+      return stale(draft, Math.min(draft.freshUntil, Math.floor(mark.at)))
+    })
+  }
+
+  #decode(head: EntryHead, bytes: Uint8Array): Draft<K, V> | undefined {
+    const { key, createdAt, expiresAt } = head
+    const meta: unknown = head.meta
+    try {
+      if (!isValueMeta(meta) || meta.valueSize > bytes.length)
+        throw new StoreError('ERR_STORE_CORRUPT', 'the entry is no cached value')
+      if (meta.askedAt < this.#clearedAt) return undefined
+      const value = decodeValue(bytes.subarray(0, meta.valueSize))
+      return {
+        // Decoded when it is asked for: hits have no use for it.
+        get key() {
+          return decodeValue(bytes.subarray(meta.valueSize)) as K
+        },
+        failed: meta.failed,
+        value: meta.failed ? undefined : (value as V),
+        error: meta.failed ? value : undefined,
+        askedAt: meta.askedAt,
+        createdAt,
+        freshUntil: expiresAt,
+        took: meta.took,
+        tags: meta.tags,
+      }
+    } catch (error) {
+      return this.#failed(key, error)
+    }
+  }
+
+  put(id: Id, draft: Draft<K, V>, keepUntil: number): MaybePromise<Refusal | null> {
+    const value = encodeValue(draft.failed ? draft.error : draft.value)
+    const key = encodeKey(draft.key)
+    const body = new Uint8Array(value.length + key.length)
+    body.set(value)
+    body.set(key, value.length)
+    if (body.length > this.#store.limits.maxEntrySize) return 'too-large'
+    return chain(this.keyOf(id), (stored) => this.#write(stored, draft, keepUntil, body, value.length))
+  }
+
+  #write(
+    key: string,
+    draft: Draft<K, V>,
+    keepUntil: number,
+    body: Uint8Array,
+    valueSize: number,
+  ): MaybePromise<Refusal | null> {
+    const { failed, askedAt, createdAt, freshUntil, took, tags } = draft
+    const meta = metaOf({ kind: 'value', key, valueSize, failed, askedAt, took, tags })
+    const head: EntryHead = { key, meta, createdAt, expiresAt: freshUntil, keepUntil }
+    this.#reading.delete(key)
+    const source = (): Uint8Array | ReadableStream<Uint8Array> =>
+      body.length > this.#store.limits.inlineSize ? streamOf(body) : body
+    // What is done to one key is done in order: the last write is the one that stays.
+    const before = this.#writing.get(key)?.done ?? this.#deleting.get(key)
+    const written =
+      before === undefined ? this.#guard.write(head, source()) : before.then(() => this.#guard.write(head, source()))
+    if (!isPromise(written)) return written ? null : 'store-failed'
+    const writing = { head, body, done: written }
+    this.#writing.set(key, writing)
+    return written.then((done) => {
+      if (this.#writing.get(key) === writing) this.#writing.delete(key)
+      return done ? null : 'store-failed'
+    })
+  }
+
+  drop(ids: readonly Id[]): MaybePromise<number> {
+    const keys = ids.map((id) => this.keyOf(id))
+    if (keys.some(isPromise)) return Promise.all(keys).then((ready) => this.#delete(ready))
+    return this.#delete(keys as string[])
+  }
+
+  /** From now on the keys read as absent, however long the store takes. */
+  #delete(keys: readonly string[]): MaybePromise<number> {
+    const writes = keys.flatMap((key) => this.#writing.get(key)?.done ?? [])
+    for (const key of keys) {
+      this.#writing.delete(key)
+      this.#reading.delete(key)
+    }
+    const deleted =
+      writes.length === 0 ? this.#guard.delete(keys) : Promise.all(writes).then(() => this.#guard.delete(keys))
+    if (!isPromise(deleted)) return deleted
+    for (const key of keys) this.#deleting.set(key, deleted)
+    return deleted.then((count) => {
+      for (const key of keys) if (this.#deleting.get(key) === deleted) this.#deleting.delete(key)
+      return count
+    })
+  }
+
+  async invalidateTags(tags: readonly string[], mode: InvalidateMode, at: number): Promise<void> {
+    this.#markAt = at
+    await this.#tags.invalidate(tags, mode)
+  }
+
+  /** @throws StateError ERR_NOT_LISTABLE where the store cannot list */
+  async *entries(): AsyncGenerator<Draft<K, V>> {
+    const store = this.#listable('entries')
+    for await (const key of store.keys()) {
+      if (!key.startsWith(this.#prefix)) continue
+      const draft = await this.#find(key)
+      if (draft !== undefined) yield draft
+    }
+  }
+
+  /** @throws StateError ERR_NOT_LISTABLE where the store cannot list */
+  async clear(at: number): Promise<void> {
+    const store = this.#listable('clear')
+    this.#clearedAt = at
+    await Promise.all(Array.from(this.#writing.values(), ({ done }) => done))
+    let slice: string[] = []
+    try {
+      for await (const key of store.keys()) {
+        if (!key.startsWith(this.#prefix)) continue
+        slice.push(key)
+        if (slice.length < SLICE) continue
+        await this.#delete(slice)
+        slice = []
+      }
+    } catch (error) {
+      this.#guard.report('list', null, error)
+    }
+    await this.#delete(slice)
+  }
+
+  /** Deletes this cache's values that are of no use any more; how many. @throws StateError ERR_NOT_LISTABLE */
+  async deleteExpired(): Promise<number> {
+    const store = this.#listable('deleteExpired')
+    const now = this.#now()
+    const keys: string[] = []
+    for await (const { key, keepUntil } of store.entries({ expiredAt: now })) {
+      if (keepUntil <= now && key.startsWith(this.#prefix)) keys.push(key)
+    }
+    return this.#delete(keys)
+  }
+
+  #listable(what: string): ListableStore {
+    if (isListable(this.#store)) return this.#store
+    throw new StateError(
+      'ERR_NOT_LISTABLE',
+      `The ${this.#store.name} store cannot list what it holds, which ${what}() needs. Invalidate by key or by tag, or use another store.`,
+    )
+  }
+
+  /** Waits for what is being written. */
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#writing.values(), ({ done }) => done))
+  }
+}
+
+/** The draft with an end to its freshness; its key is still decoded only when it is asked for. */
+function stale<K, V>(draft: Draft<K, V>, freshUntil: number): Draft<K, V> {
+  const { failed, value, error, askedAt, createdAt, took, tags } = draft
+  return {
+    get key() {
+      return draft.key
+    },
+    failed,
+    value,
+    error,
+    askedAt,
+    createdAt,
+    freshUntil,
+    took,
+    tags,
+  }
+}
+
+/** Checked, so that it is trusted when it comes back by reference. */
+function metaOf(value: ValueMeta): EntryMeta {
+  const meta: unknown = value
+  if (!isValidMeta(meta)) throw new TypeError('the metadata of a value is wrong: tags must be strings')
+  return meta
+}
+
+/** Keys that cannot be stored (they were made by the option key) are listed as undefined. */
+function encodeKey(key: unknown): Uint8Array {
+  try {
+    return encodeValue(key)
+  } catch (error) {
+    if (error instanceof NotStorable) return encodeValue(undefined)
+    throw error
+  }
+}

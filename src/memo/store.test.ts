@@ -1,0 +1,464 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { isValidMeta } from '../engine/meta.ts'
+import type { LockingStore, MaybePromise, Store } from '../engine/ports.ts'
+import { decodeRecord, encodeRecord } from '../engine/record.ts'
+import { OptionError, StateError } from '../errors.ts'
+import { MemoryStore } from '../stores/memory.ts'
+import { SqliteStore } from '../stores/sqlite.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
+import { FaultyStore, type Fault, type FaultyMethod } from '../testing/faulty-store.ts'
+import { AsyncCache, memoize, type AsyncCacheOptions, type MemoEvent } from './index.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'keepfresh-memo-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** A memory store whose every answer comes later, as a server's does; leases included. */
+class Remote extends MemoryStore implements LockingStore {
+  override readonly limits = { ...new MemoryStore().limits, shared: true }
+  readonly leases = new Map<string, string>()
+  reads = 0
+
+  override read(key: string): never {
+    this.reads += 1
+    return this.#later(() => super.read(key)) as never
+  }
+
+  override write(...args: Parameters<MemoryStore['write']>): Promise<void> {
+    return this.#later(() => super.write(...args))
+  }
+
+  override delete(keys: readonly string[]): never {
+    return this.#later(() => super.delete(keys)) as never
+  }
+
+  async #later<T>(act: () => MaybePromise<T>): Promise<T> {
+    await setImmediate()
+    return act()
+  }
+
+  async lock(name: string, owner: string): Promise<boolean> {
+    await setImmediate()
+    if (this.leases.has(name)) return false
+    this.leases.set(name, owner)
+    return true
+  }
+
+  async renew(name: string, owner: string): Promise<boolean> {
+    return this.leases.get(name) === owner
+  }
+
+  async unlock(name: string, owner: string): Promise<boolean> {
+    return this.leases.get(name) === owner && this.leases.delete(name)
+  }
+}
+
+describe('F3: values in stores', () => {
+  test('keep their types, in SQLite after the process that wrote them is gone', async () => {
+    const path = join(folder, 'types.db')
+    const value = {
+      date: new Date(5),
+      map: new Map([[1n, new Set(['a'])]]),
+      bytes: new Uint8Array([1, 2]),
+      nothing: undefined,
+      minus: -0,
+      error: new RangeError('r'),
+    }
+    {
+      await using cache = new AsyncCache<unknown, unknown>({
+        name: 'types',
+        store: new SqliteStore(path),
+        autoClose: true,
+      })
+      await cache.set({ id: 1n, at: new Date(7) }, value)
+      await cache.set('undefined', undefined)
+    }
+    await using cache = new AsyncCache<unknown, unknown>({
+      name: 'types',
+      store: new SqliteStore(path),
+      autoClose: true,
+    })
+    expect(await cache.get({ at: new Date(7), id: 1n })).toEqual(value)
+    expect([await cache.has('undefined'), await cache.get('undefined'), await cache.has('absent')]).toEqual([
+      true,
+      undefined,
+      false,
+    ])
+    const keys: unknown[] = []
+    for await (const { key } of cache.entries()) keys.push(key)
+    expect(keys).toContainEqual({ id: 1n, at: new Date(7) })
+  })
+
+  test('a value of many megabytes goes as a stream, and one over the store’s limit is refused', async () => {
+    const store = new MemoryStore({ maxEntrySize: 2_000_000, maxBytes: 10_000_000 })
+    const cache = new AsyncCache<string, Uint8Array>({ name: 'large', store })
+    const refused: string[] = []
+    cache.on('refused', ({ reason }) => refused.push(reason))
+    const large = new Uint8Array(1_000_000).map((_, index) => index)
+    expect(await cache.getOrSet('a', () => large)).toEqual(large)
+    expect(await cache.get('a')).toEqual(large)
+    await cache.getOrSet('b', () => new Uint8Array(3_000_000))
+    expect([await cache.has('b'), refused]).toEqual([false, ['too-large']])
+  })
+
+  test('what a store cannot give back is refused with its path, the caller has it all the same; set says so', async () => {
+    const cache = new AsyncCache<string, object>({ name: 'functions', store: new MemoryStore() })
+    const refused: MemoEvent[] = []
+    cache.on('refused', (event) => refused.push(event))
+    const value = { deep: [() => 1] }
+    expect(await cache.getOrSet('a', () => value)).toBe(value)
+    expect(refused).toMatchObject([
+      { reason: 'not-storable', detail: 'the value.deep[0] is a function, which cannot be stored' },
+    ])
+    await expect(cache.set('a', value)).rejects.toBeInstanceOf(OptionError)
+  })
+
+  test('each caller has a copy of its own (row 176)', async () => {
+    const cache = new AsyncCache<string, number[]>({ name: 'copies', store: new Remote() })
+    await cache.set('a', [1])
+    const [first, second] = await Promise.all([cache.get('a'), cache.get('a')])
+    first?.push(2)
+    expect([second, await cache.get('a')]).toEqual([[1], [1]])
+  })
+
+  test('caches in one store do not see each other, nor the HTTP cache there; clear leaves the others alone', async () => {
+    const store = new MemoryStore()
+    const [a, b] = [
+      new AsyncCache<string, number>({ name: 'a', store }),
+      new AsyncCache<string, number>({ name: 'b', store }),
+    ]
+    await a.set('k', 1)
+    await b.set('k', 2)
+    await a.clear()
+    expect([await a.get('k'), await b.get('k')]).toEqual([undefined, 2])
+    const twin = new AsyncCache<string, number>({ name: 'b', store })
+    expect(await twin.get('k')).toBe(2)
+  })
+
+  test('the metadata goes through the codec of records, and is checked', () => {
+    const meta: unknown = { kind: 'value', key: 'k', valueSize: 2, failed: false, askedAt: 1.5, took: 3, tags: ['t'] }
+    if (!isValidMeta(meta)) throw new Error('it is valid')
+    const head = { key: 'k', meta, createdAt: 1, expiresAt: 2, keepUntil: 3 }
+    expect(decodeRecord(encodeRecord(head, new Uint8Array(2))).head).toEqual(head)
+    for (const wrong of [
+      { valueSize: -1 },
+      { valueSize: 'x' },
+      { failed: 0 },
+      { askedAt: Number.NaN },
+      { took: null },
+      { tags: [1] },
+      { key: 1 },
+    ])
+      expect(isValidMeta({ ...(meta as object), ...wrong })).toBe(false)
+  })
+
+  test('concurrent hits on one key are one read of the store', async () => {
+    const store = new Remote()
+    const cache = new AsyncCache<string, number>({ name: 'reads', store })
+    await cache.set('k', 1)
+    store.reads = 0
+    expect(new Set(await Promise.all(Array.from({ length: 50 }, () => cache.getOrSet('k', () => 2))))).toEqual(
+      new Set([1]),
+    )
+    expect(store.reads).toBe(1)
+  })
+
+  test('what is being written is there for this process, and what is being deleted is not', async () => {
+    const store = new Remote()
+    const write = vi.spyOn(store, 'write')
+    const cache = new AsyncCache<string, number>({ name: 'own', store, lease: false })
+    await cache.getOrSet('k', () => 1)
+    expect(write.mock.results[0]?.type).toBe('return')
+    expect(await cache.peek('k')).toBe(1)
+    const deleting = cache.delete('k')
+    expect(await cache.has('k')).toBe(false)
+    const setting = cache.set('k', 2)
+    await Promise.all([deleting, setting])
+    expect(await cache.get('k')).toBe(2)
+  })
+
+  test('a store that cannot list says so, and nothing else is lost', async () => {
+    const { name, limits, read, write, update, delete: remove, close } = bound(new MemoryStore())
+    const cache = new AsyncCache<string, number>({
+      name: 'plain',
+      store: { name, limits, read, write, update, delete: remove, close },
+    })
+    await cache.set('k', 1)
+    expect(await cache.get('k')).toBe(1)
+    await expect(cache.clear()).rejects.toBeInstanceOf(StateError)
+    await expect(cache.deleteExpired()).rejects.toMatchObject({ code: 'ERR_NOT_LISTABLE' })
+  })
+})
+
+function bound(store: Store): Store {
+  const { name, limits } = store
+  return {
+    name,
+    limits,
+    read: (key) => store.read(key),
+    write: (head, body) => store.write(head, body),
+    update: (key, change, version) => store.update(key, change, version),
+    delete: (keys) => store.delete(keys),
+    close: () => store.close(),
+  }
+}
+
+describe('row 266, 279, I7: a store that fails costs nothing but the hit', () => {
+  const options = (store: Store, more: AsyncCacheOptions<string, number> = {}): AsyncCacheOptions<string, number> => ({
+    name: 'faulty',
+    store,
+    storeTimeout: 0.01,
+    ...more,
+  })
+
+  test.each<[FaultyMethod, Fault]>([
+    ['read', 'throw'],
+    ['read', 'reject'],
+    ['read', 'hang'],
+    ['read', 'garbage'],
+    ['read', 'break-stream'],
+    ['write', 'throw'],
+    ['write', 'reject'],
+    ['delete', 'throw'],
+    ['delete', 'reject'],
+  ])('B27-B35: %s: %s', async (method, fault) => {
+    const store = new FaultyStore(new MemoryStore())
+    const cache = new AsyncCache(options(store))
+    const errors: MemoEvent[] = []
+    cache.on('error', (event) => errors.push(event))
+    await cache.set('k', 1)
+    store.fail(method, fault)
+    expect(await cache.getOrSet('k', () => 2)).toBe(method === 'read' ? 2 : 1)
+    expect(await cache.getOrSet('other', () => 3)).toBe(3)
+    await cache.set('k', 4)
+    expect(typeof (await cache.delete('k'))).toBe('boolean')
+    expect(await cache.getMany(['k'])).toEqual([undefined])
+    expect(await cache.getOrSetMany(['k', 'l'], () => [5, 6])).toEqual([5, 6])
+    await cache.invalidateTags('t')
+    expect(errors.length).toBeGreaterThan(0)
+    expect(cache.stats().errors).toBe(errors.length)
+  })
+
+  test('B32: a write that hangs keeps nobody waiting; what it writes is there meanwhile', async () => {
+    const store = new FaultyStore(new MemoryStore()).fail('write', 'hang')
+    const cache = new AsyncCache(options(store))
+    expect(await cache.getOrSet('k', () => 1)).toBe(1)
+    expect(await cache.getOrSet('k', () => 2)).toBe(1)
+  })
+
+  test('B35: what could not be deleted is not answered with again', async () => {
+    const clock = new FakeClock()
+    const store = new FaultyStore(new MemoryStore())
+    const cache = new AsyncCache(options(store, { clock }))
+    await cache.set('k', 1)
+    store.fail('delete', 'reject')
+    await cache.delete('k')
+    expect(await cache.has('k')).toBe(false)
+    clock.advance(1)
+    expect(await cache.getOrSet('k', () => 2)).toBe(2)
+    expect(await cache.get('k')).toBe(2)
+  })
+
+  test('B37: after a row of failures the store is left alone, then probed, and then used again', async () => {
+    const clock = new FakeClock()
+    const store = new FaultyStore(new MemoryStore()).fail('read', 'reject').fail('write', 'reject')
+    const cache = new AsyncCache(options(store, { clock }))
+    for (let i = 0; i < 10; i++) await cache.getOrSet(`k${i}`, () => i)
+    const calls = store.calls.read
+    expect(calls).toBeLessThan(10)
+    await cache.getOrSet('k', () => 1)
+    expect(store.calls.read).toBe(calls)
+    store.heal()
+    clock.advance(60_000)
+    await cache.getOrSet('k', () => 1)
+    expect(store.calls.read).toBe(calls + 1)
+    await cache.set('k', 2)
+    expect(await cache.get('k')).toBe(2)
+  })
+
+  test('B40: the value of another key, and an entry that is no value, are misses', async () => {
+    const store = new MemoryStore()
+    const cache = new AsyncCache<string, number>({ name: 'n', store })
+    await cache.set('k', 1)
+    const entry = store.read('\nmemo n\nk')
+    if (entry === undefined) throw new Error('it is there')
+    const key = '\nmemo n\nother'
+    store.write({ ...entry, key }, new Uint8Array([1, 2, 3]))
+    expect(await cache.has('other')).toBe(false)
+    store.write({ ...entry, key, meta: { kind: 'mark', key, at: 0, mode: 'stale' } }, new Uint8Array())
+    expect(await cache.has('other')).toBe(false)
+    store.write(entry, new TextEncoder().encode('J{"cut'))
+    expect(await cache.getOrSet('k', () => 7)).toBe(7)
+  })
+})
+
+describe('row 264, F4: one call in all processes, on a store that holds leases', () => {
+  const pair = <V>(
+    more: AsyncCacheOptions<string, V> = {},
+  ): { store: Remote; a: AsyncCache<string, V>; b: AsyncCache<string, V> } => {
+    const store = new Remote()
+    const make = (): AsyncCache<string, V> => new AsyncCache<string, V>({ name: 'shared', store, ...more })
+    return { store, a: make(), b: make() }
+  }
+
+  test('the second waits for what the first stores', async () => {
+    const { store, a, b } = pair<string>()
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const fn = vi.fn(() => promise)
+    const other = vi.fn(() => 'other')
+    const first = a.getOrSet('k', fn)
+    await vi.waitFor(() => expect(fn).toHaveBeenCalled())
+    const second = b.getOrSet('k', other)
+    await vi.waitFor(() => expect(store.reads).toBeGreaterThan(3))
+    resolve('v')
+    expect(await Promise.all([first, second])).toEqual(['v', 'v'])
+    expect(other).not.toHaveBeenCalled()
+    await vi.waitFor(() => expect(store.leases.size).toBe(0))
+  })
+
+  test('where the first fails the second tries; what is not kept is fetched by each', async () => {
+    const { store, a, b } = pair<string>({ filter: (value) => value !== 'unkept' })
+    const first = Promise.withResolvers<string>()
+    const failing = a.getOrSet('k', () => first.promise)
+    await vi.waitFor(() => expect(store.leases.size).toBe(1))
+    const second = b.getOrSet('k', () => 'second')
+    first.reject(new Error('first'))
+    await expect(failing).rejects.toThrow('first')
+    expect(await second).toBe('second')
+    expect(await Promise.all([a.getOrSet('u', () => 'unkept'), b.getOrSet('u', () => 'unkept')])).toEqual([
+      'unkept',
+      'unkept',
+    ])
+    await vi.waitFor(() => expect(store.leases.size).toBe(0))
+  })
+
+  test('D69: who lost its lease stores nothing', async () => {
+    const clock = new FakeClock()
+    const { store, a, b } = pair<string>({ clock, lease: 10 })
+    const refused: string[] = []
+    a.on('refused', ({ reason }) => refused.push(reason))
+    const slow = Promise.withResolvers<string>()
+    const first = a.getOrSet('k', () => slow.promise)
+    await vi.waitFor(() => expect(store.leases.size).toBe(1))
+    // It is paused for longer than its lease; another takes it and stores.
+    clock.advance(20_000)
+    store.leases.clear()
+    expect(await b.getOrSet('k', () => 'newer')).toBe('newer')
+    slow.resolve('older')
+    expect(await first).toBe('older')
+    await vi.waitFor(() => expect(refused).toEqual(['lease-lost']))
+    expect(await b.get('k')).toBe('newer')
+  })
+
+  test('leases that fail, or hang, cost nothing but the single flight', async () => {
+    const { store, a } = pair<string>({ storeTimeout: 0.01 })
+    store.lock = () => Promise.reject(new Error('down'))
+    expect(await a.getOrSet('k', () => 'v')).toBe('v')
+    store.lock = () => new Promise(() => undefined)
+    expect(await a.getOrSet('l', () => 'v')).toBe('v')
+  })
+
+  test('a renewal in the background is made by one process, and refresh by whoever asks', async () => {
+    const clock = new FakeClock()
+    const { a, b } = pair<string>({ clock, ttl: 10, staleWhileRevalidate: 60 })
+    await a.set('k', 'old')
+    clock.advance(10_000)
+    const fn = vi.fn(async () => 'new')
+    expect(await Promise.all([a.getOrSet('k', fn), b.getOrSet('k', fn)])).toEqual(['old', 'old'])
+    await vi.waitFor(async () => expect(await Promise.all([a.get('k'), b.get('k')])).toEqual(['new', 'new']))
+    for (let i = 0; i < 50; i++) await setImmediate()
+    expect(fn).toHaveBeenCalledTimes(1)
+    expect(await Promise.all([a.refresh('k', fn), b.refresh('k', fn)])).toEqual(['new', 'new'])
+    expect(fn).toHaveBeenCalledTimes(3)
+  })
+
+  test('tags invalidated in one process are invalid in the other', async () => {
+    const { a, b } = pair<string>({ tags: ['t'] })
+    await a.set('k', 'v')
+    expect(await b.get('k')).toBe('v')
+    await b.invalidateTags('t')
+    expect([await a.get('k'), await b.get('k')]).toEqual([undefined, undefined])
+    await vi.waitFor(async () => {
+      // What was set within the millisecond of the invalidation may be from before it, for all that another process knows.
+      await a.set('k', 'w')
+      expect(await b.get('k')).toBe('w')
+    })
+  })
+})
+
+describe('D59, D67: four processes on one file', () => {
+  const start = (database: string, log: string, ...args: (string | number)[]): ChildProcess =>
+    spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', HERD, database, log, ...args.map(String)],
+      {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      },
+    )
+
+  test('a herd of 1,000 calls, 250 in each of four processes, calls the function once', async () => {
+    const [database, log] = [join(folder, 'herd.db'), join(folder, 'herd.log')]
+    const children = Array.from({ length: 4 }, () => start(database, log, 250, 50))
+    await Promise.all(children.map((child) => once(child, 'message')))
+    const answers = await Promise.all(
+      children.map(async (child) => {
+        const answer = once(child, 'message')
+        child.send('go')
+        return (await answer)[0] as unknown
+      }),
+    )
+    expect(answers).toEqual(Array(4).fill(['k 5']))
+    expect(readFileSync(log, 'utf8').trim().split('\n')).toHaveLength(1)
+    await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')))
+  })
+
+  test('a process that is killed while it calls the function keeps the others waiting no longer than its lease', async () => {
+    const [database, log] = [join(folder, 'killed.db'), join(folder, 'killed.log')]
+    const victim = start(database, log, 1, 60_000, 1)
+    await once(victim, 'message')
+    victim.send('go')
+    await vi.waitFor(() => expect(existsSync(log)).toBe(true), 10_000)
+    victim.kill('SIGKILL')
+    await once(victim, 'exit')
+    await using store = disposable(new SqliteStore(database))
+    const slow = memoize(async (key: string) => ({ key }), {
+      name: 'herd',
+      store: store.store,
+      lease: 1,
+      storeTimeout: 5,
+    })
+    expect(await slow('k')).toEqual({ key: 'k' })
+  })
+})
+
+function disposable(store: SqliteStore): { store: SqliteStore } & AsyncDisposable {
+  return { store, [Symbol.asyncDispose]: async () => store.close() }
+}
+
+/** One process of a herd: many calls for one key; each call of the function leaves a line in a file. */
+const HERD = `
+import { appendFileSync } from 'node:fs'
+import { SqliteStore } from '${new URL('../stores/sqlite.ts', import.meta.url).href}'
+import { memoize } from '${new URL('index.ts', import.meta.url).href}'
+const [database, log, calls, ms, lease = 10] = process.argv.slice(1)
+const slow = memoize(
+  async (key) => {
+    appendFileSync(log, process.pid + '\\n')
+    await new Promise((resolve) => setTimeout(resolve, Number(ms)))
+    return { key, at: new Date(5) }
+  },
+  { name: 'herd', store: new SqliteStore(database), autoClose: true, lease: Number(lease), storeTimeout: 5 },
+)
+process.once('message', async () => {
+  const values = await Promise.all(Array.from({ length: Number(calls) }, () => slow('k')))
+  process.send([...new Set(values.map(({ key, at }) => key + ' ' + at.getTime()))])
+  await slow.cache.close()
+  process.disconnect()
+})
+process.send('ready')
+`

@@ -1,0 +1,227 @@
+/**
+ * Values in memory, by reference, bounded by their number or by their sizes; what goes first is up to an eviction policy.
+ *
+ * Rule 1: a hit allocates nothing and evicting never scans.
+ * Rule 2: no timers; what has expired goes when its turn comes, when it is asked for, or by deleteExpired.
+ * Rule 3: room is made before an entry is put in, so that no entry has to go for itself.
+ */
+import type { MaybePromise } from '../engine/ports.ts'
+import { makePolicy } from '../stores/eviction/by-name.ts'
+import type { EvictionNode } from '../stores/eviction/policy.ts'
+import { idOf, textOf } from './argument-key.ts'
+import {
+  plainUntil,
+  type Draft,
+  type Id,
+  type InvalidateMode,
+  type Keeper,
+  type Refusal,
+  type Windows,
+} from './entry.ts'
+import { SoonestFirst, TimeAwareLru, type TimedPolicy } from './expiry-order.ts'
+import type { Eviction } from './options.ts'
+import { TagStates, type TagState } from './tag-states.ts'
+
+/** An entry in memory. Its fields change when a new value comes under the same key. */
+export interface Slot<K, V> {
+  readonly id: Id
+  draft: Draft<K, V>
+  /** Until this instant a hit needs no thought (ms); -Infinity where it always does. */
+  plainUntil: number
+  keepUntil: number
+  /** Null: no tags. */
+  tags: readonly TagState[] | null
+  size: number
+  node: EvictionNode
+}
+
+export interface TableOptions<K, V> {
+  readonly eviction: Eviction
+  readonly maxSize: number
+  /** Null: every entry counts one. */
+  readonly sizeOf: ((value: V, key: K) => number) | null
+  readonly windows: Windows
+  readonly now: () => number
+  readonly random: () => number
+  readonly onEvict: (key: string, reason: 'count' | 'size') => void
+}
+
+export class Table<K, V> implements Keeper<K, V> {
+  readonly #options: TableOptions<K, V>
+  readonly #policy: TimedPolicy
+  readonly #slots = new Map<Id, Slot<K, V>>()
+  readonly #tags = new TagStates()
+  #size = 0
+
+  constructor(options: TableOptions<K, V>) {
+    this.#options = options
+    this.#policy = policyFor(options)
+  }
+
+  get count(): number {
+    return this.#slots.size
+  }
+
+  /** The sum of the sizes. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** The entry as it is: nothing is checked, counted or moved. */
+  slot(id: Id): Slot<K, V> | undefined {
+    return this.#slots.get(id)
+  }
+
+  /** Tells the policy that the entry was used. */
+  hit(slot: Slot<K, V>): void {
+    this.#policy.hit(slot.node)
+  }
+
+  find(id: Id): Draft<K, V> | undefined {
+    const slot = this.#slots.get(id)
+    if (slot === undefined) return undefined
+    const draft = slot.tags === null ? slot.draft : afterTags(slot.draft, slot.tags)
+    if (draft === undefined) this.#remove(slot)
+    else this.#policy.hit(slot.node)
+    return draft
+  }
+
+  peek(id: Id): Draft<K, V> | undefined {
+    const slot = this.#slots.get(id)
+    return slot && afterTags(slot.draft, slot.tags)
+  }
+
+  put(id: Id, draft: Draft<K, V>, keepUntil: number): Refusal | null {
+    const { sizeOf, maxSize } = this.#options
+    const size = draft.failed || sizeOf === null ? 1 : sizeOf(draft.value as V, draft.key)
+    if (!(size >= 0)) throw new RangeError(`sizeOf must return a number of 0 or more, not ${size}`)
+    const old = this.#slots.get(id)
+    if (size > maxSize) {
+      if (old !== undefined) this.#remove(old)
+      return 'too-large'
+    }
+    if (old !== undefined && old.size === size && !isTimed(this.#policy)) this.#replace(old, draft, keepUntil)
+    else this.#insert(id, draft, keepUntil, size, old)
+    return null
+  }
+
+  /** A new value is a use of the entry: how often it was used before still counts. */
+  #replace(slot: Slot<K, V>, draft: Draft<K, V>, keepUntil: number): void {
+    const tags = this.#tags.attach(draft.tags)
+    this.#tags.detach(slot.tags)
+    slot.tags = tags
+    slot.draft = draft
+    slot.keepUntil = keepUntil
+    slot.plainUntil = plainUntil(draft, this.#options.windows)
+    this.#policy.hit(slot.node)
+  }
+
+  #insert(id: Id, draft: Draft<K, V>, keepUntil: number, size: number, old: Slot<K, V> | undefined): void {
+    if (old !== undefined) this.#remove(old)
+    while (this.#size + size > this.#options.maxSize && this.#evict()) {
+      // One entry at a time, until there is room.
+    }
+    const node = this.#policy.insert(textOf(id), keepUntil)
+    const tags = this.#tags.attach(draft.tags)
+    this.#slots.set(id, {
+      id,
+      draft,
+      plainUntil: plainUntil(draft, this.#options.windows),
+      keepUntil,
+      tags,
+      size,
+      node,
+    })
+    this.#size += size
+  }
+
+  #evict(): boolean {
+    const node = this.#policy.victim(this.#options.now())
+    const slot = node && this.#slots.get(idOf(node.key))
+    if (slot === undefined) return false
+    this.#remove(slot)
+    this.#options.onEvict(textOf(slot.id), this.#options.sizeOf === null ? 'count' : 'size')
+    return true
+  }
+
+  #remove(slot: Slot<K, V>): void {
+    this.#slots.delete(slot.id)
+    this.#policy.remove(slot.node)
+    this.#tags.detach(slot.tags)
+    this.#size -= slot.size
+    // Sizes need not be whole numbers: sums of fractions drift, an empty table does not.
+    if (this.#slots.size === 0) this.#size = 0
+  }
+
+  drop(ids: readonly Id[]): number {
+    let count = 0
+    for (const id of ids) {
+      const slot = this.#slots.get(id)
+      if (slot === undefined) continue
+      this.#remove(slot)
+      count += 1
+    }
+    return count
+  }
+
+  deleteExpired(): number {
+    const now = this.#options.now()
+    let count = 0
+    for (const slot of this.#slots.values()) {
+      if (slot.keepUntil > now && afterTags(slot.draft, slot.tags) !== undefined) continue
+      this.#remove(slot)
+      count += 1
+    }
+    return count
+  }
+
+  invalidateTags(tags: readonly string[], mode: InvalidateMode, at: number): void {
+    for (const tag of tags) this.#tags.invalidate(tag, mode, at)
+  }
+
+  async *entries(): AsyncGenerator<Draft<K, V>> {
+    for (const slot of Array.from(this.#slots.values())) {
+      const draft = this.#slots.get(slot.id) === slot ? afterTags(slot.draft, slot.tags) : undefined
+      if (draft !== undefined) yield draft
+    }
+  }
+
+  clear(): void {
+    for (const slot of this.#slots.values()) this.#tags.detach(slot.tags)
+    this.#slots.clear()
+    this.#policy.clear()
+    this.#size = 0
+  }
+
+  close(): MaybePromise<void> {
+    this.clear()
+  }
+}
+
+/** What tags leave of an entry: itself, itself stale, or nothing. */
+function afterTags<K, V>(draft: Draft<K, V>, tags: readonly TagState[] | null): Draft<K, V> | undefined {
+  if (tags === null) return draft
+  let { freshUntil } = draft
+  for (const { goneBefore, staleBefore } of tags) {
+    if (goneBefore > draft.askedAt) return undefined
+    // Whole milliseconds: the instant of an invalidation may be a fraction ahead of the clock (time.ts).
+    if (staleBefore > draft.askedAt) freshUntil = Math.min(freshUntil, Math.floor(staleBefore))
+  }
+  return freshUntil === draft.freshUntil ? draft : { ...draft, freshUntil }
+}
+
+function isTimed(policy: TimedPolicy): boolean {
+  return policy instanceof SoonestFirst || policy instanceof TimeAwareLru
+}
+
+function policyFor({
+  eviction,
+  maxSize,
+  sizeOf,
+  random,
+}: Pick<TableOptions<never, never>, 'eviction' | 'maxSize' | 'sizeOf' | 'random'>): TimedPolicy {
+  if (eviction === 'ttl') return new SoonestFirst()
+  if (eviction === 'tlru') return new TimeAwareLru()
+  // How many entries a bound by size holds is not known: a guess serves the sketch of TinyLFU, which needs an order of magnitude.
+  return makePolicy(eviction, Math.min(sizeOf === null ? maxSize : 10_000, 1_000_000), random)
+}

@@ -1,0 +1,59 @@
+/** A handler's Response on its way to the visitor: as it came but for Cache-Status, Date and a missing ETag, or as a 304. */
+import type { Reply } from '../engine/exchange.ts'
+import { getHeader } from '../http/headers.ts'
+import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import { isUnchanged, notModifiedHeaders, statusOf } from './answering.ts'
+import { isBodiless, linesOf, type Body } from './web-reply.ts'
+
+/** Fields that are made where the handler makes none. */
+const OURS = ['etag', 'date']
+
+/**
+ * @param body what takes the place of its body; undefined: nothing does
+ * @param name our name in Cache-Status; null: none
+ */
+export function answerWith(
+  { method, headers }: Request,
+  own: Response,
+  { head, info }: Pick<Reply, 'head' | 'info'>,
+  name: string | null,
+  body?: Body,
+): Response {
+  // A socket that was opened, or an error of fetch: nothing that could be made anew.
+  if (own.status < 200) return own
+  const fields = fieldsOf(own, head, info, name)
+  if ((method === 'GET' || method === 'HEAD') && isUnchanged(linesOf(headers), head, info.now)) {
+    const unread = body === undefined ? own.body : body
+    if (unread instanceof ReadableStream) void unread.cancel()
+    return notModified(head, fields)
+  }
+  if (body === undefined && fields.length === 0) return own
+  if (isBodiless(method, own.status)) return dressed(own, null, fields)
+  return dressed(own, body === undefined ? own.body : body, fields)
+}
+
+function fieldsOf(own: Response, head: ResponseHead, info: Reply['info'], name: string | null): HeaderList {
+  const fields: HeaderLine[] = []
+  // What will be said on a hit is said now: both are answers with one validator and one date.
+  for (const field of info.stored ? OURS : []) {
+    const value = getHeader(head.headers, field)
+    if (value !== null && !own.headers.has(field)) fields.push([field, value])
+  }
+  if (name === null) return fields
+  const before = own.headers.get('cache-status')
+  const said = statusOf(name, info, null)
+  return [...fields, ['cache-status', before === null ? said : `${before}, ${said}`]]
+}
+
+function notModified({ headers }: ResponseHead, fields: HeaderList): Response {
+  const names = new Set(fields.map(([name]) => name))
+  const kept = notModifiedHeaders(headers).filter(([name]) => !names.has(name) && name !== 'transfer-encoding')
+  return new Response(null, { status: 304, headers: [...kept, ...fields] as [string, string][] })
+}
+
+/** A handler's response with another body, and with fields beside its own. */
+export function dressed(response: Response, body: Body, fields: HeaderList): Response {
+  const made = new Response(body, response)
+  for (const [name, value] of fields) made.headers.set(name, value)
+  return made
+}

@@ -1,0 +1,85 @@
+/** Stored replies and purges as Fetch Responses, and Fetch messages as the engine sees them. */
+import type { Reply } from '../engine/exchange.ts'
+import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
+import type { HeaderLine, ResponseHead } from '../http/message.ts'
+import { currentAge } from '../policy/age.ts'
+import { statusOf } from './answering.ts'
+
+/** What a Response is made with here. */
+export type Body = ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null
+
+type Pairs = [name: string, value: string][]
+
+/** The header lines of a Fetch message; their names are lower case by the standard. */
+export function linesOf(headers: Headers): HeaderLine[] {
+  return [...headers]
+}
+
+export function headOf({ status, statusText, headers }: Response): ResponseHead {
+  return { status, statusText, headers: linesOf(headers) }
+}
+
+/** Statuses that come without a body (the Fetch standard's null body statuses). */
+const NULL_BODY: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
+
+export function isBodiless(method: string, status: number): boolean {
+  return method === 'HEAD' || NULL_BODY.has(status)
+}
+
+interface Prepared {
+  /** The second of age the fields are right for. */
+  readonly age: number
+  /** A plain object where no name comes twice: what runtimes take fastest. Never changed. */
+  readonly fields: Pairs | Record<string, string>
+}
+
+const prepared = new WeakMap<ResponseEntry, Prepared>()
+
+/**
+ * A fresh, whole answer that is at hand: the hit path.
+ * @param name our name in Cache-Status; null: none
+ */
+export function wholeResponse(reply: StoredReply, bytes: Uint8Array, name: string | null): Response {
+  const { entry } = reply
+  const age = Math.floor(currentAge(entry.meta, reply.now))
+  let ready = prepared.get(entry)
+  if (ready === undefined || ready.age !== age) {
+    ready = { age, fields: simplified(fieldsOf(reply, bytes.length, name)) }
+    prepared.set(entry, ready)
+  }
+  const { status, statusText } = entry.meta
+  return new Response(bytes as Uint8Array<ArrayBuffer>, { status, statusText, headers: ready.fields })
+}
+
+function simplified(fields: Pairs): Prepared['fields'] {
+  return new Set(fields.map(([name]) => name)).size === fields.length ? Object.fromEntries(fields) : fields
+}
+
+/** Any stored answer. */
+export function storedResponse(reply: StoredReply, name: string | null): Response {
+  const { head, body } = reply
+  // A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2).
+  const length = body?.size ?? (reply.facts.headOnly ? reply.entry.body.size : null)
+  const init = { status: head.status, statusText: head.statusText, headers: fieldsOf(reply, length, name) }
+  return new Response(body === null ? null : bodyOf(body), init)
+}
+
+function bodyOf(body: NonNullable<Reply['body']>): Body {
+  return (body.bytes as Uint8Array<ArrayBuffer> | null) ?? body.stream()
+}
+
+function fieldsOf(reply: StoredReply, length: number | null, name: string | null): Pairs {
+  const fields: Pairs = []
+  for (const [field, value] of reply.head.headers) {
+    if (field !== 'content-length' || length === null) fields.push([field, value])
+  }
+  if (length !== null) fields.push(['content-length', String(length)])
+  if (name !== null) fields.push(['cache-status', statusOf(name, reply.info, reply)])
+  return fields
+}
+
+/** A reply that the engine made itself: 504, nothing stored and the handler not to be asked. */
+export function ownResponse({ head, body }: Reply): Response {
+  const { status, statusText, headers } = head
+  return new Response(body === null ? null : bodyOf(body), { status, statusText, headers: headers as Pairs })
+}

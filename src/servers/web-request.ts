@@ -1,0 +1,52 @@
+/** A Fetch request: where it goes in the cache, and the same one made anew for the handler. */
+import type { Address } from './addresses.ts'
+import type { RouteSettings } from './options.ts'
+import { CONDITIONS, type ServerCache } from './server-cache.ts'
+
+/** Null: not a request for us. */
+export function addressOf(request: Request, cache: ServerCache, route: RouteSettings | undefined): Address | null {
+  const { url, headers } = request
+  const { trustProxy } = cache.settings
+  // What the URL parser has written: scheme://host/path?query#fragment.
+  const start = url.indexOf('://') + 3
+  const slash = url.indexOf('/', start)
+  if (start < 3 || slash < 0 || !url.startsWith('http')) return null
+  const hash = url.indexOf('#', slash)
+  const target = hash < 0 ? url.slice(slash) : url.slice(slash, hash)
+  const host = (trustProxy ? firstOf(headers.get('x-forwarded-host')) : null) ?? url.slice(start, slash)
+  const scheme = (trustProxy ? firstOf(headers.get('x-forwarded-proto')) : null) ?? url.slice(0, start - 3)
+  return cache.addresses.of(target, host, scheme === 'https', route)
+}
+
+function firstOf(list: string | null): string | null {
+  return list === null ? null : (list.split(',')[0]?.trim() ?? null)
+}
+
+/** Whether a request says what it wants of a cache; policy knows what to make of it. */
+export function hasDirectives({ headers }: Request): boolean {
+  return headers.has('cache-control') || headers.has('pragma')
+}
+
+/** Whether a request asks for something other than the whole. */
+export function hasConditions({ headers }: Request): boolean {
+  for (const name of CONDITIONS) if (headers.has(name)) return true
+  return false
+}
+
+/** The same GET or HEAD without its conditions: the handler answers with the whole. */
+export function withoutConditions(request: Request): Request {
+  return hasConditions(request) ? remade(request, {}) : request
+}
+
+/** A request like the visitor's, for a run of the handler that outlives the visit. */
+export function forRefresh(request: Request): Request {
+  return remade(request, { signal: null })
+}
+
+/** Of the same class, so that the handler finds what it expects of one. */
+function remade(request: Request, init: RequestInit): Request {
+  const headers = new Headers(request.headers)
+  for (const name of CONDITIONS) headers.delete(name)
+  const Kind = request.constructor as new (input: Request, init: RequestInit) => Request
+  return new Kind(request, { ...init, headers })
+}

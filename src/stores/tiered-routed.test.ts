@@ -1,0 +1,54 @@
+import { describe, expect, it, test } from 'vitest'
+import { isListable, isLocking, type ListableStore, type LockingStore } from '../engine/ports.ts'
+import { sampleHead } from '../testing/samples.ts'
+import { storeConformance } from '../testing/store-conformance.ts'
+import { MemoryStore } from './memory.ts'
+import { SqliteStore } from './sqlite.ts'
+import { routed, RoutedStore, type RoutedKey } from './tiered-routed.ts'
+
+const byLength = ({ key }: RoutedKey): string => (key.length % 2 === 0 ? 'even' : 'odd')
+
+storeConformance({
+  name: 'routed to two SQLite stores',
+  make: () =>
+    new RoutedStore({
+      stores: { even: new SqliteStore(':memory:'), odd: new SqliteStore(':memory:') },
+      route: byLength,
+    }),
+  describe,
+  test,
+})
+
+const sqlite = (): SqliteStore => new SqliteStore(':memory:')
+
+describe('row 220: a store by key or URL', () => {
+  it('each key goes to its store, variants and parts to that of their URL', async () => {
+    const [images, rest] = [new MemoryStore(), new MemoryStore()]
+    const store: RoutedStore & ListableStore = routed({
+      stores: { images, rest },
+      route: ({ url }) => (url?.endsWith('.png') ? 'images' : 'rest'),
+    })
+    for (const key of ['GET http://h.test/a.png', 'GET http://h.test/a.png\npart', 'GET http://h.test/a', 'no url'])
+      await store.write(sampleHead(key), new Uint8Array(1))
+    expect([images.size().entries, rest.size().entries, (await store.size()).entries]).toEqual([2, 2, 4])
+    expect(await store.delete(['GET http://h.test/a.png', 'no url', 'missing'])).toBe(2)
+    expect([images.size().entries, rest.size().entries]).toEqual([1, 1])
+  })
+
+  it('it can what all of its stores can', async () => {
+    const both: RoutedStore & ListableStore & LockingStore = routed({
+      stores: { even: sqlite(), odd: sqlite() },
+      route: byLength,
+    })
+    const mixed = new RoutedStore({ stores: { even: sqlite(), odd: new MemoryStore() }, route: byLength })
+    expect([isListable(both), isLocking(both), isListable(mixed), isLocking(mixed)]).toEqual([true, true, true, false])
+    await both.close()
+    await mixed.close()
+  })
+
+  it('a route to nowhere and no stores are errors that say so', () => {
+    const store = new RoutedStore({ stores: { a: new MemoryStore() }, route: () => 'b' })
+    expect(() => store.read('k')).toThrow(/leads to the store b, which there is not: there are a/)
+    expect(() => new RoutedStore({ stores: {}, route: byLength })).toThrow(/at least one store/)
+  })
+})

@@ -1,0 +1,2 @@
+/** The certificate of one's own authority. */
+export const ca = ''

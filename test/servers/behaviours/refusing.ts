@@ -1,0 +1,86 @@
+/** What is not kept (CHECKLIST 251; features R4 and M3). */
+import { describe, expect, it } from 'vitest'
+import type { ServerCacheOptions } from '../../../src/servers/options.ts'
+import type { Edge } from '../edges.ts'
+import { type Handler, type Said } from '../support.ts'
+import { benches } from './bench.ts'
+
+export function refusing(edge: Edge): void {
+  const { name, anonymous } = edge
+  describe(`${name}: what is not kept`, () => {
+    const { serve } = benches(edge)
+
+    it.each<[string, Record<string, string | string[]>, Record<string, string>, number?]>([
+      ['no-store', { 'Cache-Control': 'no-store' }, {}],
+      ['private', { 'Cache-Control': 'private, max-age=60' }, {}],
+      ['Set-Cookie', { 'Cache-Control': 'max-age=60', 'Set-Cookie': ['a=1', 'b=2'] }, {}],
+      ['Vary: *', { 'Cache-Control': 'max-age=60', Vary: '*' }, {}],
+      ['Vary: Cookie', { 'Cache-Control': 'max-age=60', Vary: 'Cookie' }, {}],
+      ['no freshness', {}, {}],
+      ['Authorization', { 'Cache-Control': 'max-age=60' }, { authorization: 'Bearer x' }],
+      ['request no-store', { 'Cache-Control': 'max-age=60' }, { 'cache-control': 'no-store' }],
+      ['an error', {}, {}, 404],
+      ['a server error with ttl', {}, {}, 500],
+    ])('R4, 251: %s is not kept, and reaches the visitor unchanged', async (what, headers, asked, status = 200) => {
+      let runs = 0
+      const options = what.includes('ttl') || status === 404 ? { ttl: 60 } : {}
+      const { server } = await serve(() => ({ status, headers, body: `run ${++runs}` }), options)
+      for (const run of [1, 2, 3]) {
+        const answer = await server.get('/', asked)
+        expect([answer.status, answer.text]).toEqual([status, `run ${run}`])
+        if (headers['Set-Cookie']) expect(answer.headers['set-cookie']).toEqual(['a=1', 'b=2'])
+      }
+    })
+
+    it('M3: an answer to a cookie under ttl is kept only where the route says so', async () => {
+      const runsOf = async (options: ServerCacheOptions): Promise<number> => {
+        let runs = 0
+        const { server } = await serve(() => ({ body: `run ${++runs}` }), { ttl: 60, ...options })
+        for (let n = 0; n < 2; n++) await server.get('/', { cookie: 'sid=1' })
+        return runs
+      }
+      expect([await runsOf({}), await runsOf({ allowUsers: true })]).toEqual([2, 1])
+    })
+
+    if (anonymous !== true) {
+      it('M3: an answer to a known user is kept only where the route says so', async () => {
+        const runsOf = async (options: ServerCacheOptions): Promise<number> => {
+          let runs = 0
+          const said = (): Said => ({ body: `run ${++runs}` })
+          const { server } = await serve(
+            ({ signIn }) => {
+              signIn({ name: 'alice' })
+              return said()
+            },
+            { ttl: 60, ...options },
+          )
+          for (let n = 0; n < 2; n++) await server.get('/')
+          return runs
+        }
+        expect([await runsOf({}), await runsOf({ allowUsers: true })]).toEqual([2, 1])
+      })
+    }
+
+    it('a key that is not kept is asked about in full again once its answer may be shared', async () => {
+      let runs = 0
+      const { server } = await serve(() => ({
+        headers: { 'Cache-Control': ++runs < 4 ? 'no-store' : 'max-age=60' },
+        body: `run ${runs}`,
+      }))
+      const texts = []
+      for (let n = 0; n < 7; n++) texts.push((await server.get('/')).text)
+      expect(texts.slice(0, 3)).toEqual(['run 1', 'run 2', 'run 3'])
+      expect(texts[6]).toBe(texts[5])
+    })
+
+    it('E-group: X-Forwarded-Host is no part of the key, and counts only behind a proxy', async () => {
+      const say: Handler = ({ headers }) => ({ body: String(headers['x-forwarded-host']) })
+      const { server } = await serve(say, { ttl: 60 })
+      await server.get('/', { 'x-forwarded-host': 'evil.test' })
+      expect((await server.get('/', { 'x-forwarded-host': 'other.test' })).text).toBe('evil.test')
+      const trusting = await serve(say, { ttl: 60, trustProxy: true })
+      await trusting.server.get('/', { 'x-forwarded-host': 'a.test' })
+      expect((await trusting.server.get('/', { 'x-forwarded-host': 'b.test' })).text).toBe('b.test')
+    })
+  })
+}
