@@ -278,6 +278,17 @@ function headOf(response: ServerResponse, [status, second, third]: unknown[]): R
   }
 }
 
+/** A field among the arguments of writeHead. */
+export function givenField([, second, third]: readonly unknown[], wanted: string): unknown {
+  const given = typeof second === 'string' ? third : second
+  if (typeof given !== 'object' || given === null) return undefined
+  if (Array.isArray(given)) return linesOf(given).find(([name]) => name === wanted)?.[1]
+  for (const name in given) {
+    if (name.length === wanted.length && name.toLowerCase() === wanted) return (given as OutgoingHttpHeaders)[name]
+  }
+  return undefined
+}
+
 /** Header lines of what node:http takes: an object, a flat array, or an array of pairs. */
 export function linesOf(fields: Fields): HeaderLine[] {
   if (!Array.isArray(fields)) return Object.entries(fields).flatMap(([name, value]) => lines(name, value))

@@ -21,7 +21,7 @@ import type { Address } from './addresses.ts'
 import { answered, isUnchanged, looksShareable, notModifiedHeaders, refusesByItself, statusOf } from './answering.ts'
 import { etagOf } from './etag.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
-import { Capture } from './node-capture.ts'
+import { Capture, givenField } from './node-capture.ts'
 import { askedBySomebody, hideConditions, hostOf, isSecure, originalConditions, requestLines } from './node-request.ts'
 import { begin, sendReply, sendWhole, senderOf } from './node-send.ts'
 import { isOut, shadow } from './node-shadow.ts'
@@ -381,17 +381,17 @@ function hasDirectives({ headers }: IncomingMessage): boolean {
   return headers['cache-control'] !== undefined || headers.pragma !== undefined
 }
 
-/** Whether the next answer may be worth keeping, by the head of this one. */
+/** Whether the next answer may be worth keeping, by the head of this one: what was set one by one, and what writeHead is given. */
 function mayBeShared(
   response: ServerResponse,
   args: readonly unknown[],
   { effective: { policy } }: RouteSettings,
 ): boolean {
   const status = typeof args[0] === 'number' ? args[0] : response.statusCode
-  const value = response.getHeader('cache-control')
-  // Given to writeHead itself: rare, and looked at in full.
-  if (value === undefined && args.length > 1 && status < 400) return true
-  return looksShareable(status, value === undefined ? null : String(value), response.hasHeader('expires'), policy)
+  const value = (name: string): unknown => givenField(args, name) ?? response.getHeader(name)
+  const directives = value('cache-control')
+  const field = directives === undefined ? null : String(directives)
+  return looksShareable(status, field, value('expires') !== undefined, policy)
 }
 
 function statusField(response: ServerResponse, own: string): HeaderLine {

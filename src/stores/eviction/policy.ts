@@ -3,7 +3,7 @@
  *
  * Rule 1: every operation is O(1), TinyLFU's sketch included; evicting never scans. Where entries are passed over (SIEVE's hand,
  * TinyLFU's window when the cache is full for the first time), each step uses up a hit or an insertion.
- * Rule 2: a hit allocates nothing.
+ * Rule 2: a hit allocates nothing (LFU: a bucket, where there are more frequencies at once than ever before).
  */
 
 /** What a policy keeps about an entry; the entry's owner holds it and hands it back. */

@@ -15,7 +15,7 @@ const SAMPLE = 3000
 
 export class WindowClimber {
   /** The window's share of the cache. */
-  share = LEAST
+  share: number = LEAST
   #step = STEP
   #before = 0
   #hits = 0
