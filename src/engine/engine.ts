@@ -233,20 +233,28 @@ export class Engine {
     return reply
   }
 
-  /** Refreshes in the background, unless this process or another is at it. */
+  /** Refreshes in the background, unless this process or another is at it, or has been since this answer was looked up. */
   #refresh(x: Exchange, key: string, found: Found): void {
     const { background } = this.#forwarder
     const flight = background.start(key, this.#flights, this.#fences.epoch)
     if (flight === null) return x.refreshSkipped?.()
-    if (this.#leases === null) return background.refresh(x, key, found, flight)
-    void this.#leases.tryTake(key).then((lease) => {
-      if (lease === 'taken') {
-        flight.land({ kind: 'nothing' })
-        return x.refreshSkipped?.()
-      }
-      if (lease !== 'failed') holdFor(flight, lease)
-      background.refresh(x, key, found, flight)
-    })
+    void this.#refreshOnce(x, key, found, flight)
+  }
+
+  async #refreshOnce(x: Exchange, key: string, found: Found, flight: Flight<Catch>): Promise<void> {
+    const lease = (await this.#leases?.tryTake(key)) ?? 'failed'
+    if (lease === 'taken' || (await this.#isFresh(x, key))) {
+      if (typeof lease === 'object') await lease.release(true)
+      flight.land({ kind: 'stored' })
+      return x.refreshSkipped?.()
+    }
+    if (typeof lease === 'object') holdFor(flight, lease)
+    this.#forwarder.background.refresh(x, key, found, flight)
+  }
+
+  async #isFresh(x: Exchange, key: string): Promise<boolean> {
+    const found = await this.#lookup.find(x, key, await this.#guard.readAnew(key))
+    return this.#decide(x, found).kind === 'hit'
   }
 
   #storedReply(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts> & { answer?: Answer }): StoredReply {
@@ -346,7 +354,8 @@ export class Engine {
   /** What a flight brought, if this request may have it, too (RFC 9111 section 4; RELIABILITY 60). */
   async #shared(x: Exchange, key: string, brought: Catch): Promise<Reply | null> {
     if (brought.kind === 'nothing') return null
-    const primary = brought.kind === 'entry' && brought.entry.key === key ? brought.entry : await this.#guard.read(key)
+    const primary =
+      brought.kind === 'entry' && brought.entry.key === key ? brought.entry : await this.#guard.readAnew(key)
     const found = await this.#lookup.find(x, key, primary)
     const { usable, plan } = await this.#plan(x, found)
     if (plan.kind !== 'hit' || usable.entry === null) return null

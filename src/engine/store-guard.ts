@@ -90,6 +90,8 @@ export class StoreGuard {
   readonly #events: Events
   readonly clock: Clock
   readonly #options: GuardOptions
+  /** Reads under way, by key. */
+  readonly #reading = new Map<string, Promise<StoredEntry | undefined>>()
   /** Keys whose deletion failed, with the instant: entries created until then are gone for us. */
   readonly #tombstones = new Map<string, number>()
   /** Apart: a store whose writes work while its reads hang must not be asked on every request. */
@@ -105,7 +107,22 @@ export class StoreGuard {
     this.#writes = new Circuit(clock)
   }
 
+  /** Reads; a read of the same key that is under way is joined, so that a herd on one key costs the store one read. */
   read(key: string): MaybePromise<StoredEntry | undefined> {
+    const under = this.#reading.size === 0 ? undefined : this.#reading.get(key)
+    if (under !== undefined) return under
+    const result = this.readAnew(key)
+    if (isPromise(result)) {
+      this.#reading.set(key, result)
+      void result.then(() => {
+        if (this.#reading.get(key) === result) this.#reading.delete(key)
+      })
+    }
+    return result
+  }
+
+  /** Reads what is there from now on: no read that began before is joined. */
+  readAnew(key: string): MaybePromise<StoredEntry | undefined> {
     if (this.#reads.failures >= FAILURES && !this.#reads.mayProbe()) return undefined
     let result: MaybePromise<StoredEntry | undefined>
     try {
@@ -142,6 +159,17 @@ export class StoreGuard {
     return entry
   }
 
+  /** Nobody joins a read that began before a change: it may have seen what was there until then. */
+  #changing<T>(keys: readonly string[], change: () => MaybePromise<T>): MaybePromise<T> {
+    const forget = (): void => {
+      if (this.#reading.size > 0) for (const key of keys) this.#reading.delete(key)
+    }
+    forget()
+    const result = change()
+    if (isPromise(result)) void result.then(forget, forget)
+    return result
+  }
+
   /** Whether the entry was written. */
   write(
     head: EntryHead,
@@ -152,7 +180,7 @@ export class StoreGuard {
       ...options,
       operation: 'write',
       key: head.key,
-      call: () => this.store.write(head, body),
+      call: () => this.#changing([head.key], () => this.store.write(head, body)),
       map: () => {
         this.#tombstones.delete(head.key)
         return true
@@ -166,7 +194,7 @@ export class StoreGuard {
     return this.#attempt({
       operation: 'update',
       key,
-      call: () => this.store.update(key, change, version),
+      call: () => this.#changing([key], () => this.store.update(key, change, version)),
       map: same,
       otherwise: false,
     })
@@ -182,7 +210,7 @@ export class StoreGuard {
     const done = this.#attempt({
       operation: 'delete',
       key: keys[0] ?? null,
-      call: () => this.store.delete(keys),
+      call: () => this.#changing(keys, () => this.store.delete(keys)),
       map: same,
       otherwise: -1,
     })

@@ -3,7 +3,7 @@ import { parseExpiry, parseSeconds, type Duration } from '../clients/durations.t
 import { isLocking, NEVER, type Clock, type Store } from '../engine/ports.ts'
 import { OptionError, nearest } from '../errors.ts'
 import { FOREVER, type Expiry } from '../policy/options.ts'
-import { EVICTION_NAMES } from '../stores/eviction/by-name.ts'
+import { DEFAULT_EVICTION, EVICTION_NAMES } from '../stores/eviction/by-name.ts'
 import type { EvictionName } from '../stores/eviction/policy.ts'
 import type { Windows } from './entry.ts'
 
@@ -55,7 +55,7 @@ export interface AsyncCacheOptions<K, V> {
   maxSize?: number
   /** In memory: the size of an entry, in the unit of `maxSize`, which is required then. */
   sizeOf?: (value: V, key: K) => number
-  /** In memory: what goes first when it is full. Default 'sieve'. */
+  /** In memory: what goes first when it is full. Default 'tinylfu'. */
   eviction?: Eviction
   /** In memory: what callers get. false (the default): the value itself; 'structured': a copy each; 'freeze': the value, deeply frozen. */
   clone?: 'structured' | 'freeze' | false
@@ -149,7 +149,7 @@ export function settingsOf<K, V>(options: AsyncCacheOptions<K, V>, where: string
     minDuration: ms(options.minDuration ?? 0, 'minDuration'),
     maxSize: maxSize ?? 10_000,
     sizeOf,
-    eviction: options.eviction ?? 'sieve',
+    eviction: options.eviction ?? DEFAULT_EVICTION,
     clone: options.clone ?? false,
     lease: lease === false ? 0 : ms(lease, 'lease'),
     readTimeout: timeout,

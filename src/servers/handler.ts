@@ -57,7 +57,7 @@ export function cached<Q extends Request, Rest extends readonly unknown[]>(
   checkFunction(waitUntil, 'waitUntil')
   const cache = new ServerCache(shared, 'cached', FINISH)
   const gate = new WebGate(cache)
-  const call = (request: Q, ...rest: Rest): Promise<Response> => {
+  const call = async (request: Q, ...rest: Rest): Promise<Response> => {
     // Requests made anew are of the visitor's own class.
     const run = (given: Request): Response | Promise<Response> => handler(given as Q, ...rest)
     return gate.enter({ request, run, again: run, waitUntil: waitUntil ?? waitUntilAmong(rest) })

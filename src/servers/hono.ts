@@ -4,6 +4,7 @@
  * @module
  */
 import type { Context, ExecutionContext, MiddlewareHandler } from 'hono'
+import { isPromise } from '../engine/maybe.ts'
 import { OptionError } from '../errors.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
 import { routeSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
@@ -78,7 +79,8 @@ async function pass(
   route?: RouteSettings,
 ): Promise<void> {
   const visit = new HonoVisit(app, c, next, route)
-  const response = await gate.enter(visit)
+  const made = gate.enter(visit)
+  const response = isPromise(made) ? await made : made
   if (c.finalized && response === c.res) return
   // Hono would merge the fields of the response before into this one.
   c.res = undefined
@@ -105,6 +107,14 @@ class HonoVisit implements WebVisit {
   async run(given: Request, replaceable: boolean): Promise<Response> {
     const c = this.#c
     if (replaceable) this.#early = fieldsOf(c)
+    if (given === this.request) await this.#next()
+    else await this.#runWith(given)
+    if (!c.finalized) throw new TypeError('no handler returned a Response, and no middleware called next()')
+    return c.res
+  }
+
+  async #runWith(given: Request): Promise<void> {
+    const c = this.#c
     // The middlewares behind us find the request they are to answer; those in front of us keep theirs.
     c.req.raw = given
     try {
@@ -112,8 +122,6 @@ class HonoVisit implements WebVisit {
     } finally {
       c.req.raw = this.request
     }
-    if (!c.finalized) throw new TypeError('no handler returned a Response, and no middleware called next()')
-    return c.res
   }
 
   get again(): WebVisit['again'] {

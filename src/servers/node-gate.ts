@@ -54,15 +54,12 @@ const VISIT = Symbol('keepfresh visit')
 
 /** What a cache of a route further in may change. */
 interface Inside {
-  settings: RouteSettings | null
+  settings: RouteSettings
 }
 
 interface Visited extends IncomingMessage {
   [VISIT]?: Inside
 }
-
-/** The handler runs, and nothing is kept of it. */
-const PASSED: Inside = { settings: null }
 
 const NO_OPTIONS: VisitOptions = Object.freeze({})
 
@@ -113,8 +110,9 @@ export class NodeGate {
     }
     if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
       // Rule 3: no more than this.
-      this.#watch(response, settings, client, key)
-      ;(request as Visited)[VISIT] = PASSED
+      const passed = { settings }
+      this.#watch(response, passed, client, key)
+      ;(request as Visited)[VISIT] = passed
       return proceed()
     }
     this.#visit({ ...options, request, response, proceed, address, client, settings }, plain ? key : null, found)
@@ -181,10 +179,10 @@ export class NodeGate {
   }
 
   /** Rule 3: only the head of the answer is looked at, for a sign that the next one may be shared. */
-  #watch(response: ServerResponse, settings: RouteSettings, client: CacheClient, key: string): void {
+  #watch(response: ServerResponse, passed: Inside, client: CacheClient, key: string): void {
     const { writeHead } = response
     response.writeHead = ((...args: Parameters<typeof writeHead>) => {
-      if (mayBeShared(response, args, settings)) client.engine.expectAgain(key)
+      if (mayBeShared(response, args, passed.settings)) client.engine.expectAgain(key)
       return writeHead.apply(response, args)
     }) as typeof writeHead
   }

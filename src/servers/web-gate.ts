@@ -11,6 +11,7 @@ import type { CacheClient } from '../clients/client.ts'
 import type { AlreadyRead } from '../engine/engine.ts'
 import type { Reply } from '../engine/exchange.ts'
 import { LiveBody } from '../engine/live-body.ts'
+import { chain } from '../engine/maybe.ts'
 import type { MaybePromise, Origin, OriginResponse } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
 import { formatDate } from '../http/date.ts'
@@ -48,12 +49,11 @@ export interface WebVisit {
 
 /** What caches further in may change. */
 interface Inside {
-  settings: RouteSettings | null
+  settings: RouteSettings
   somebody: boolean
 }
 
 interface Visit extends Inside {
-  settings: RouteSettings
   readonly of: WebVisit
   readonly address: Address
   readonly client: CacheClient
@@ -91,8 +91,12 @@ interface Made {
 /** Bytes of a body that are still read for the store alone when its visitor has left: its handler is no longer wanted. */
 export const FINISH: number = 256 * 1024
 
-/** Requests that are inside of a cache already. */
-const visits = new WeakMap<Request, Inside>()
+const VISIT = Symbol('keepfresh visit')
+
+/** A request that is inside of a cache already. */
+interface Visited extends Request {
+  [VISIT]?: Inside
+}
 
 const UNSAFE = /^(?!GET$|HEAD$|OPTIONS$|TRACE$)/
 
@@ -108,16 +112,17 @@ export class WebGate {
     this.#cache = cache
   }
 
-  async enter(of: WebVisit): Promise<Response> {
+  /** At once where that can be. */
+  enter(of: WebVisit): MaybePromise<Response> {
     const { request, route } = of
-    const inside = visits.get(request)
+    const inside = (request as Visited)[VISIT]
     if (inside !== undefined) return this.#inside(inside, of)
     const cache = this.#cache
-    const client = cache.client ?? (await this.#opened())
-    const address = client === null ? null : addressOf(request, cache, route)
+    const { client } = cache
+    if (client === null) return this.#whenReady(of)
+    const address = addressOf(request, cache, route)
     // A socket is being opened: each is its visitor's own.
-    if (client === null || address === null || request.headers.get('upgrade') === 'websocket')
-      return of.run(request, false)
+    if (address === null || request.headers.get('upgrade') === 'websocket') return of.run(request, false)
     const { key, settings } = address
     const plain =
       request.method === 'GET' &&
@@ -127,8 +132,9 @@ export class WebGate {
     const found = plain && cache.isPlain(settings) ? client.engine.quick(key) : undefined
     if (found instanceof StoredReply) return announced(of, this.#hit(request, found, address.url))
     if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
-      visits.set(request, { settings: null, somebody: false })
-      return this.#watch(of, settings, client, key)
+      const passed = { settings, somebody: false }
+      ;(request as Visited)[VISIT] = passed
+      return this.#watch(of, passed, client, key)
     }
     const visit = { of, address, client, settings, somebody: false }
     return this.#visit(visit, plain ? key : null, found)
@@ -142,14 +148,15 @@ export class WebGate {
     return response
   }
 
-  /** The client once its store is loaded; null where that fails: the server works without a cache. */
-  async #opened(): Promise<CacheClient | null> {
+  /** The store is being loaded; where that fails, the server works without a cache. */
+  async #whenReady(of: WebVisit): Promise<Response> {
     try {
-      return await this.#cache.ready()
+      await this.#cache.ready()
     } catch (error) {
       this.#report(error)
-      return null
+      return of.run(of.request, false)
     }
+    return this.enter(of)
   }
 
   #hit(request: Request, reply: StoredReply, url: string): Response {
@@ -162,10 +169,11 @@ export class WebGate {
   }
 
   /** Rule 3: only the head of the response is looked at, for a sign that the next one may be shared. */
-  async #watch(of: WebVisit, settings: RouteSettings, client: CacheClient, key: string): Promise<Response> {
-    const response = await of.run(of.request, false)
-    if (mayBeShared(response, settings)) client.engine.expectAgain(key)
-    return response
+  #watch(of: WebVisit, passed: Inside, client: CacheClient, key: string): MaybePromise<Response> {
+    return chain(of.run(of.request, false), (response) => {
+      if (mayBeShared(response, passed.settings)) client.engine.expectAgain(key)
+      return response
+    })
   }
 
   async #visit(visit: Visit, key: string | null, found: AlreadyRead | undefined): Promise<Response> {
@@ -174,7 +182,7 @@ export class WebGate {
     const { method } = request
     if (method === 'PURGE' && this.#cache.settings.purge !== null) return announced(of, await this.#purge(visit))
     if (!settings.effective.enabled || method === 'OPTIONS' || method === 'TRACE') return of.run(request, false)
-    visits.set(request, visit)
+    ;(request as Visited)[VISIT] = visit
     if (UNSAFE.test(method)) return this.#lead(visit, `${method} ${address.url}`)
     const made = key ?? (await this.#cache.addresses.keyOf(address, () => linesOf(request.headers)))
     // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that.
@@ -229,7 +237,7 @@ export class WebGate {
   async #run(visit: Visit): Promise<Response> {
     const { request } = visit.of
     const given = UNSAFE.test(request.method) ? request : withoutConditions(request)
-    visits.set(given, visit)
+    ;(given as Visited)[VISIT] = visit
     try {
       return checked(await visit.of.run(given, true))
     } catch (error) {
@@ -243,7 +251,7 @@ export class WebGate {
     visit.of.waitUntil?.(work.promise)
     try {
       const request = forRefresh(visit.of.request)
-      visits.set(request, visit)
+      ;(request as Visited)[VISIT] = visit
       const response = checked(await again(request, false))
       const { head, body } = await this.#make(visit, response)
       if (body === null) await response.body?.cancel()

@@ -31,6 +31,24 @@ interface Prepared {
   readonly age: number
   /** A plain object where no name comes twice: what runtimes take fastest. Never changed. */
   readonly fields: Pairs | Record<string, string>
+  /** Text where the body is short and is text: servers then send head and body in one piece. */
+  readonly body: string | Uint8Array<ArrayBuffer>
+}
+
+/** Bodies up to this many bytes are kept as text, too. */
+const AS_TEXT = 16 * 1024
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The same bytes as text; only where a type is said, which a Response would else make up for text. */
+function asText(bytes: Uint8Array<ArrayBuffer>, fields: Pairs): Prepared['body'] {
+  if (bytes.length > AS_TEXT || !fields.some(([name]) => name === 'content-type')) return bytes
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    // Not text.
+    return bytes
+  }
 }
 
 const prepared = new WeakMap<ResponseEntry, Prepared>()
@@ -44,11 +62,13 @@ export function wholeResponse(reply: StoredReply, bytes: Uint8Array, name: strin
   const age = Math.floor(currentAge(entry.meta, reply.now))
   let ready = prepared.get(entry)
   if (ready === undefined || ready.age !== age) {
-    ready = { age, fields: simplified(fieldsOf(reply, bytes.length, name)) }
+    const fields = fieldsOf(reply, bytes.length, name)
+    const body = ready?.body ?? asText(bytes as Uint8Array<ArrayBuffer>, fields)
+    ready = { age, fields: simplified(fields), body }
     prepared.set(entry, ready)
   }
   const { status, statusText } = entry.meta
-  return new Response(bytes as Uint8Array<ArrayBuffer>, { status, statusText, headers: ready.fields })
+  return new Response(ready.body, { status, statusText, headers: ready.fields })
 }
 
 function simplified(fields: Pairs): Prepared['fields'] {

@@ -54,13 +54,7 @@ export function retrieval(command: 'get' | 'gets', key: string): Request {
   return { text: `${command} ${key}\r\n`, data: null, valueOf: key, ends: /^END$/ }
 }
 
-export function storage(
-  command: Storage,
-  key: string,
-  data: Uint8Array,
-  exptime: number,
-  cas: string = '',
-): Request {
+export function storage(command: Storage, key: string, data: Uint8Array, exptime: number, cas: string = ''): Request {
   const text = `${command} ${key} 0 ${exptime} ${data.length}${cas === '' ? '' : ` ${cas}`}\r\n`
   return { text, data, valueOf: null, ends: STORAGE[command] }
 }

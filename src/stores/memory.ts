@@ -6,7 +6,7 @@
  * Rule 3: no timers; expired entries go when their turn comes, or by deleteWhere.
  */
 import { nearest, OptionError, StoreError } from '../errors.ts'
-import { EVICTION_NAMES, makePolicy } from './eviction/by-name.ts'
+import { DEFAULT_EVICTION, EVICTION_NAMES, makePolicy } from './eviction/by-name.ts'
 import type { EvictionName, EvictionNode, EvictionPolicy } from './eviction/policy.ts'
 import type {
   EntryChange,
@@ -32,7 +32,7 @@ export interface MemoryStoreOptions {
   maxBytes?: number
   /** Largest body in bytes. Default a quarter of `maxBytes`. */
   maxEntrySize?: number
-  /** What goes first when it is full. Default 'sieve' (docs/decisions/0003-default-eviction.md). */
+  /** What goes first when it is full. Default 'tinylfu' (docs/decisions/0003-default-eviction.md). */
   eviction?: EvictionName
   /** Uniform in [0, 1), for eviction 'random'. Default Math.random. */
   random?: () => number
@@ -78,7 +78,12 @@ export class MemoryStore implements ListableStore, EvictingStore {
 
   constructor(options: MemoryStoreOptions = {}) {
     checkOptions(options)
-    const { maxEntries = 10_000, maxBytes = 64 * 1024 * 1024, eviction = 'sieve', random = Math.random } = options
+    const {
+      maxEntries = 10_000,
+      maxBytes = 64 * 1024 * 1024,
+      eviction = DEFAULT_EVICTION,
+      random = Math.random,
+    } = options
     this.#policy = makePolicy(eviction, Math.min(maxEntries, 1_000_000), random)
     if (options.onEvict) this.#watchers.add(options.onEvict)
     this.#maxEntries = maxEntries

@@ -123,6 +123,16 @@ describe('Hono', () => {
     expect(cache.stats()?.stored).toBe(0)
   })
 
+  it('a route whose first answer was an error is kept once it has a good one', async () => {
+    const { app, cache, text } = bench()
+    let runs = 0
+    app.use(cache)
+    app.get('/', cache.route({ ttl: 10 }), (c) => c.text(`run ${++runs}`, runs > 2 ? 200 : 500))
+    const texts = []
+    for (let n = 0; n < 6; n++) texts.push(await text('/'))
+    expect(texts).toEqual(['run 1', 'run 2', 'run 3', 'run 4', 'run 4', 'run 4'])
+  })
+
   it('only the cache and nothing else: a 404', async () => {
     const { app, cache } = bench({ ttl: 10 })
     app.use(cache)

@@ -192,6 +192,19 @@ describe('Express', () => {
     expect((await server.get('/short')).text).toBe(JSON.stringify({ run: runs }))
   })
 
+  it('a route whose first answer was an error is kept once it has a good one', async () => {
+    const cache = responseCache()
+    let runs = 0
+    const app = express().set('env', 'test')
+    app.use(cache)
+    app.get('/', cache.route({ ttl: 10 }), (_req, res) => void res.status(++runs > 2 ? 200 : 500).send(`run ${runs}`))
+    const server = await listen(app)
+    open.push(server)
+    const texts = []
+    for (let n = 0; n < 6; n++) texts.push((await server.get('/')).text)
+    expect(texts).toEqual(['run 1', 'run 2', 'run 3', 'run 4', 'run 4', 'run 4'])
+  })
+
   it('an error handler\u2019s 500 gives way to a stale answer; without one it is what the visitor sees', async () => {
     const clock = new FakeClock()
     const cache = responseCache({ clock, ttl: 10, staleIfError: true })

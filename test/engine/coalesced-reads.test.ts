@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { MemoryStore, type Store, type StoredEntry } from '../../src/index.ts'
+import { startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
+import { bench, until } from './support.ts'
+
+let origin: LocalOrigin
+beforeAll(async () => {
+  origin = await startOrigin()
+})
+afterAll(() => origin.close())
+
+/** Memory that takes a while to answer, as a server does; counts its reads. */
+function distant(): Store & { reads: number } {
+  const memory = new MemoryStore()
+  const store = {
+    name: 'distant',
+    limits: memory.limits,
+    reads: 0,
+    async read(key: string): Promise<StoredEntry | undefined> {
+      store.reads += 1
+      const entry = memory.read(key)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      return entry
+    },
+    write: async (...args: Parameters<Store['write']>) => memory.write(...args),
+    update: async (...args: Parameters<Store['update']>) => memory.update(...args),
+    delete: async (keys: readonly string[]) => memory.delete(keys),
+    close: () => memory.close(),
+  }
+  return store
+}
+
+it('a herd of hits on one key is one read of the store', async () => {
+  const store = distant()
+  const { fetch } = bench({ store })
+  const url = `${origin.url}/cache/60`
+  await (await fetch(url)).text()
+  await until(() => fetch.stats().stored === 1)
+  store.reads = 0
+  const all = await Promise.all(Array.from({ length: 100 }, () => fetch(url)))
+  expect(all.every(({ fromCache }) => fromCache)).toBe(true)
+  expect(store.reads).toBe(1)
+})
+
+it('a read that began before a deletion answers nobody who asks after it', async () => {
+  const { fetch } = bench({ store: distant() })
+  const url = `${origin.url}/cache/60?deleted`
+  await (await fetch(url)).text()
+  await until(() => fetch.stats().stored === 1)
+  const before = fetch(url)
+  await fetch.cache.delete({ url })
+  const after = fetch(url)
+  expect([(await before).status, (await after).fromCache]).toEqual([200, false])
+})
