@@ -6,6 +6,7 @@
  * Rule 2: once `body` or `clone()` of a live body is asked for, a native Response takes over everything about the body.
  * Rule 3: bytes handed out are copies: no caller can change what the next one gets (RELIABILITY 70).
  */
+import { copyOf } from '../engine/bytes.ts'
 import { currentAge } from '../policy/age.ts'
 import { REASONS, type Explanation } from '../policy/reasons.ts'
 import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
@@ -189,12 +190,12 @@ export class LazyResponse implements CachedResponse {
 
   async arrayBuffer(): Promise<ArrayBuffer> {
     if (this.#native) return this.#native.arrayBuffer()
-    return (await this.#read()).slice().buffer as ArrayBuffer
+    return copyOf(await this.#read()).buffer
   }
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#native) return new Uint8Array(await this.#native.arrayBuffer())
-    return (await this.#read()).slice() as Uint8Array<ArrayBuffer>
+    return copyOf(await this.#read())
   }
 
   async blob(): Promise<Blob> {

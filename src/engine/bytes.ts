@@ -1,5 +1,10 @@
 /** Byte arrays and streams of them: the few operations several files need. */
 
+/** A copy in a buffer of its own: `slice()` of a Buffer would share its memory, and that of others with it. */
+export function copyOf(bytes: Uint8Array, start: number = 0, end: number = bytes.length): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes.subarray(start, end))
+}
+
 /** One array of all chunks; the chunk itself where there is only one. */
 export function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
   if (chunks.length === 1 && chunks[0]) return chunks[0]
@@ -36,7 +41,7 @@ export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
     type: 'bytes',
     pull(controller) {
       if (at < bytes.length) {
-        const chunk = bytes.slice(at, at + 65_536)
+        const chunk = copyOf(bytes, at, at + 65_536)
         at += chunk.length
         controller.enqueue(chunk)
       }

@@ -2,6 +2,7 @@
  * A leader who aborts leaves at once, with its own reason; the exchange goes on while others wait for it. When they have left, too, it is
  * aborted (RELIABILITY 11-13). The body's part of the story is in live-body.ts.
  */
+import { StoredReplyBody } from './reply.ts'
 import type { Reply } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import { LiveBody } from './live-body.ts'
@@ -64,6 +65,7 @@ export class Departure implements Watcher {
 }
 
 function leave({ body }: Reply): void {
+  if (body instanceof StoredReplyBody) return body.leave()
   if (body === null || body.repeatable) return
   if (body instanceof LiveBody) body.leave(undefined)
   // Nobody reads what passes through: its connection is freed, which may be broken already.

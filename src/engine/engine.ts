@@ -3,6 +3,7 @@
  *
  * Reading order: `handle` (one request), `#perform` (the switch over Plan), then forward.ts (asking the origin, the switch over Outcome).
  */
+import { copyOf } from './bytes.ts'
 import { bypass, plan as decide } from '../policy/plan.ts'
 import type { Answer, Plan, TagMark } from '../policy/decision.ts'
 import { Events } from './events.ts'
@@ -20,7 +21,7 @@ import { isPlainEffective, isPlainHit } from './plain-hit.ts'
 import { isEvicting, isLocking, type Clock, type MaybePromise, type Store, type StoredEntry } from './ports.ts'
 import { bodyFailure, isReadable } from './readable.ts'
 import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
-import { SingleFlight, type Flight } from './single-flight.ts'
+import { LeaderLeft, SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
 import { StoreGuard } from './store-guard.ts'
 import { tagKey, Tags, urlTag } from './tags.ts'
@@ -191,7 +192,7 @@ export class Engine {
     const { entry } = found
     if (filter === null || entry === null) return found
     const { status, statusText, headers, url, method } = entry.meta
-    const body = async (): Promise<Uint8Array | null> => entry.body.bytes?.slice() ?? null
+    const body = async (): Promise<Uint8Array | null> => (entry.body.bytes === null ? null : copyOf(entry.body.bytes))
     const keep = await filter({ status, statusText, headers, url, method, fromCache: true, body })
     if (keep) return found
     if (!x.effective.readOnly) await this.#guard.delete([entry.key])
@@ -238,7 +239,7 @@ export class Engine {
     const { background } = this.#forwarder
     const flight = background.start(key, this.#flights, this.#fences.epoch)
     if (flight === null) return x.refreshSkipped?.()
-    void this.#refreshOnce(x, key, found, flight)
+    this.#refreshOnce(x, key, found, flight).catch((error: unknown) => flight.fail(error))
   }
 
   async #refreshOnce(x: Exchange, key: string, found: Found, flight: Flight<Catch>): Promise<void> {
@@ -254,7 +255,7 @@ export class Engine {
 
   async #isFresh(x: Exchange, key: string): Promise<boolean> {
     const found = await this.#lookup.find(x, key, await this.#guard.readAnew(key))
-    return this.#decide(x, found).kind === 'hit'
+    return (await this.#plan(x, found)).plan.kind === 'hit'
   }
 
   #storedReply(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts> & { answer?: Answer }): StoredReply {
@@ -326,6 +327,8 @@ export class Engine {
       }
       if (taken.kind === 'mine') holdFor(flight, taken.lease)
     } catch (error) {
+      // Whoever waits did not abort: this was no attempt (single-flight.ts rule 1).
+      flight.abandoned = x.signal?.aborted === true
       flight.fail(error)
       throw error
     }
@@ -342,10 +345,11 @@ export class Engine {
     const landing = await flight.wait(x.signal, this.#options.collapseTimeout)
     if (landing.kind === 'slow') return this.#forwarder.lead(x, key, found, plan, null)
     if (landing.kind === 'failed') {
-      if (flight.attempt > 0) return this.#forwarder.failed(x, found, plan, landing.error)
+      const left = flight.abandoned || landing.error instanceof LeaderLeft
+      if (flight.attempt > 0 && !left) return this.#forwarder.failed(x, found, plan, landing.error)
       const next = this.#joinable(flight.key, x, key)
       if (next !== undefined) return this.#follow(x, key, found, plan, next)
-      const again = this.#flights.start(flight.key, this.#fences.epoch, flight.attempt + 1)
+      const again = this.#flights.start(flight.key, this.#fences.epoch, flight.attempt + (left ? 0 : 1))
       return this.#lead(x, key, found, plan, again, true)
     }
     return (await this.#shared(x, key, landing.value)) ?? this.#forwarder.lead(x, key, found, plan, null)

@@ -4,6 +4,7 @@
  * Rule 1: the flight lands when the entry can be read, or will never be; whoever waits is told which.
  * Rule 2: a fill that an invalidation overtook writes nothing, and takes back what it wrote meanwhile, however late that came to be stored.
  */
+import { copyOf } from './bytes.ts'
 import { StoreError } from '../errors.ts'
 import type { Draft, Keeper } from './keeper.ts'
 import { entryHead } from './keeper.ts'
@@ -260,7 +261,7 @@ export class Fill implements Sink {
       url,
       method,
       fromCache: false,
-      body: async () => bytes?.slice() ?? null,
+      body: async () => (bytes === null ? null : copyOf(bytes)),
     })
   }
 

@@ -10,7 +10,7 @@
  *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
-import { closeBytes, concat } from './bytes.ts'
+import { closeBytes, concat, copyOf } from './bytes.ts'
 import type { ReplyBody } from './exchange.ts'
 import type { Watcher } from './single-flight.ts'
 import { after, quietlyAfter } from './timer.ts'
@@ -305,8 +305,9 @@ export class LiveBody implements ReplyBody, Watcher {
 
   /** Enqueuing transfers the buffer: only a chunk that nobody else holds and that is its whole buffer may go without a copy. */
   #ownCopy(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
-    const alone = this.#sinkMode === 'none' && !this.#ended && chunk.byteLength === chunk.buffer.byteLength
-    return alone ? (chunk as Uint8Array<ArrayBuffer>) : chunk.slice()
+    const whole = chunk.constructor === Uint8Array && chunk.byteLength === chunk.buffer.byteLength
+    const alone = this.#sinkMode === 'none' && !this.#ended && whole
+    return alone ? (chunk as Uint8Array<ArrayBuffer>) : copyOf(chunk)
   }
 
   async #pullSink(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {

@@ -6,7 +6,7 @@ import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
 import { currentAge } from '../policy/age.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { Answer, ResponseMeta } from '../policy/decision.ts'
-import { concat, streamOf } from './bytes.ts'
+import { concat, copyOf, streamOf } from './bytes.ts'
 import type { CacheOutcome, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
 import type { StoredEntry } from './ports.ts'
 
@@ -195,6 +195,14 @@ export class StoredReplyBody implements ReplyBody {
     this.#opened = watched(reader, first, this.size, this.#onFailure)
   }
 
+  /** Nobody reads it: what the probe opened is closed. */
+  leave(): void {
+    const opened = this.#opened
+    this.#opened = null
+    // Its store may be gone: there is nothing left to tell.
+    opened?.cancel().catch(() => undefined)
+  }
+
   async read(): Promise<Uint8Array> {
     if (this.bytes !== null) return this.bytes
     const reader = this.stream().getReader()
@@ -235,7 +243,8 @@ function watched(
           if (left !== 0) throw new Error(`a stored body ended ${left} bytes short`)
         } else {
           left -= value.length
-          controller.enqueue(value as Uint8Array<ArrayBuffer>)
+          // Enqueuing transfers the buffer: what others may hold a part of goes as a copy.
+          controller.enqueue(isOwn(value) ? value : copyOf(value))
         }
         if (left === 0) {
           controller.close()
@@ -248,6 +257,10 @@ function watched(
     },
     cancel: (reason) => reader.cancel(reason),
   })
+}
+
+function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
 }
 
 /** A body that passes through unstored, untouched. */

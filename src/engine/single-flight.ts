@@ -24,6 +24,11 @@ export interface Watcher {
   deserted(): void
 }
 
+/** The leader went away of its own accord: that is no failure of the origin, and no attempt (rule 1). */
+export class LeaderLeft extends Error {
+  override readonly name: 'LeaderLeft' = 'LeaderLeft'
+}
+
 export class Flight<T> {
   readonly key: string
   /** The epoch it started in (fences.ts). */
@@ -32,6 +37,8 @@ export class Flight<T> {
   watcher: Watcher | null = null
   /** Asked before its result is stored; null: it may be. (A lease of another process's making, lease.ts.) */
   mayStore: (() => Promise<boolean>) | null = null
+  /** It failed by its leader's own abort. */
+  abandoned = false
   /** Told of the landing. */
   onLanding: ((landing: Landing<T>) => void) | null = null
   /** How many wait for it besides the leader. */

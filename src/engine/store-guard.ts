@@ -8,7 +8,7 @@
  */
 import { StoreError } from '../errors.ts'
 import type { StoreOperation, Events } from './events.ts'
-import { isPromise } from './maybe.ts'
+import { chain, isPromise } from './maybe.ts'
 import { isTrusted, isValidMeta } from './meta.ts'
 import {
   isLocking,
@@ -20,7 +20,7 @@ import {
   type StoredEntry,
   type Version,
 } from './ports.ts'
-import { after, quietlyAfter } from './timer.ts'
+import { after, quietlyAfter, inTime } from './timer.ts'
 
 const FAILURES = 5
 const FIRST_PAUSE = 1000
@@ -123,7 +123,12 @@ export class StoreGuard {
 
   /** Reads what is there from now on: no read that began before is joined. */
   readAnew(key: string): MaybePromise<StoredEntry | undefined> {
-    if (this.#reads.failures >= FAILURES && !this.#reads.mayProbe()) return undefined
+    return chain(this.readKnown(key), orNothing)
+  }
+
+  /** Reads anew, and tells what is not there (undefined) from what could not be read (null). */
+  readKnown(key: string): MaybePromise<StoredEntry | undefined | null> {
+    if (this.#reads.failures >= FAILURES && !this.#reads.mayProbe()) return null
     let result: MaybePromise<StoredEntry | undefined>
     try {
       result = this.store.read(key)
@@ -133,7 +138,7 @@ export class StoreGuard {
     return isPromise(result) ? this.#readLater(key, result) : this.#checked(key, result)
   }
 
-  async #readLater(key: string, result: Promise<StoredEntry | undefined>): Promise<StoredEntry | undefined> {
+  async #readLater(key: string, result: Promise<StoredEntry | undefined>): Promise<StoredEntry | undefined | null> {
     try {
       return this.#checked(key, await this.soon(result))
     } catch (error) {
@@ -141,14 +146,14 @@ export class StoreGuard {
     }
   }
 
-  #readFailed(key: string, error: unknown): undefined {
+  #readFailed(key: string, error: unknown): null {
     this.#failed('read', key, error)
     if (error instanceof StoreError && error.code === 'ERR_STORE_CORRUPT') this.#discard(key)
-    return undefined
+    return null
   }
 
   /** B30, B40: an entry is what it says and is the one asked for. */
-  #checked(key: string, entry: StoredEntry | undefined): StoredEntry | undefined {
+  #checked(key: string, entry: StoredEntry | undefined): StoredEntry | undefined | null {
     if (this.#reads.failures > 0) this.#reads.succeeded()
     if (entry === undefined) return undefined
     if (typeof entry !== 'object' || entry === null || !isTrusted(entry.meta)) {
@@ -329,6 +334,10 @@ export class StoreGuard {
   }
 }
 
+function orNothing(entry: StoredEntry | undefined | null): StoredEntry | undefined {
+  return entry ?? undefined
+}
+
 function isSoundEntry(entry: unknown): entry is StoredEntry {
   if (typeof entry !== 'object' || entry === null) return false
   const { meta, body, createdAt, expiresAt, version } = entry as Partial<StoredEntry>
@@ -357,11 +366,4 @@ export const IN_BACKGROUND: WriteOptions = Object.freeze({ background: true })
 
 function same<T>(value: T): T {
   return value
-}
-
-function inTime<T>(result: Promise<T>, timeout: number, timer: typeof after, late: () => Error): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const running = timer(timeout, () => reject(late()))
-    result.then(resolve, reject).finally(() => clearTimeout(running))
-  })
 }

@@ -10,7 +10,7 @@ import type { ResponseHead } from '../http/message.ts'
 import type { ResponseMeta, TagMark } from '../policy/decision.ts'
 import type { Effective } from './exchange.ts'
 import type { Fences } from './fences.ts'
-import { isPromise } from './maybe.ts'
+import { chain, isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
 import { NEVER, type Clock, type MaybePromise, type StoredEntry } from './ports.ts'
 import type { StoreGuard } from './store-guard.ts'
@@ -75,23 +75,40 @@ export class Tags {
       tags.map((tag) => {
         const meta = trust<TagMark>({ kind: 'mark', key: tagKey(tag), at, mode })
         const head = { key: meta.key, meta, createdAt: at, expiresAt: NEVER, keepUntil: NEVER }
-        return this.#guard.write(head, new Uint8Array())
+        // B35: what could not be marked is remembered here.
+        return chain(this.#guard.write(head, new Uint8Array()), (written) => {
+          if (!written) this.#note([tag], { at, mode })
+        })
       }),
     )
   }
 
+  /** What this process knows of a tag, and what others may have left in a store that outlives it. */
+  #marksOf(tag: string): MaybePromise<Found>[] {
+    const known = this.#known.get(tag)
+    if (known === undefined) return [this.#guard.readKnown(tagKey(tag))]
+    return this.#guard.store.limits.persistent ? [known, this.#guard.readKnown(tagKey(tag))] : [known]
+  }
+
   /** The strictest mark that applies to an entry of these tags that was asked for at `askedAt`; null: none. */
   markFor(tags: readonly string[], askedAt: number): MaybePromise<Mark | null> {
-    const marks = tags.map((tag) => this.#known.get(tag) ?? this.#guard.read(tagKey(tag)))
+    const marks = tags.flatMap((tag) => this.#marksOf(tag))
     if (marks.some(isPromise)) return Promise.all(marks).then((read) => strictest(read.map(markOf), askedAt))
-    return strictest((marks as (Mark | StoredEntry | undefined)[]).map(markOf), askedAt)
+    return strictest((marks as Found[]).map(markOf), askedAt)
   }
 }
 
 /** When a tag was invalidated, and how. */
 export type Mark = Pick<TagMark, 'at' | 'mode'>
 
-function markOf(found: Mark | StoredEntry | undefined): Mark | null {
+/** Null: it could not be read. */
+type Found = Mark | StoredEntry | undefined | null
+
+/** Whether a tag was invalidated is not known: what carries it is revalidated. */
+const UNKNOWN: Mark = { at: Infinity, mode: 'revalidate' }
+
+function markOf(found: Found): Mark | null {
+  if (found === null) return UNKNOWN
   if (found === undefined || 'at' in found) return found ?? null
   return found.meta.kind === 'mark' ? found.meta : null
 }

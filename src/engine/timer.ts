@@ -32,3 +32,11 @@ export async function atMost(ms: number, promise: Promise<unknown>): Promise<voi
   await Promise.race([promise, new Promise<void>((resolve) => (timer = after(ms, resolve)))])
   clearTimeout(timer)
 }
+
+/** A promise, or a rejection with `late()` where it takes longer than `ms`. */
+export function inTime<T>(result: Promise<T>, ms: number, timer: typeof after, late: () => Error): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const running = timer(ms, () => reject(late()))
+    result.then(resolve, reject).finally(() => clearTimeout(running))
+  })
+}

@@ -67,7 +67,11 @@ export class Shelf<K, V> implements Keeper<K, V> {
   keyOf(id: Id): MaybePromise<string> {
     const text = textOf(id)
     if (text.length <= MAX_KEY) return this.#prefix + text
-    return chain(sha256(text), (digest) => `${this.#prefix}~#${digest}`)
+    // UTF-8 has no lone surrogates: JSON writes them out.
+    return chain(
+      sha256(/\p{Surrogate}/u.test(text) ? JSON.stringify(text) : text),
+      (digest) => `${this.#prefix}~#${digest}`,
+    )
   }
 
   find(id: Id): MaybePromise<Draft<K, V> | undefined> {
@@ -155,7 +159,8 @@ export class Shelf<K, V> implements Keeper<K, V> {
     const body = new Uint8Array(value.length + key.length)
     body.set(value)
     body.set(key, value.length)
-    if (body.length > this.#store.limits.maxEntrySize) return 'too-large'
+    // What cannot be kept takes the place of what is kept all the same: the older value is not the value any more.
+    if (body.length > this.#store.limits.maxEntrySize) return chain(this.drop([id]), (): Refusal => 'too-large')
     return chain(this.keyOf(id), (stored) => this.#write(stored, draft, keepUntil, body, value.length))
   }
 

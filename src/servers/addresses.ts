@@ -15,6 +15,9 @@ export interface Address {
   readonly key: string | null
 }
 
+/** A host and perhaps a port: nothing that would become a part of a path or of another host. */
+const HOST = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
+
 /** Addresses remembered for each route. */
 const MAX_KNOWN = 10_000
 
@@ -33,7 +36,7 @@ export class Addresses {
   /** Null: the request line or Host is no URL of ours, and the handler shall say so. */
   of(target: string, host: string | undefined, secure: boolean, route: RouteSettings | undefined): Address | null {
     const known = this.#mapOf(route)
-    const name = secure ? `s${String(host)} ${target}` : `${String(host)} ${target}`
+    const name = secure ? `s ${String(host)} ${target}` : `p ${String(host)} ${target}`
     const found = known.get(name)
     if (found !== undefined) return found
     const url = this.urlOf(target, host, secure)
@@ -70,11 +73,12 @@ export class Addresses {
     const { baseUrl } = this.#settings
     // An absolute-form target names its own origin (RFC 9112 section 3.2.2), but it is the visitor who says so.
     if (!target.startsWith('/')) return null
+    if (baseUrl === null && (host === undefined || !HOST.test(host))) return null
     const origin = baseUrl ?? (host === undefined ? null : `${secure ? 'https' : 'http'}://${host}`)
     const url = origin === null ? null : URL.parse(origin + target)
     if (url === null || url.username !== '' || url.password !== '') return null
-    url.hash = ''
-    return url.href
+    // What the parser rewrote (dot segments, backslashes, a fragment) is not what the handler sees: it is not kept (RELIABILITY 102, 104).
+    return url.href.slice(url.origin.length) === target ? url.href : null
   }
 
   /** The settings of a URL. */

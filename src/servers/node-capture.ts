@@ -7,6 +7,7 @@
  * Rule 3: the store's copy is a copy: what the handler does to its buffers afterwards cannot be seen there.
  */
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { LeaderLeft } from '../engine/single-flight.ts'
 import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
 import { phraseOf } from './node-before.ts'
 
@@ -45,6 +46,9 @@ export class Capture {
   #held: Held[] = []
   #heldBytes = 0
   #ended = false
+  #flushed = false
+  /** The status while the response pretends to be sent; null: it does not. */
+  #status: number | null = null
   #onEnd: Callback | undefined
   #tap: ReadableStreamDefaultController<Uint8Array> | null = null
   #resolve: (head: ResponseHead) => void = () => undefined
@@ -95,6 +99,7 @@ export class Capture {
 
   /** The visitor gets what the handler gives, with these fields beside its own. */
   pass(fields: HeaderList): void {
+    this.#unpretend()
     this.#state = 'passing'
     const response = this.#response
     if (!response.headersSent) for (const [name, value] of fields) response.setHeader(name, value)
@@ -103,6 +108,7 @@ export class Capture {
     this.#held = []
     const last = this.#ended ? held.pop() : undefined
     for (const { chunk, encoding, done } of held) this.#passOn(chunk, encoding, done)
+    if (this.#flushed && !this.#ended) this.#directly(() => this.#before.flushHeaders.call(response))
     if (this.#ended) this.#passEnd(last)
     else if (held.length > 0) queueMicrotask(() => response.emit('drain'))
   }
@@ -124,6 +130,7 @@ export class Capture {
 
   /** The visitor gets nothing of it; what the handler still gives goes to the store, if there is a tap, or nowhere. */
   swallow(): void {
+    this.#unpretend()
     this.#state = 'swallowing'
     this.#held = []
     if (this.#ended) this.#onEnd?.()
@@ -168,6 +175,7 @@ export class Capture {
 
   #flushHeaders(): void {
     if (this.#state === 'passing' || this.#direct) return this.#before.flushHeaders.call(this.#response)
+    this.#flushed = true
     this.#begin()
   }
 
@@ -216,8 +224,31 @@ export class Capture {
     if (this.#gotHead) return
     this.#gotHead = true
     // A framework that finds its visitor gone ends the response as it is: that is no answer.
-    if (this.#response.socket?.destroyed) this.#reject(new Error(LEFT_BEFORE))
+    if (this.#response.socket?.destroyed) this.#reject(new LeaderLeft(LEFT_BEFORE))
     else this.#resolve(headOf(this.#response, this.#headArguments ?? []))
+    this.#pretend()
+  }
+
+  /** To the handler, what it has answered with is sent: an error that comes after it must not change what is being held. */
+  #pretend(): void {
+    const response = this.#response
+    if (this.#state !== 'holding' || Object.hasOwn(response, 'headersSent')) return
+    this.#status = response.statusCode
+    Object.defineProperty(response, 'headersSent', { get: () => true, configurable: true })
+    Object.defineProperty(response, 'writableEnded', { get: () => this.#ended, configurable: true })
+  }
+
+  #unpretend(): void {
+    if (this.#status === null) return
+    Reflect.deleteProperty(this.#response, 'headersSent')
+    Reflect.deleteProperty(this.#response, 'writableEnded')
+    this.#response.statusCode = this.#status
+    this.#status = null
+  }
+
+  /** Nobody wants the body but the visitor. */
+  untap(): void {
+    this.#tap = null
   }
 
   #feed({ chunk, encoding }: Held): void {
@@ -241,7 +272,7 @@ export class Capture {
   #closed(): void {
     if (this.#ended) return
     this.#breakTap('the visitor left before the response was whole')
-    if (!this.#gotHead) this.#reject(new Error(LEFT_BEFORE))
+    if (!this.#gotHead) this.#reject(new LeaderLeft(LEFT_BEFORE))
   }
 }
 

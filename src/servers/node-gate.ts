@@ -13,7 +13,8 @@ import { LiveBody } from '../engine/live-body.ts'
 import { isPromise } from '../engine/maybe.ts'
 import type { MaybePromise, Origin, OriginResponse } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
-import { atMost } from '../engine/timer.ts'
+import { LeaderLeft } from '../engine/single-flight.ts'
+import { atMost, inTime, quietlyAfter } from '../engine/timer.ts'
 import { formatDate } from '../http/date.ts'
 import { getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
@@ -22,7 +23,15 @@ import { answered, isUnchanged, looksShareable, notModifiedHeaders, refusesByIts
 import { etagOf } from './etag.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture, givenField } from './node-capture.ts'
-import { askedBySomebody, hideConditions, hostOf, isSecure, originalConditions, requestLines } from './node-request.ts'
+import {
+  askedBySomebody,
+  hasBody,
+  hideConditions,
+  hostOf,
+  isSecure,
+  originalConditions,
+  requestLines,
+} from './node-request.ts'
 import { begin, sendReply, sendWhole, senderOf } from './node-send.ts'
 import { isOut, shadow } from './node-shadow.ts'
 import type { RouteSettings } from './options.ts'
@@ -95,7 +104,7 @@ export class NodeGate {
       isSecure(request, cache.settings),
       options.route,
     )
-    if (address === null || response.headersSent) return proceed()
+    if (address === null || response.headersSent || hasBody(request)) return proceed()
     const { key, settings } = address
     const plain =
       request.method === 'GET' &&
@@ -164,7 +173,7 @@ export class NodeGate {
     const { cacheStatus } = this.#cache.settings
     if (!asks && bytes !== null && bytes.length > 0) return sendWhole(response, reply, bytes, cacheStatus)
     const asked = { method: 'GET', url, headers: requestLines(request) }
-    void sendReply(response, answered(reply, asked), cacheStatus)
+    sendReply(response, answered(reply, asked), cacheStatus).catch((error: unknown) => this.#report(error))
   }
 
   /** A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that. */
@@ -194,13 +203,20 @@ export class NodeGate {
   }
 
   #lead(visit: Visit, key: string, found?: AlreadyRead): void {
-    const lead: Lead = { capture: null, before: null, refresh: 'unknown', answered: Promise.withResolvers() }
+    const lead: Lead = {
+      capture: null,
+      before: null,
+      refresh: 'unknown',
+      own: null,
+      answered: Promise.withResolvers(),
+    }
     const origin: Origin = () => {
+      if (visit.response.destroyed) throw new LeaderLeft('the visitor left before its turn')
       lead.before = stateOf(visit.response)
       lead.capture = new Capture(visit.response)
       if (visit.request.method === 'GET' || visit.request.method === 'HEAD') hideConditions(visit.request)
       visit.proceed()
-      return this.#originResponse(visit, lead.capture)
+      return this.#originResponse(visit, lead.capture, lead)
     }
     const exchange = this.#exchange(visit, key, origin, {
       refreshOrigin: () => this.#refresh(visit, lead),
@@ -211,7 +227,7 @@ export class NodeGate {
     })
     try {
       const reply = visit.client.engine.handle(exchange, found)
-      if (isPromise(reply)) reply.then((made) => this.#replied(visit, lead, made), this.#failed(visit, lead))
+      if (isPromise(reply)) reply.then((made) => this.#replied(visit, lead, made)).catch(this.#failed(visit, lead))
       else this.#replied(visit, lead, reply)
     } catch (error) {
       this.#failed(visit, lead)(error)
@@ -233,17 +249,22 @@ export class NodeGate {
     hideConditions(request)
     const capture = shadow(request, response, lead.before)
     visit.proceed()
-    const made = await this.#originResponse(visit, capture)
+    const made = await inTime(this.#originResponse(visit, capture), REFRESH_LIMIT, quietlyAfter, () => {
+      capture.swallow()
+      return new Error('the handler takes too long to refresh a stale answer')
+    })
     capture.swallow()
     return made
   }
 
-  async #originResponse(visit: Visit, capture: Capture): Promise<OriginResponse> {
+  async #originResponse(visit: Visit, capture: Capture, lead?: Lead): Promise<OriginResponse> {
     const head = await capture.head
+    if (lead !== undefined) lead.own = head
     const { settings, request } = visit
     const guarded = this.#cache.guarded(head, visit.signedIn?.() ?? askedBySomebody(request), settings)
     const noBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
     if (refusesByItself(guarded)) return { ...guarded, body: null, decoded: false }
+    if (!isSendable(head)) return { ...guarded, headers: [['cache-control', 'no-store']], body: null, decoded: false }
     const lines: HeaderLine[] = [...guarded.headers]
     if (!hasHeader(lines, 'date')) lines.push(['date', formatDate(this.#cache.settings.client.clock.now())])
     const etag = this.#etagFor(head, request, capture)
@@ -279,6 +300,7 @@ export class NodeGate {
     }
     const { body, head, info } = reply
     if (body instanceof LiveBody) body.leave(undefined)
+    else capture.untap()
     const fields: HeaderLine[] = []
     // What will be said on a hit is said now: both are answers with one validator and one date.
     for (const name of info.stored ? OURS : []) {
@@ -289,19 +311,24 @@ export class NodeGate {
     const own = originalConditions(visit.request)
     if (visit.request.method !== 'HEAD' && visit.request.method !== 'GET') return capture.pass(fields)
     if (!isUnchanged(own, head, this.#cache.settings.client.clock.now())) return capture.pass(fields)
-    this.#notModified(visit, capture, head, fields)
+    this.#notModified(visit, capture, lead.own ?? head, fields)
   }
 
   /** What is stored, in place of what the handler gave, if it was asked. */
   #answer(visit: Visit, lead: Lead, reply: StoredReply): void {
     const { response, answering, done } = visit
     lead.capture?.swallow()
+    if (response.headersSent) {
+      // Something in front has answered meanwhile (a timeout).
+      lead.answered.resolve()
+      return done?.()
+    }
     if (lead.before !== null) restore(response, lead.before)
     answering?.()
     lead.before ??= stateOf(response)
     const sender = lead.capture?.original ?? senderOf(response)
     const sent = sendReply(response, answered(reply, headOf(visit)), this.#cache.settings.cacheStatus, sender)
-    lead.answered.resolve(sent)
+    lead.answered.resolve(sent.catch((error: unknown) => this.#report(error)))
     // Who may refresh a stale answer is known by now, or when the lease is taken, or not.
     if (lead.refresh === 'skipped' || reply.facts.reason !== 'stale-while-revalidate') done?.()
     else lead.refresh = 'expected'
@@ -320,9 +347,23 @@ export class NodeGate {
   /** The engine's failure is the handler's, or ours: either way the visitor gets what the handler gives. */
   #failed(visit: Visit, lead?: Lead): (error: unknown) => void {
     return (error) => {
-      if (lead?.capture) return lead.capture.pass([])
+      if (lead?.capture) return this.#passAnyway(visit, lead.capture)
+      if (!(error instanceof LeaderLeft)) this.#report(error)
+      if (!visit.response.headersSent && !visit.response.destroyed) visit.proceed()
+    }
+  }
+
+  /** What the handler gave as it is; where even that cannot be sent (a field no response may have), an error takes its place. */
+  #passAnyway({ response }: Visit, capture: Capture): void {
+    try {
+      capture.untap()
+      capture.pass([])
+    } catch (error) {
       this.#report(error)
-      visit.proceed()
+      if (response.headersSent) return void response.destroy()
+      for (const name of response.getHeaderNames()) response.removeHeader(name)
+      begin(response, 500, '', [], capture.original)
+      capture.original.end.call(response)
     }
   }
 
@@ -357,12 +398,25 @@ interface Lead {
   before: Before | null
   /** Whether a stale answer will be refreshed by its visitor's own handler. */
   refresh: 'unknown' | 'expected' | 'skipped'
+  /** What the handler answered with, before the guards had their say. */
+  own: ResponseHead | null
   /** Resolved when a stored answer was handed to the response. */
   answered: PromiseWithResolvers<void>
 }
 
 /** Milliseconds a visitor may take to read a stale answer and still be the one whose handler refreshes it. */
 const PATIENCE = 5000
+
+/** Milliseconds a handler may take to refresh a stale answer: its visitor is gone, and would not end it by leaving. */
+const REFRESH_LIMIT = 60_000
+
+/** Whether node:http would send it: what it refuses is not kept either, but fails as it would without a cache. */
+function isSendable({ status, headers }: ResponseHead): boolean {
+  if (!Number.isInteger(status) || status < 100 || status > 999) return false
+  return headers.every(
+    ([name, value]) => /^[!#$%&'*+\-.^_`|~\w]+$/.test(name) && !/[^\t\x20-\x7e\x80-\xff]/.test(value),
+  )
+}
 
 /** Fields that are made where the handler makes none. */
 const OURS = ['etag', 'date']

@@ -53,3 +53,9 @@ export function askedBySomebody(request: IncomingMessage): boolean {
   const { user, session } = request as { user?: unknown; session?: unknown }
   return isSignedIn(user, session)
 }
+
+/** A GET with a body asks for more than its URL says: it is the handler's own affair (RELIABILITY 106). */
+export function hasBody({ method, headers }: IncomingMessage): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}

@@ -117,7 +117,8 @@ export function senderOf({ writeHead, write, end, flushHeaders }: ServerResponse
 
 async function pump(response: ServerResponse, body: ReplyBody, sender: Sender): Promise<void> {
   const reader = body.stream().getReader()
-  let gone = false
+  // It may have left before there was anything to send: nothing would tell us any more.
+  let gone = response.destroyed
   const wake: { up: (() => void) | null } = { up: null }
   response.once('close', () => {
     gone = true

@@ -80,7 +80,7 @@ function run(handler: NodeHandler, request: IncomingMessage, response: ServerRes
     if (!response.headersSent) {
       response.statusCode = 500
       response.end()
-    } else response.destroy()
+    } else if (!response.writableEnded) response.destroy()
     const { onError } = cache.settings
     if (onError !== null) onError(error)
     // As without a cache: the process hears of it.

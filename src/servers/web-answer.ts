@@ -25,7 +25,7 @@ export function answerWith(
   if ((method === 'GET' || method === 'HEAD') && isUnchanged(linesOf(headers), head, info.now)) {
     const unread = body === undefined ? own.body : body
     if (unread instanceof ReadableStream) void unread.cancel()
-    return notModified(head, fields)
+    return notModified({ ...head, headers: linesOf(own.headers) }, fields)
   }
   if (body === undefined && fields.length === 0) return own
   if (isBodiless(method, own.status)) return dressed(own, null, fields)

@@ -14,6 +14,8 @@ import { LiveBody } from '../engine/live-body.ts'
 import { chain } from '../engine/maybe.ts'
 import type { MaybePromise, Origin, OriginResponse } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
+import { LeaderLeft } from '../engine/single-flight.ts'
+import { inTime, quietlyAfter } from '../engine/timer.ts'
 import { formatDate } from '../http/date.ts'
 import { hasHeader } from '../http/headers.ts'
 import type { HeaderLine, ResponseHead } from '../http/message.ts'
@@ -99,6 +101,9 @@ interface Visited extends Request {
 }
 
 const UNSAFE = /^(?!GET$|HEAD$|OPTIONS$|TRACE$)/
+
+/** Milliseconds a handler may take to refresh a stale answer: nobody waits for it. */
+const REFRESH_LIMIT = 60_000
 
 const neverAsk: Origin = () => Promise.reject(new Error('nothing is asked'))
 
@@ -215,7 +220,8 @@ export class WebGate {
       return await this.#replied(visit, lead, await visit.client.engine.handle(exchange, found))
     } catch (error) {
       // Also that of another visitor whose answer was to be shared.
-      if (error instanceof HandlerFailed) throw error.cause
+      if (error instanceof HandlerFailed || (error instanceof LeaderLeft && visit.of.request.signal.aborted))
+        throw error.cause ?? error
       this.#report(error)
       if (lead.own === null) return visit.of.run(visit.of.request, false)
       return lead.made?.touched ? dressed(lead.own, lead.made.whole ?? lead.made.body, []) : lead.own
@@ -241,6 +247,7 @@ export class WebGate {
     try {
       return checked(await visit.of.run(given, true))
     } catch (error) {
+      if (request.signal.aborted) throw new LeaderLeft('the visitor left', { cause: error })
       throw new HandlerFailed('the handler failed', { cause: error })
     }
   }
@@ -252,7 +259,11 @@ export class WebGate {
     try {
       const request = forRefresh(visit.of.request)
       ;(request as Visited)[VISIT] = visit
-      const response = checked(await again(request, false))
+      const response = checked(
+        await inTime(Promise.resolve(again(request, false)), REFRESH_LIMIT, quietlyAfter, () => {
+          return new Error('the handler takes too long to refresh a stale answer')
+        }),
+      )
       const { head, body } = await this.#make(visit, response)
       if (body === null) await response.body?.cancel()
       return { ...head, body, decoded: false }

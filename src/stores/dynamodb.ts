@@ -120,7 +120,7 @@ export class DynamoStore implements ListableStore, LockingStore {
           return await this.#entries.publish(head, inItem(body), body)
         }
         // A copy: the giver may use its buffer again.
-        ahead.push(value.slice())
+        ahead.push(new Uint8Array(value))
         size += value.length
         this.#checkSize(head.key, size)
       }

@@ -181,7 +181,8 @@ function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
 /** What is no text of ours is bytes that are no frame: the store says that they are damaged. */
 function bytesOf(value: unknown): Uint8Array | undefined {
   if (value === undefined || value === null) return undefined
-  return typeof value === 'string' ? Buffer.from(value, 'base64') : new Uint8Array()
+  // A copy: short Buffers share one pool.
+  return typeof value === 'string' ? new Uint8Array(Buffer.from(value, 'base64')) : new Uint8Array()
 }
 
 function factsOf(keyv: unknown, options: KeyvStoreOptions): { persistent: boolean; shared: boolean } {

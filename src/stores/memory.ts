@@ -251,7 +251,8 @@ function bodyOf(bytes: Uint8Array): StoredBody {
       return new ReadableStream<Uint8Array>({
         pull(controller) {
           if (at < end) {
-            const chunk = bytes.slice(at, Math.min(end, at + 65_536))
+            // Not slice(): that of a Buffer shares its memory.
+            const chunk = new Uint8Array(bytes.subarray(at, Math.min(end, at + 65_536)))
             at += chunk.length
             controller.enqueue(chunk)
           }

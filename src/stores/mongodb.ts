@@ -145,7 +145,7 @@ export class MongoStore implements ListableStore, LockingStore {
         const { value } = await reader.read()
         if (value === undefined) return await this.#publish(head, joined(ahead, size))
         // A copy: the giver may use its buffer again.
-        ahead.push(value.slice())
+        ahead.push(new Uint8Array(value))
         size += value.length
         this.#checkSize(head.key, size)
       }

@@ -178,7 +178,8 @@ function viewOf(bytes: Uint8Array): Buffer {
 /** A string of the server, or that there is none. */
 function bytesOf(reply: unknown): Uint8Array | undefined {
   if (reply === null) return undefined
-  if (reply instanceof Uint8Array) return reply
+  // A plain view: a Buffer's slice() would share the memory of the packet, and other replies' with it.
+  if (reply instanceof Uint8Array) return new Uint8Array(reply.buffer, reply.byteOffset, reply.byteLength)
   throw new StoreError('ERR_STORE_FAILED', `The Redis client answered with ${typeof reply} where bytes were asked for.`)
 }
 

@@ -154,7 +154,8 @@ export class TieredStore implements Store {
     if (this.#closed) return
     if (bytes === null || bytes.length > this.#near.limits.maxEntrySize) return void this.#near.delete([key])
     try {
-      this.#near.write({ key, meta, createdAt, expiresAt, keepUntil }, bytes)
+      // A copy: what the far store handed out may be a view of something larger.
+      this.#near.write({ key, meta, createdAt, expiresAt, keepUntil }, new Uint8Array(bytes))
       this.#tags.set(meta, { version, at, entry: null })
     } catch (error) {
       // Too large for the memory as a whole: it is read from the far store, which has it.

@@ -68,7 +68,7 @@ export function sealStream(stream: ReadableStream<Uint8Array>, seal: BlockSeal):
         for (;;) {
           const { value } = await blocks.next()
           const before: Uint8Array | null = held
-          held = value?.slice() ?? null
+          held = value === undefined ? null : new Uint8Array(value)
           if (held === null) {
             controller.enqueue(seal.seal(before ?? new Uint8Array(), n, true))
             return controller.close()

@@ -149,7 +149,7 @@ class Compression implements Wrapper {
       const { value } = await reader.read()
       if (value === undefined) return this.wrap(head, joined(ahead, size))
       // A copy: the giver may use its buffer again.
-      ahead.push(value.slice())
+      ahead.push(new Uint8Array(value))
       size += value.length
     }
     if (size < this.#threshold || !(await this.#shrinks(joined(ahead, size)))) {
