@@ -9,10 +9,25 @@ import { parseArgs } from 'node:util'
 import { describe, machine } from './lib/machine.ts'
 import { installPeers } from './lib/peers.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } } })
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
+})
 const [ROUNDS, SECONDS] = values.quick ? [3, 1] : [7, 2]
 
-const HITS = ['node:http', 'Map, by hand', 'node:http + keepfresh', 'Express', 'Express + keepfresh', 'Express + apicache', 'Koa', 'Koa + keepfresh', 'Fastify', 'Fastify + keepfresh', 'Hono', 'Hono + keepfresh']
+const HITS = [
+  'node:http',
+  'Map, by hand',
+  'node:http + keepfresh',
+  'Express',
+  'Express + keepfresh',
+  'Express + apicache',
+  'Koa',
+  'Koa + keepfresh',
+  'Fastify',
+  'Fastify + keepfresh',
+  'Hono',
+  'Hono + keepfresh',
+]
 const UNCACHEABLE = ['node:http, no-store', 'node:http + keepfresh, no-store']
 
 interface Server {
@@ -48,7 +63,9 @@ async function race(kinds: readonly string[], bytes: number): Promise<string> {
   }
   for (let round = 0; round < ROUNDS; round++) for (const server of servers) server.rates.push(load(server, SECONDS))
   const rows = servers.map(({ kind, rates }) => {
-    const own = servers.find((each) => each.kind === (kind.includes('no-store') ? UNCACHEABLE[0] : kind.split(' + ')[0]))
+    const own = servers.find(
+      (each) => each.kind === (kind.includes('no-store') ? UNCACHEABLE[0] : kind.split(' + ')[0]),
+    )
     const base = own === undefined || kind.startsWith('Map') ? servers[0] : own
     return `| ${kind} | ${Math.round(median(rates))} | ${(median(rates) / median(base?.rates ?? [])).toFixed(2)} |`
   })
@@ -64,7 +81,9 @@ async function herd(): Promise<string> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1000 })
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      request(`${server.url}/herd`, { agent }, (response) => response.resume().on('end', resolve)).on('error', reject).end()
+      request(`${server.url}/herd`, { agent }, (response) => response.resume().on('end', resolve))
+        .on('error', reject)
+        .end()
     })
   await Promise.all(Array.from({ length: count }, one))
   agent.destroy()

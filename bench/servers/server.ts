@@ -46,7 +46,8 @@ const KINDS: Readonly<Record<string, () => Promise<void> | void>> = {
       return undefined
     })
   },
-  'node:http + keepfresh': async () => listen((await import('keepfresh/node')).responseCache(TTL).wrap(constant) as RequestListener),
+  'node:http + keepfresh': async () =>
+    listen((await import('keepfresh/node')).responseCache(TTL).wrap(constant) as RequestListener),
   'node:http + keepfresh, no-store': async () =>
     listen((await import('keepfresh/node')).responseCache().wrap(uncacheable as never) as RequestListener),
   Express: async () => {
@@ -56,12 +57,20 @@ const KINDS: Readonly<Record<string, () => Promise<void> | void>> = {
   'Express + keepfresh': async () => {
     const { default: express } = await import('express')
     const { responseCache } = await import('keepfresh/node')
-    listen(express().use(responseCache(TTL)).get('/page', constant as never) as RequestListener)
+    listen(
+      express()
+        .use(responseCache(TTL))
+        .get('/page', constant as never) as RequestListener,
+    )
   },
   'Express + apicache': async () => {
     const { default: express } = await import('express')
     const { default: apicache } = await import('apicache')
-    listen(express().use(apicache.middleware('1 hour')).get('/page', constant as never) as RequestListener)
+    listen(
+      express()
+        .use(apicache.middleware('1 hour'))
+        .get('/page', constant as never) as RequestListener,
+    )
   },
   Koa: async () => {
     const { default: Koa } = await import('koa')
