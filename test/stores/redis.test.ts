@@ -316,7 +316,7 @@ describeWithService('redis', (redis) => {
     for (const client of [pool, lazy]) {
       const store = tidy({ client })
       await store.write(sampleHead('a'), small)
-      expect((await store.read('a'))?.body.bytes).toEqual(Buffer.from(small))
+      expect((await store.read('a'))?.body.bytes).toEqual(small)
       await store.close()
     }
     pool.destroy()
