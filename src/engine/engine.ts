@@ -149,10 +149,26 @@ export class Engine {
 
   async #proceed(x: Exchange, key: string, primary: MaybePromise<StoredEntry | undefined>): Promise<Reply> {
     x.signal?.throwIfAborted()
+    const flight = this.#flights.get(key)
     const found = await this.#lookup.find(x, key, await primary)
-    const similar = found.entry === null ? await this.#similar(x, key) : null
-    const { usable, plan } = await this.#plan(x, similar ?? found)
+    const other =
+      found.entry === null ? ((await this.#justStored(x, key, flight)) ?? (await this.#similar(x, key))) : null
+    const { usable, plan } = await this.#plan(x, other ?? found)
     return this.#perform(x, key, usable, plan)
+  }
+
+  /**
+   * What this process is storing while the store does not show it yet: who has read a body to its end may count on its being there.
+   * @param flight what was under way before the store was read
+   */
+  async #justStored(x: Exchange, key: string, flight: Flight<Catch> | undefined): Promise<Found | null> {
+    if (flight === undefined || !flight.storing) return null
+    const landing = await flight.wait(x.signal, this.#options.readTimeout)
+    if (landing.kind !== 'landed' || landing.value.kind === 'nothing') return null
+    const { value } = landing
+    const at = value.kind === 'entry' && value.entry.key === key ? value.entry : await this.#guard.readAnew(key)
+    const found = await this.#lookup.find(x, key, at)
+    return found.entry === null ? null : found
   }
 
   /** An entry of another query that may answer this one (searches.ts). */

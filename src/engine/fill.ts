@@ -107,6 +107,7 @@ export class Fill implements Sink {
   }
 
   whole(bytes: Uint8Array): void {
+    if (this.#flight) this.#flight.storing = true
     const done = this.#storeWhole(bytes)
     if (isPromise(done)) this.#tools.pending.add(done.catch((error: unknown) => this.#failed(error)))
   }
@@ -227,6 +228,7 @@ export class Fill implements Sink {
   }
 
   ended(): void {
+    if (this.#flight) this.#flight.storing = true
     if (this.#writing !== null) this.#tools.pending.add(this.#writing)
   }
 

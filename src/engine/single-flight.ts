@@ -37,6 +37,8 @@ export class Flight<T> {
   watcher: Watcher | null = null
   /** Asked before its result is stored; null: it may be. (A lease of another process's making, lease.ts.) */
   mayStore: (() => Promise<boolean>) | null = null
+  /** All of it has come in, and is being stored. */
+  storing = false
   /** It failed by its leader's own abort. */
   abandoned = false
   /** Told of the landing. */

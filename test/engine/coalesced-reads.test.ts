@@ -52,3 +52,23 @@ it('a read that began before a deletion answers nobody who asks after it', async
   const after = fetch(url)
   expect([(await before).status, (await after).fromCache]).toEqual([200, false])
 })
+
+it('who has read a body to its end finds it, though the store takes its time', async () => {
+  const store = distant()
+  const slow: Store = {
+    ...store,
+    write: async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return store.write(...args)
+    },
+  }
+  const { fetch } = bench({ store: slow })
+  const url = `${origin.url}/etag/tagged`
+  const first = await fetch(url, { httpCache: { expireAfter: 60 } })
+  await first.text()
+  const second = await fetch(url, {
+    headers: { 'if-none-match': first.headers.get('etag') ?? '' },
+    httpCache: { expireAfter: 60 },
+  })
+  expect([second.status, second.fromCache, origin.count('/etag/tagged')]).toEqual([304, true, 1])
+})
