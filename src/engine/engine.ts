@@ -149,7 +149,7 @@ export class Engine {
 
   async #proceed(x: Exchange, key: string, primary: MaybePromise<StoredEntry | undefined>): Promise<Reply> {
     x.signal?.throwIfAborted()
-    const flight = this.#flights.get(key)
+    const flight = this.#joinable(key, x, key)
     const found = await this.#lookup.find(x, key, await primary)
     const other =
       found.entry === null ? ((await this.#justStored(x, key, flight)) ?? (await this.#similar(x, key))) : null
@@ -164,7 +164,7 @@ export class Engine {
   async #justStored(x: Exchange, key: string, flight: Flight<Catch> | undefined): Promise<Found | null> {
     if (flight === undefined || !flight.storing) return null
     const landing = await flight.wait(x.signal, this.#options.readTimeout)
-    if (landing.kind !== 'landed' || landing.value.kind === 'nothing') return null
+    if (landing.kind !== 'landed' || landing.value.kind === 'nothing' || this.#isOvertaken(flight, x, key)) return null
     const { value } = landing
     const at = value.kind === 'entry' && value.entry.key === key ? value.entry : await this.#guard.readAnew(key)
     const found = await this.#lookup.find(x, key, at)
@@ -317,9 +317,13 @@ export class Engine {
   /** The flight under a key, unless an invalidation overtook it: who asks after one is answered by what came after it (RELIABILITY 65). */
   #joinable(flightKey: string, x: Exchange, key: string): Flight<Catch> | undefined {
     const flight = this.#flights.get(flightKey)
-    if (flight === undefined || flight.epoch === this.#fences.epoch) return flight
+    return flight === undefined || this.#isOvertaken(flight, x, key) ? undefined : flight
+  }
+
+  #isOvertaken(flight: Flight<Catch>, x: Exchange, key: string): boolean {
+    if (flight.epoch === this.#fences.epoch) return false
     const tags = [urlTag(x.redactUrl(x.request.url)), ...x.effective.tags]
-    return this.#fences.overtook(flight.epoch, [key, ...tags.map(tagKey)]) ? undefined : flight
+    return this.#fences.overtook(flight.epoch, [key, ...tags.map(tagKey)])
   }
 
   /** Leads this process's flight; where other processes may have one too, only after theirs (lease.ts). */

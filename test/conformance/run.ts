@@ -9,7 +9,7 @@ import { fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { notApplicable, unsorted } from './applicability.ts'
-import { MISSING, nameOf, RUNNABLE, STORES } from './configuration.ts'
+import { MISSING, nameOf, runnable, STORES } from './configuration.ts'
 import type { Configuration, SubjectName } from './configuration.ts'
 import { judge, listProblems } from './judge.ts'
 import type { ExpectedFailure } from './judge.ts'
@@ -43,9 +43,7 @@ function options(): Options {
   if (store !== undefined && !STORES.some((known) => known === store)) throw new Error(`no store '${store}'`)
   if (id !== undefined && findTest(id) === undefined) throw new Error(`the suite has no test '${id}'`)
   const types = values.private === values.shared ? ['private', 'shared'] : [values.private ? 'private' : 'shared']
-  const configurations = RUNNABLE.filter(
-    (each) => types.includes(each.type) && (store === undefined || each.store === store),
-  )
+  const configurations = runnable(store).filter((each) => types.includes(each.type))
   return { configurations, subject, id: id ?? null, json: values.json }
 }
 

@@ -72,3 +72,21 @@ it('who has read a body to its end finds it, though the store takes its time', a
   })
   expect([second.status, second.fromCache, origin.count('/etag/tagged')]).toEqual([304, true, 1])
 })
+
+it('65: what is still being written when it is invalidated answers nobody who asks after that', async () => {
+  const store = distant()
+  const slow: Store = {
+    ...store,
+    write: async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return store.write(...args)
+    },
+  }
+  let version = 1
+  origin.route('/doc', () => ({ headers: { 'cache-control': 'max-age=60' }, body: `v${version}` }))
+  const { fetch } = bench({ store: slow })
+  expect(await (await fetch(`${origin.url}/doc`)).text()).toBe('v1')
+  version = 2
+  await fetch(`${origin.url}/doc`, { method: 'POST' })
+  expect(await (await fetch(`${origin.url}/doc`)).text()).toBe('v2')
+})
