@@ -81,8 +81,7 @@ async function main(): Promise<number> {
   })
   const counts = count(runs)
   for (const problem of problems) console.error(problem)
-  if (MISSING.length > 0) console.error(`not run, no server: ${MISSING.join(', ')}`)
-  if (MISSING.length > 0 && process.env['KEEPFRESH_REQUIRE_SERVICES'] === '1') return 2
+  if (configurations.length === 0) throw new Error(`no server for it: ${MISSING.join(', ')}`)
   console.log(json ? JSON.stringify({ subject, counts, problems, runs }, null, 2) : print(runs, judged))
   // JSON on stdout stays JSON: the line for machines is inside as `counts`, and on stderr.
   if (json) console.error(lastLine(counts))
