@@ -283,6 +283,7 @@ function plainResponse(response: Response): OriginResponse {
     body: response.body,
     decoded: encoding !== null && DECODED.test(encoding),
     undelimited: response.body !== null && isUndelimited(response.headers),
+    owner: response,
   }
 }
 

@@ -31,7 +31,7 @@ export function passedReply(
   const { status, statusText, body } = response
   const head = { status, statusText, headers: stamped(x, response.headers, info) }
   if (body === null || hasNoBody(x.request.method, status)) return { head, body: null, info }
-  return { head, body: new PassingBody(body, contentLength(response)), info }
+  return { head, body: new PassingBody(response, body, contentLength(response)), info }
 }
 
 /** The headers with Cache-Status, where it is asked for. */

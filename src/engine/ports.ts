@@ -181,6 +181,8 @@ export interface OriginResponse extends ResponseHead {
   readonly decoded: boolean
   /** Nothing but the end of the connection ends the body: one that was cut looks whole. */
   readonly undelimited?: boolean
+  /** What must stay alive for an unread body to stay whole: undici empties the body of a Response that was collected. */
+  readonly owner?: object
 }
 
 /** Asks the origin with exactly this head. The edge knows how (which fetch, which body, which other init fields). */

@@ -6,9 +6,9 @@ import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
 import { currentAge } from '../policy/age.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { Answer, ResponseMeta } from '../policy/decision.ts'
-import { concat, copyOf, streamOf } from './bytes.ts'
+import { closeBytes, concat, copyOf, streamOf } from './bytes.ts'
 import type { CacheOutcome, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
-import type { StoredEntry } from './ports.ts'
+import type { OriginResponse, StoredEntry } from './ports.ts'
 
 /** An entry that holds a response. */
 export interface ResponseEntry extends StoredEntry {
@@ -263,20 +263,41 @@ function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
   return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
 }
 
-/** A body that passes through unstored, untouched. */
+/** A body that passes through unstored, untouched. Until it is read it holds on to the response it belongs to. */
 export class PassingBody implements ReplyBody {
   readonly bytes: null = null
   readonly size: number | null
   readonly repeatable: false = false
   readonly #stream: ReadableStream<Uint8Array>
+  readonly #response: OriginResponse
+  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null
 
-  constructor(stream: ReadableStream<Uint8Array>, size: number | null) {
+  constructor(response: OriginResponse, stream: ReadableStream<Uint8Array>, size: number | null) {
+    this.#response = response
     this.#stream = stream
     this.size = size
   }
 
+  /** Locked at once: what is locked is not emptied behind its reader's back. */
   stream(): ReadableStream<Uint8Array> {
-    return this.#stream
+    const reader = (this.#reader = this.#stream.getReader())
+    return new ReadableStream({
+      type: 'bytes',
+      async pull(controller) {
+        let next = await reader.read()
+        // A byte stream refuses empty chunks.
+        while (next.value?.length === 0) next = await reader.read()
+        if (next.done) closeBytes(controller)
+        else controller.enqueue(next.value as Uint8Array<ArrayBuffer>)
+      },
+      cancel: (reason) => reader.cancel(reason),
+    })
+  }
+
+  /** Frees the connection of a body that nobody will read. */
+  leave(reason: unknown): void {
+    // The connection may break while it is freed: nobody is left to tell.
+    ;(this.#reader ?? this.#response.body)?.cancel(reason).catch(() => undefined)
   }
 
   async read(): Promise<Uint8Array> {
