@@ -1,5 +1,5 @@
 /**
- * Long bodies in chunks: cutting a stream into pieces of one length, and streaming them back, each under its own checksum.
+ * Stored bodies as they are read: at hand in one piece, or streamed from chunks of one length, each under its own checksum.
  */
 import { crc32 } from '../engine/crc32.ts'
 import type { MaybePromise, StoredBody } from '../engine/ports.ts'
@@ -12,7 +12,26 @@ export function chunkSum(data: Uint8Array, n: number): number {
   return crc32(data, n)
 }
 
-/** A body in its row. */
+/** Bytes of the checksum behind a chunk, where it is kept in one value with it. */
+export const CHECKSUM = 4
+
+/** A chunk with its checksum behind it. */
+export function summed(data: Uint8Array, n: number): Uint8Array {
+  const value = new Uint8Array(data.length + CHECKSUM)
+  value.set(data)
+  new DataView(value.buffer).setUint32(data.length, chunkSum(data, n), true)
+  return value
+}
+
+/** Chunk `n`, which must have so many bytes, without its checksum; null where it is not what was written. */
+export function unsummed(value: Uint8Array | undefined, n: number, length: number): Uint8Array | null {
+  if (value?.length !== length + CHECKSUM) return null
+  const data = value.subarray(0, length)
+  const sum = new DataView(value.buffer, value.byteOffset, value.byteLength).getUint32(length, true)
+  return sum === chunkSum(data, n) ? data : null
+}
+
+/** A body at hand. */
 export function inlineBody(bytes: Uint8Array): StoredBody {
   return {
     size: bytes.length,
@@ -28,16 +47,16 @@ export function inlineBody(bytes: Uint8Array): StoredBody {
 }
 
 /**
- * A body in chunks of `length` bytes; the stream reads one at a time, when asked. `hold` is called when a stream is opened; what
- * it returns, when the stream has ended, failed or was cancelled.
+ * A body in chunks of `length` bytes; the stream reads one at a time, when asked. `hold` is given each stream that is opened, which it
+ * must not keep alive; what it returns is called when the stream has ended, failed or was cancelled.
  */
 export function chunkedBody(
   size: number,
   length: number,
   read: ReadChunk,
-  hold: () => () => void = () => () => undefined,
+  hold: (stream: object) => () => void = () => () => undefined,
 ): StoredBody {
-  return { size, bytes: null, open: (start, end) => chunkStream(start, Math.min(end, size), length, read, hold()) }
+  return { size, bytes: null, open: (start, end) => chunkStream(start, Math.min(end, size), length, read, hold) }
 }
 
 function chunkStream(
@@ -45,9 +64,10 @@ function chunkStream(
   last: number,
   length: number,
   read: ReadChunk,
-  release: () => void,
+  hold: (stream: object) => () => void,
 ): ReadableStream<Uint8Array> {
   let position = start
+  let release = (): void => undefined
   const deliver = (controller: ReadableStreamDefaultController<Uint8Array>, chunk: Uint8Array | null): void => {
     if (chunk !== null) {
       const n = Math.floor(position / length)
@@ -71,7 +91,7 @@ function chunkStream(
       throw error
     }
   }
-  return new ReadableStream<Uint8Array>(
+  const stream = new ReadableStream<Uint8Array>(
     {
       pull(controller) {
         try {
@@ -82,47 +102,10 @@ function chunkStream(
           throw error
         }
       },
-      cancel: release,
+      cancel: () => release(),
     },
     { highWaterMark: 0 },
   )
-}
-
-/**
- * Cuts what a reader gives into pieces of exactly `length` bytes; the last may be shorter. A piece is valid until the next one is
- * asked for. What was already read is given as `ahead`.
- */
-export async function* pieces(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  ahead: readonly Uint8Array[],
-  length: number,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const buffer = new Uint8Array(length)
-  let filled = 0
-  const queue = [...ahead]
-  for (;;) {
-    const next = queue.shift() ?? (await reader.read()).value
-    if (next === undefined) break
-    for (let from = 0; from < next.length;) {
-      const part = next.subarray(from, from + length - filled)
-      buffer.set(part, filled)
-      filled += part.length
-      from += part.length
-      if (filled < length) continue
-      yield buffer
-      filled = 0
-    }
-  }
-  if (filled > 0) yield buffer.subarray(0, filled)
-}
-
-/** All of several pieces as one. */
-export function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(size)
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+  release = hold(stream)
+  return stream
 }

@@ -5,9 +5,9 @@
  * Rule 2: an entry is copied as it is: metadata, and when it was made, expires and is of no more use. Only its version is new.
  * Rule 3: one entry's failure is counted and told, and the others are copied; a store that is closed ends it all.
  */
+import { concat } from '../engine/bytes.ts'
 import { OptionError, StoreError } from '../errors.ts'
 import type { ListableStore, ListedEntry, Store, StoredBody } from '../engine/ports.ts'
-import { joined } from './chunks.ts'
 import { checkOptions } from './options.ts'
 
 export interface CopyOptions {
@@ -150,7 +150,7 @@ class Copying {
     if (!isShort) return stream
     const chunks: Uint8Array[] = []
     for await (const chunk of stream) chunks.push(chunk)
-    return joined(chunks, size)
+    return concat(chunks, size)
   }
 
   #count(key: string, { outcome, error, bytes }: Outcome): void {

@@ -8,15 +8,15 @@
 import { StoreError } from '../errors.ts'
 import type { StoredBody } from '../engine/ports.ts'
 import { hexOf, randomId, type ChunkedAs } from '../engine/record.ts'
-import { chunkedBody, pieces } from './chunks.ts'
+import { CHECKSUM, chunkedBody, summed, unsummed } from './chunks.ts'
 import { each, type DynamoBatches } from './dynamodb-batch.ts'
 import type { DynamoConnection } from './dynamodb-connection.ts'
-import { countOf, number, summed, unsummed } from './dynamodb-items.ts'
+import { countOf, number } from './dynamodb-items.ts'
 import type { DynamoLifetimes } from './dynamodb-lifetimes.ts'
 import type { DynamoNames } from './dynamodb-names.ts'
 import type { DynamoSettings } from './dynamodb-options.ts'
+import { pieces, type BodyReader } from './store-body.ts'
 
-const CHECKSUM = 4
 const IS_LIVING = 'attribute_exists(#key) AND attribute_not_exists(#retired)'
 
 export class DynamoBodies {
@@ -47,7 +47,7 @@ export class DynamoBodies {
   async write(
     key: string,
     until: number,
-    reader: ReadableStreamDefaultReader<Uint8Array>,
+    reader: BodyReader,
     ahead: readonly Uint8Array[],
     check: (size: number) => void,
   ): Promise<ChunkedAs> {

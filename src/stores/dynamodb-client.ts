@@ -6,6 +6,7 @@
  */
 import { StateError } from '../errors.ts'
 import type { DynamoSettings } from './dynamodb-options.ts'
+import { loadPeer } from './peer.ts'
 
 /** A `DynamoDBClient` of `@aws-sdk/client-dynamodb`, version 3. */
 export interface DynamoClientLike {
@@ -77,22 +78,16 @@ interface Sdk {
 
 /** @throws StateError ERR_MISSING_PEER */
 async function load(): Promise<Sdk> {
-  try {
-    const sdk: object = await import('@aws-sdk/client-dynamodb')
-    const classes = sdk as Readonly<Record<string, new (input: object) => object>>
-    const { DynamoDBClient } = sdk as { DynamoDBClient: Sdk['DynamoDBClient'] }
-    const commands = new Map<Operation, new (input: object) => object>()
-    for (const operation of OPERATIONS) {
-      const command = classes[`${operation}Command`]
-      if (command !== undefined) commands.set(operation, command)
-    }
-    return { DynamoDBClient, commands }
-  } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND'
-    if (!isMissing) throw cause
-    const message = 'DynamoStore needs the package `@aws-sdk/client-dynamodb`: npm install @aws-sdk/client-dynamodb.'
-    throw new StateError('ERR_MISSING_PEER', message, { cause })
+  const message = 'DynamoStore needs the package `@aws-sdk/client-dynamodb`: npm install @aws-sdk/client-dynamodb.'
+  const sdk: object = await loadPeer(() => import('@aws-sdk/client-dynamodb'), message)
+  const classes = sdk as Readonly<Record<string, new (input: object) => object>>
+  const { DynamoDBClient } = sdk as { DynamoDBClient: Sdk['DynamoDBClient'] }
+  const commands = new Map<Operation, new (input: object) => object>()
+  for (const operation of OPERATIONS) {
+    const command = classes[`${operation}Command`]
+    if (command !== undefined) commands.set(operation, command)
   }
+  return { DynamoDBClient, commands }
 }
 
 /**

@@ -9,11 +9,12 @@
 import { StoreError } from '../errors.ts'
 import { NEVER, type EntryChange, type EntryHead, type StoredEntry, type Version } from '../engine/ports.ts'
 import { hexOf, type ChunkedAs } from '../engine/record.ts'
+import { summed } from './chunks.ts'
 import { each, type DynamoBatches } from './dynamodb-batch.ts'
 import type { DynamoBodies } from './dynamodb-bodies.ts'
 import type { Attribute, Item } from './dynamodb-client.ts'
 import type { DynamoConnection } from './dynamodb-connection.ts'
-import { ABOUT, countOf, decodeItem, DynamoItems, encodeHead, number, summed, type Stored } from './dynamodb-items.ts'
+import { ABOUT, countOf, decodeItem, DynamoItems, encodeHead, number, type Stored } from './dynamodb-items.ts'
 import type { DynamoLifetimes } from './dynamodb-lifetimes.ts'
 import type { DynamoNames } from './dynamodb-names.ts'
 

@@ -17,16 +17,13 @@
 import { StoreError } from '../errors.ts'
 import { NEVER, type EntryHead, type StoredBody, type Version } from '../engine/ports.ts'
 import { decodeRecord, encodeRecord, type ChunkedAs } from '../engine/record.ts'
-import { chunkSum, inlineBody } from './chunks.ts'
+import { inlineBody, unsummed } from './chunks.ts'
 import type { Attribute, Item } from './dynamodb-client.ts'
 import type { DynamoNames } from './dynamodb-names.ts'
+import { Recent } from './recent.ts'
 
 /** What of an item has to be read to know all about an entry but its body. */
 export const ABOUT = '#key, #head, #chunks, #until'
-
-const CHECKSUM = 4
-/** Decoded heads kept at hand: a repeated hit parses no JSON. */
-const MEMORISED = 1000
 
 /** All about a stored entry but its body's bytes. */
 export interface Stored {
@@ -44,26 +41,10 @@ export function number(value: number): Attribute {
   return { N: String(value) }
 }
 
-/** The bytes of part n of a body, with their checksum. */
-export function summed(piece: Uint8Array, n: number): Uint8Array {
-  const value = new Uint8Array(piece.length + CHECKSUM)
-  value.set(piece)
-  new DataView(value.buffer).setUint32(piece.length, chunkSum(piece, n), true)
-  return value
-}
-
-/** The bytes of part n of a body, which must be so many; null where they are not what was written. */
-export function unsummed(value: Uint8Array | undefined, n: number, length: number): Uint8Array | null {
-  if (value?.length !== length + CHECKSUM) return null
-  const piece = value.subarray(0, length)
-  const sum = new DataView(value.buffer, value.byteOffset, value.byteLength).getUint32(length, true)
-  return sum === chunkSum(piece, n) ? piece : null
-}
-
-/** Memorises what was decoded, by version, which no two records share. */
+/** What was decoded is kept at hand, by version, which no two records share: a repeated hit parses no JSON. */
 export class DynamoItems {
   readonly #names: DynamoNames
-  readonly #known = new Map<string, Stored>()
+  readonly #known = new Recent<Stored>()
 
   constructor(names: DynamoNames) {
     this.#names = names
@@ -74,7 +55,7 @@ export class DynamoItems {
     const known = this.#known.get(key)
     const stored = decodeItem(item, known)
     if (stored.head.key !== key) throw corrupt(key, 'it is of another key')
-    if (known?.version !== stored.version) this.#remember(key, stored)
+    if (known?.version !== stored.version) this.#known.set(key, stored)
     return stored
   }
 
@@ -97,14 +78,6 @@ export class DynamoItems {
 
   clear(): void {
     this.#known.clear()
-  }
-
-  #remember(key: string, stored: Stored): void {
-    if (this.#known.size >= MEMORISED && !this.#known.has(key)) {
-      const [oldest] = this.#known.keys()
-      if (oldest !== undefined) this.#known.delete(oldest)
-    }
-    this.#known.set(key, stored)
   }
 }
 

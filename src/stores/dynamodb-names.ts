@@ -9,8 +9,8 @@
  *    the beginning of another. No name can be read in two ways, since what follows the namespace has no choice of lengths.
  * 2. Attributes are named in expressions by `#word` only (RELIABILITY 139): some of these are words of DynamoDB's own.
  */
-import { hash } from 'node:crypto'
 import type { Attribute, Item } from './dynamodb-client.ts'
+import { keyHash } from './key-hash.ts'
 
 /** Attributes whose names cannot be chosen. */
 export const OUR_ATTRIBUTES = [
@@ -56,15 +56,15 @@ export class DynamoNames {
   }
 
   entry(key: string): string {
-    return this.entries + digest(key)
+    return this.entries + keyHash(key)
   }
 
   chunk(key: string, id: string, n: number): string {
-    return `${this.chunks}${digest(key)}#${id}#${n}`
+    return `${this.chunks}${keyHash(key)}#${id}#${n}`
   }
 
   lock(name: string): string {
-    return this.#locks + digest(name)
+    return this.#locks + keyHash(name)
   }
 
   isEntry(name: string): boolean {
@@ -121,8 +121,4 @@ export class DynamoNames {
 
 function isEmpty(values: object): boolean {
   return Object.keys(values).length === 0
-}
-
-function digest(text: string): string {
-  return hash('sha256', text, 'base64url')
 }

@@ -5,7 +5,6 @@
  * 2. DynamoDB may drop an entry when it is of no more use; whether it is, is decided by its reader, not by DynamoDB.
  * 3. What is not of our namespace and our shape is never read, counted or removed (dynamodb-names.ts), and no table is ever deleted.
  */
-import { StoreError } from '../errors.ts'
 import {
   type Clock,
   type EntryChange,
@@ -20,7 +19,6 @@ import {
   type Version,
 } from '../engine/ports.ts'
 import { randomId, type ChunkedAs } from '../engine/record.ts'
-import { joined } from './chunks.ts'
 import { DynamoBatches } from './dynamodb-batch.ts'
 import { DynamoBodies } from './dynamodb-bodies.ts'
 import { DynamoConnection } from './dynamodb-connection.ts'
@@ -31,6 +29,7 @@ import { DynamoLocks } from './dynamodb-locks.ts'
 import { DynamoNames } from './dynamodb-names.ts'
 import { LARGEST_VALUE, optionsOfUrl, settingsOf, type DynamoOptions } from './dynamodb-options.ts'
 import { arranged, deleteSelected } from './record-listing.ts'
+import { checkSize, storeBody } from './store-body.ts'
 
 export type { DynamoOptions } from './dynamodb-options.ts'
 export type { DynamoClientLike } from './dynamodb-client.ts'
@@ -101,52 +100,18 @@ export class DynamoStore implements ListableStore, LockingStore {
 
   async write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): Promise<void> {
     this.#connection.assertOpen()
-    if (!(body instanceof Uint8Array)) return this.#writeStream(head, body)
-    this.#checkSize(head.key, body.length)
-    if (body.length > inlineLimit(head, this.limits, body.length)) return this.#writeStream(head, streamOf(body))
-    await this.#entries.publish(head, inItem(body), body)
-  }
-
-  async #writeStream(head: EntryHead, stream: ReadableStream<Uint8Array>): Promise<void> {
-    const reader = stream.getReader()
-    try {
-      const most = inlineLimit(head, this.limits)
-      const ahead: Uint8Array[] = []
-      let size = 0
-      while (size <= most) {
-        const { value } = await reader.read()
-        if (value === undefined) {
-          const body = joined(ahead, size)
-          return await this.#entries.publish(head, inItem(body), body)
-        }
-        // A copy: the giver may use its buffer again.
-        ahead.push(new Uint8Array(value))
-        size += value.length
-        this.#checkSize(head.key, size)
-      }
-      await this.#entries.publish(head, await this.#writeChunks(head, reader, ahead), null)
-    } catch (error) {
-      // Ours, not the stream's: it is told that nobody reads on. A stream that failed itself has nothing to cancel.
-      await reader.cancel(error).catch(() => undefined)
-      throw error
-    } finally {
-      reader.releaseLock()
-    }
-  }
-
-  #writeChunks(
-    head: EntryHead,
-    reader: ReadableStreamDefaultReader<Uint8Array>,
-    ahead: readonly Uint8Array[],
-  ): Promise<ChunkedAs> {
-    const until = this.#lifetimes.ofNewChunks(head.keepUntil)
-    return this.#bodies.write(head.key, until, reader, ahead, (size) => this.#checkSize(head.key, size))
-  }
-
-  #checkSize(key: string, size: number): void {
     const { maxEntrySize } = this.limits
-    if (size <= maxEntrySize) return
-    throw new StoreError('ERR_STORE_FULL', `The body of ${key} is larger than maxEntrySize (${maxEntrySize} bytes).`)
+    const size = body instanceof Uint8Array ? body.length : undefined
+    await storeBody(body, {
+      key: head.key,
+      limits: { maxEntrySize, inlineSize: inlineLimit(head, this.limits, size) },
+      whole: (bytes) => this.#entries.publish(head, inItem(bytes), bytes),
+      long: async (reader, ahead) => {
+        const until = this.#lifetimes.ofNewChunks(head.keepUntil)
+        const check = (length: number): void => checkSize(head.key, length, this.limits)
+        await this.#entries.publish(head, await this.#bodies.write(head.key, until, reader, ahead, check), null)
+      },
+    })
   }
 
   async update(key: string, change: EntryChange, version: Version): Promise<boolean> {
@@ -234,13 +199,4 @@ function inItem({ length }: Uint8Array): ChunkedAs {
 function inlineLimit(head: EntryHead, { inlineSize }: StoreLimits, size: number = inlineSize): number {
   if (size <= SURELY_FITS) return inlineSize
   return Math.max(0, Math.min(inlineSize, LARGEST_VALUE - RECORD - Buffer.byteLength(JSON.stringify(head))))
-}
-
-function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes)
-      controller.close()
-    },
-  })
 }

@@ -8,7 +8,6 @@
  */
 import { StoreError } from '../errors.ts'
 import type { EntryChange, EntryHead, Version } from '../engine/ports.ts'
-import { joined, pieces } from './chunks.ts'
 import { bodyFileSize, tooLarge, writeBody } from './file-body.ts'
 import { corruptFile, decodeEntry, encodeEntry, type EntryFile, type EntryOwn } from './file-entry.ts'
 import { digestOf, newId, type Layout } from './file-layout.ts'
@@ -16,6 +15,7 @@ import type { Mutexes } from './file-mutex.ts'
 import type { FileSettings } from './file-options.ts'
 import type { EntryReader } from './file-reader.ts'
 import { reason, type Files } from './file-system.ts'
+import { pieces, storeBody } from './store-body.ts'
 
 const EMPTY = new Uint8Array()
 
@@ -53,29 +53,14 @@ export class Changes {
   }
 
   /** Consumes the stream, or cancels it where the store fails; rejects with the stream's own error where that fails. */
-  async writeStream(head: EntryHead, stream: ReadableStream<Uint8Array>): Promise<void> {
-    const { inlineSize, maxEntrySize, chunkSize } = this.#ground.settings
-    const reader = stream.getReader()
-    try {
-      const ahead: Uint8Array[] = []
-      let size = 0
-      for (;;) {
-        const { value } = await reader.read()
-        if (value === undefined) return await this.write(head, joined(ahead, size))
-        // A copy: the giver may use its buffer again.
-        ahead.push(new Uint8Array(value))
-        size += value.length
-        if (size > Math.min(inlineSize, maxEntrySize)) break
-      }
-      await this.#long(head, pieces(reader, ahead, chunkSize))
-    } catch (error) {
-      // Ours, not the stream's: it is told that nobody reads on. A stream that failed itself has nothing to cancel, and one that
-      // takes its time to stop, or fails to, is not waited for.
-      reader.cancel(error).catch(() => undefined)
-      throw error
-    } finally {
-      reader.releaseLock()
-    }
+  writeStream(head: EntryHead, stream: ReadableStream<Uint8Array>): Promise<void> {
+    const { settings } = this.#ground
+    return storeBody(stream, {
+      key: head.key,
+      limits: settings,
+      whole: (bytes) => this.write(head, bytes),
+      long: (reader, ahead) => this.#long(head, pieces(reader, ahead, settings.chunkSize)),
+    })
   }
 
   async #long(head: EntryHead, parts: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {

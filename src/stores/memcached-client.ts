@@ -12,6 +12,7 @@ import { MemcachedConnection } from './memcached-connection.ts'
 import { deletion, retrieval, storage, touching, VERSION, type Reply, type Request } from './memcached-protocol.ts'
 import { HashRing } from './memcached-ring.ts'
 import { parseServers } from './memcached-servers.ts'
+import { checkOptions, type OptionRule } from './options.ts'
 
 /** A value and its version, for `cas`. */
 export interface VersionedValue {
@@ -51,6 +52,14 @@ export interface MemcachedClientOptions {
   readonly tls?: ConnectionOptions
 }
 
+/** What is checked of them; shared with the store. */
+export const CLIENT_RULES: Readonly<Record<keyof MemcachedClientOptions, OptionRule>> = {
+  timeout: { type: 'number', range: [1, 3_600_000] },
+  username: { type: 'string' },
+  password: { type: 'string' },
+  tls: { type: 'object' },
+}
+
 const KEY = /^[\x21-\x7e]{1,250}$/
 const DEFAULT_TIMEOUT = 2000
 
@@ -69,9 +78,10 @@ export class MemcachedClient implements MemcachedCommands {
 
   /**
    * @param servers as in the store's option `servers`
-   * @throws OptionError ERR_OPTION_VALUE
+   * @throws OptionError ERR_OPTION_UNKNOWN, ERR_OPTION_VALUE
    */
   constructor(servers: string | readonly string[], options: MemcachedClientOptions = {}) {
+    checkOptions('MemcachedClient', options, CLIENT_RULES)
     const list = parseServers(servers)
     const username = options.username ?? list.username
     const settings = {

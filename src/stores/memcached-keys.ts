@@ -5,7 +5,7 @@
  *     {namespace}:c:{H}:id:n     chunk n of its body, where that is long
  *     {namespace}:l:{H}          a lease
  */
-import { hash } from 'node:crypto'
+import { keyHash } from './key-hash.ts'
 
 /** Printable ASCII without spaces, short enough for what follows it in 250 bytes. */
 export const NAMESPACE: RegExp = /^[\x21-\x7e]{1,150}$/
@@ -18,14 +18,14 @@ export class MemcachedKeys {
   }
 
   entry(key: string): string {
-    return `${this.#prefix}e:${hash('sha256', key, 'base64url')}`
+    return `${this.#prefix}e:${keyHash(key)}`
   }
 
   chunk(key: string, id: string, n: number): string {
-    return `${this.#prefix}c:${hash('sha256', key, 'base64url')}:${id}:${n}`
+    return `${this.#prefix}c:${keyHash(key)}:${id}:${n}`
   }
 
   lock(name: string): string {
-    return `${this.#prefix}l:${hash('sha256', name, 'base64url')}`
+    return `${this.#prefix}l:${keyHash(name)}`
   }
 }

@@ -73,3 +73,10 @@ describe('the options of MemcachedStore (B7, S3)', () => {
     await store.close()
   })
 })
+
+it('MemcachedClient: an unknown option or a wrong value is refused where it is given', () => {
+  const make = (options: object) => (): MemcachedClient => new MemcachedClient('localhost', options)
+  expect(make({ timeot: 5 })).toThrow(/`timeout`/)
+  expect(make({ timeout: 0 })).toThrow(/from 1 to 3600000/)
+  expect(make({ tls: true })).toThrow(/`tls` must be an object/)
+})

@@ -2,7 +2,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { OptionError } from '../errors.ts'
 import type { StoreLimits } from '../engine/ports.ts'
-import type { MemcachedClientOptions, MemcachedCommands } from './memcached-client.ts'
+import { CLIENT_RULES, type MemcachedClientOptions, type MemcachedCommands } from './memcached-client.ts'
 import { NAMESPACE } from './memcached-keys.ts'
 import { parseServers } from './memcached-servers.ts'
 import { checkOptions, type OptionRule } from './options.ts'
@@ -51,10 +51,7 @@ const RULES = {
   servers: { type: 'any' },
   client: { type: 'object' },
   namespace: { type: 'string' },
-  timeout: { type: 'number', range: [1, 3_600_000] },
-  username: { type: 'string' },
-  password: { type: 'string' },
-  tls: { type: 'object' },
+  ...CLIENT_RULES,
   inlineSize: { type: 'number', range: [0, 128 * MIB] },
   chunkSize: { type: 'number', range: [KIB, 128 * MIB] },
   maxEntrySize: { type: 'number', range: [0, Infinity] },

@@ -84,7 +84,7 @@ export class MemoryStore implements ListableStore, EvictingStore {
       eviction = DEFAULT_EVICTION,
       random = Math.random,
     } = options
-    this.#policy = makePolicy(eviction, Math.min(maxEntries, 1_000_000), random)
+    this.#policy = makePolicy(eviction, random)
     if (options.onEvict) this.#watchers.add(options.onEvict)
     this.#maxEntries = maxEntries
     this.#maxBytes = maxBytes

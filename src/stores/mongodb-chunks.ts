@@ -1,17 +1,19 @@
 /**
- * Long bodies, in chunks beside the entries: { _id: 'id:n', data, crc, gone?: Date }.
+ * Long bodies, in chunks beside the entries: { _id: 'id:n', data, crc, gone?: Date, retired?: true }.
  *
  * 1. They are written before their entry, and named by an id that no other write has: an entry is visible when its body is whole.
  * 2. `gone` says from when on a chunk is of no use: an hour hence until its entry is there, then somewhat later than its entry.
  *    An index by which the server removes, or a sweep, takes what is past it; a writer that is killed leaves nothing for ever.
- * 3. The chunks of an entry that is replaced or deleted stay a minute more, and longer while somebody reads them.
+ * 3. The chunks of an entry that is replaced or deleted stay a minute more, and longer while somebody reads them. They are marked as
+ *    `retired`: who gives the chunks of that entry a longer life, late, must not bring them back.
  */
 import { StoreError } from '../errors.ts'
 import { NEVER } from '../engine/ports.ts'
-import { chunkSum, pieces } from './chunks.ts'
+import { chunkSum } from './chunks.ts'
 import type { MongoConnection } from './mongodb-connection.ts'
 import { freshId, goneAt, type ChunkedAs } from './mongodb-document.ts'
 import type { Document } from './mongodb-driver.ts'
+import { pieces, type BodyReader } from './store-body.ts'
 
 /** How long the chunks of a write that never came to its end stay, in ms; and of an entry beyond its own use. */
 const ORPHAN_LIFE = 3_600_000
@@ -30,7 +32,7 @@ export class MongoChunks {
 
   /** Writes what a reader gives, what was read ahead first; `count` is told the bytes so far, and may refuse by throwing. */
   async write(
-    reader: ReadableStreamDefaultReader<Uint8Array>,
+    reader: BodyReader,
     ahead: readonly Uint8Array[],
     length: number,
     count: (size: number) => void,
@@ -44,7 +46,7 @@ export class MongoChunks {
         size += piece.length
         count(size)
         // A write that takes its time keeps what it wrote.
-        if (Date.now() > until - ORPHAN_LIFE / 2) await this.#keepUntil([id], (until = Date.now() + ORPHAN_LIFE))
+        if (Date.now() > until - ORPHAN_LIFE / 2) await this.#keepUntil(id, (until = Date.now() + ORPHAN_LIFE))
         const chunk = { _id: `${id}:${n}`, data: piece, crc: chunkSum(piece, n), gone: new Date(until) }
         await this.#connection.ask(({ chunks }) => chunks.insertOne(chunk))
         n++
@@ -67,19 +69,21 @@ export class MongoChunks {
 
   /** The chunks live as long as their entry, and a little longer. */
   async keep(id: string, keepUntil: number): Promise<void> {
-    await this.#keepUntil([id], this.#ttl ? Math.max(keepUntil, Date.now()) + ORPHAN_LIFE : NEVER)
+    await this.#keepUntil(id, this.#ttl ? Math.max(keepUntil, Date.now()) + ORPHAN_LIFE : NEVER)
   }
 
-  async #keepUntil(ids: readonly string[], instant: number): Promise<void> {
+  async #keepUntil(id: string, instant: number): Promise<void> {
     const gone = goneAt(instant)
     const change = gone === null ? { $unset: { gone: 1 } } : { $set: { gone } }
-    await this.#connection.ask(({ chunks }) => chunks.updateMany(named(...ids), change))
+    const living = { ...named(id), retired: { $exists: false } }
+    await this.#connection.ask(({ chunks }) => chunks.updateMany(living, change))
   }
 
   /** The chunks of entries that are not there any more go in a while. */
   async drop(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return
-    await this.#keepUntil(ids, Date.now() + GRACE)
+    const retired = { $set: { gone: new Date(Date.now() + GRACE), retired: true } }
+    await this.#connection.ask(({ chunks }) => chunks.updateMany(named(...ids), retired))
     if (this.#sweeping !== null) return
     this.#sweeping = setTimeout(() => {
       this.#sweeping = null

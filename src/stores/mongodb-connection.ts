@@ -11,7 +11,7 @@ import { StoreError } from '../errors.ts'
 import { collectionsOf, makeClient, type Collections, type OwnClient } from './mongodb-driver.ts'
 import { commandError, connectError, isUnconnected, timeoutError } from './mongodb-errors.ts'
 import type { MongoSettings } from './mongodb-options.ts'
-import { Deadlines } from './redis-deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 
 /** Pauses between attempts to connect, in ms: the first, then twice as long each time, up to the longest. */
 const FIRST_PAUSE = 50

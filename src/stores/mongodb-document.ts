@@ -9,13 +9,14 @@
  * 3. Texts and metadata are in a form that every server takes (mongodb-value.ts).
  * 4. A document of a later format is not ours to read; one without `keepfresh` is not ours at all.
  */
-import { hash } from 'node:crypto'
 import { StoreError } from '../errors.ts'
 import { crc32 } from '../engine/crc32.ts'
 import { NEVER, type EntryChange, type EntryHead, type EntryMeta, type ListedEntry } from '../engine/ports.ts'
 import { decodeMeta, encodeMeta, hexOf, randomId } from '../engine/record.ts'
+import { keyHash } from './key-hash.ts'
 import type { Document } from './mongodb-driver.ts'
 import { packed, unpacked } from './mongodb-value.ts'
+import { Recent } from './recent.ts'
 
 export const FORMAT = 1
 
@@ -46,15 +47,6 @@ export interface Decoded extends ListedEntry {
 const numbers = new Float64Array(2)
 const numberBytes = new Uint8Array(numbers.buffer)
 
-/**
- * The `_id` of a key or of a lock's name. Nothing of a caller's is in it (RELIABILITY 138). Lone surrogates, which UTF-8 has no bytes
- * for, are told apart by another hash of their escapes.
- */
-export function idOf(key: string): string {
-  if (key.isWellFormed()) return hash('sha256', key, 'base64url')
-  return hash('sha512', JSON.stringify(key), 'base64url').slice(0, 43)
-}
-
 /** A name that no other write has. */
 export function freshId(): string {
   return hexOf(randomId())
@@ -67,7 +59,7 @@ export function documentOf(head: EntryHead, body: Uint8Array | ChunkedAs, ttl: b
   const { meta, sum } = packedMeta(head, body instanceof Uint8Array ? size : 0)
   const gone = ttl ? goneAt(keepUntil) : null
   return {
-    _id: idOf(key),
+    _id: keyHash(key),
     key: packed(key),
     createdAt,
     expiresAt,
@@ -122,16 +114,18 @@ function bodySum(createdAt: number, size: number, body: Uint8Array | ChunkedAs):
   return crc32(bytes, crc32(numberBytes))
 }
 
-/** What is known of the entries read or written last: that they were there; and their metadata: a repeated hit parses no JSON. */
+/** What is known of an entry of ours: that it is there; and, where it was read, its head of this version: a repeated hit parses no JSON. */
+interface Known {
+  readonly version: string
+  readonly sum: number
+  readonly head: EntryChange
+}
+
+/** The entries read or written last, by `_id`. */
 export class MetaMemory {
-  readonly #most: number
-  readonly #known = new Map<string, { version: string; sum: number; head: EntryChange } | null>()
+  readonly #known = new Recent<Known | null>()
 
-  constructor(most = 1000) {
-    this.#most = most
-  }
-
-  /** Whether there was an entry of this `_id` when we last looked. */
+  /** Whether there was an entry when we last looked. */
   has(id: string): boolean {
     return this.#known.has(id)
   }
@@ -142,20 +136,12 @@ export class MetaMemory {
   }
 
   set(id: string, version: string, sum: number, head: EntryChange): void {
-    this.#put(id, { version, sum, head })
+    this.#known.set(id, { version, sum, head })
   }
 
   /** There is an entry now, of which nothing else is known. */
   note(id: string): void {
-    this.#put(id, null)
-  }
-
-  #put(id: string, known: { version: string; sum: number; head: EntryChange } | null): void {
-    if (this.#known.size >= this.#most && !this.#known.has(id)) {
-      const [oldest] = this.#known.keys()
-      if (oldest !== undefined) this.#known.delete(oldest)
-    }
-    this.#known.set(id, known)
+    this.#known.set(id, null)
   }
 
   delete(id: string): void {
@@ -185,7 +171,7 @@ export function decoded(document: Document, memory?: MetaMemory): Decoded {
     typeof crc === 'number'
   if (!areRight) throw corrupt(document, 'a field is missing or of the wrong type')
   const key = keyOf(document)
-  if (idOf(key) !== id) throw corrupt(document, 'it is under the name of another key')
+  if (keyHash(key) !== id) throw corrupt(document, 'it is under the name of another key')
   const known = memory?.get(id, version, sum)
   const head = known ?? checkedHead(document, sum)
   if (known === undefined) memory?.set(id, version, sum, head)

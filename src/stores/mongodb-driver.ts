@@ -2,8 +2,8 @@
  * What we use of the package `mongodb`, as structural types: its own never get into our declarations. It is loaded when the first
  * client of ours is made.
  */
-import { StateError } from '../errors.ts'
 import type { MongoSettings } from './mongodb-options.ts'
+import { loadPeer } from './peer.ts'
 
 /** A `MongoClient` of the package `mongodb`. */
 export interface MongoClientLike {
@@ -107,12 +107,6 @@ export async function makeClient(settings: MongoSettings): Promise<OwnClient> {
 }
 
 async function load(): Promise<new (url: string, options: object) => OwnClient> {
-  try {
-    const { MongoClient } = await import('mongodb')
-    return MongoClient
-  } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND'
-    if (!isMissing) throw cause
-    throw new StateError('ERR_MISSING_PEER', 'MongoStore needs the package `mongodb`: npm install mongodb.', { cause })
-  }
+  const message = 'MongoStore needs the package `mongodb`: npm install mongodb.'
+  return (await loadPeer(() => import('mongodb'), message)).MongoClient
 }

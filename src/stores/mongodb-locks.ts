@@ -7,8 +7,9 @@
  * 3. Instants are by the server's clock, which is asked for once a minute: machines whose clocks differ do not end each other's
  *    leases early.
  */
+import { keyHash } from './key-hash.ts'
 import type { MongoConnection } from './mongodb-connection.ts'
-import { freshId, idOf } from './mongodb-document.ts'
+import { freshId } from './mongodb-document.ts'
 import type { Document } from './mongodb-driver.ts'
 import { isDuplicate } from './mongodb-errors.ts'
 
@@ -38,7 +39,7 @@ export class MongoLocks {
     if (this.#taken++ % SWEEP === SWEEP - 1) {
       await this.#connection.ask(({ locks }) => locks.deleteMany({ until: { $lte: now - LONG_AGO } }))
     }
-    const id = idOf(name)
+    const id = keyHash(name)
     const wanted = { _id: id, ...textOf(name), owner, ...ending(now, lease), term: freshId() }
     if (await this.#insert(wanted)) return true
     const held = await this.#connection.ask(({ locks }) => locks.findOne({ _id: id }))
@@ -72,7 +73,7 @@ export class MongoLocks {
 
   async renew(name: string, owner: string, lease: number): Promise<boolean> {
     const now = await this.#now()
-    const held = { _id: idOf(name), owner, until: { $gt: now } }
+    const held = { _id: keyHash(name), owner, until: { $gt: now } }
     const { matchedCount } = await this.#connection.ask(({ locks }) =>
       locks.updateOne(held, { $set: ending(now, lease) }),
     )
@@ -80,7 +81,7 @@ export class MongoLocks {
   }
 
   async drop(name: string, owner: string): Promise<boolean> {
-    const { deletedCount } = await this.#connection.ask(({ locks }) => locks.deleteOne({ _id: idOf(name), owner }))
+    const { deletedCount } = await this.#connection.ask(({ locks }) => locks.deleteOne({ _id: keyHash(name), owner }))
     return deletedCount === 1
   }
 

@@ -7,7 +7,6 @@
  * 4. Every `_id` and every value compared is a string or a number of ours: no caller's text becomes a condition (RELIABILITY 138).
  * 5. Documents that are not of our format are never listed, counted or cleared.
  */
-import { StoreError } from '../errors.ts'
 import type {
   EntryChange,
   EntryHead,
@@ -20,7 +19,8 @@ import type {
   StoreSize,
   Version,
 } from '../engine/ports.ts'
-import { chunkedBody, inlineBody, joined } from './chunks.ts'
+import { chunkedBody, inlineBody } from './chunks.ts'
+import { keyHash } from './key-hash.ts'
 import { MongoChunks } from './mongodb-chunks.ts'
 import { MongoConnection } from './mongodb-connection.ts'
 import {
@@ -28,7 +28,6 @@ import {
   corrupt,
   decoded,
   documentOf,
-  idOf,
   MetaMemory,
   OURS,
   OURS_OF_ANY_FORMAT,
@@ -42,6 +41,7 @@ import { batches, conditionOf, listed } from './mongodb-listing.ts'
 import { MongoLocks } from './mongodb-locks.ts'
 import { settingsOf, type MongoOptions, type MongoSettings } from './mongodb-options.ts'
 import { MongoReplacing } from './mongodb-replacing.ts'
+import { checkSize, storeBody, type BodyReader } from './store-body.ts'
 
 export type { MongoOptions } from './mongodb-options.ts'
 export type { MongoClientLike } from './mongodb-driver.ts'
@@ -97,7 +97,7 @@ export class MongoStore implements ListableStore, LockingStore {
 
   /** @throws StoreError */
   read(key: string): Promise<StoredEntry | undefined> {
-    const id = idOf(key)
+    const id = keyHash(key)
     return this.#connection.run(
       ({ entries }) => entries.findOne({ _id: id }),
       (document) => (document === null ? undefined : this.#entryOf(document)),
@@ -117,14 +117,16 @@ export class MongoStore implements ListableStore, LockingStore {
   /** @throws StoreError; with a stream, rejects with the stream's own error where that fails */
   async write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): Promise<void> {
     this.#connection.assertOpen()
-    if (!(body instanceof Uint8Array)) return this.#writeStream(head, body)
-    this.#checkSize(head.key, body.length)
-    if (body.length > this.limits.inlineSize) return this.#writeStream(head, streamOf(body))
-    await this.#publish(head, body)
+    await storeBody(body, {
+      key: head.key,
+      limits: this.limits,
+      whole: (bytes) => this.#publish(head, bytes),
+      long: (reader, ahead) => this.#publishChunked(head, reader, ahead),
+    })
   }
 
   async #publish(head: EntryHead, body: Uint8Array | ChunkedAs): Promise<void> {
-    const id = idOf(head.key)
+    const id = keyHash(head.key)
     const before = await this.#replacing.put(documentOf(head, body, this.#settings.ttl), this.#memory.has(id))
     this.#memory.note(id)
     if (before !== null) await this.#drop([before])
@@ -136,35 +138,8 @@ export class MongoStore implements ListableStore, LockingStore {
     await this.#chunks.drop(ids)
   }
 
-  async #writeStream(head: EntryHead, stream: ReadableStream<Uint8Array>): Promise<void> {
-    const reader = stream.getReader()
-    try {
-      const ahead: Uint8Array[] = []
-      let size = 0
-      while (size <= this.limits.inlineSize) {
-        const { value } = await reader.read()
-        if (value === undefined) return await this.#publish(head, joined(ahead, size))
-        // A copy: the giver may use its buffer again.
-        ahead.push(new Uint8Array(value))
-        size += value.length
-        this.#checkSize(head.key, size)
-      }
-      await this.#publishChunked(head, reader, ahead)
-    } catch (error) {
-      // Ours, not the stream's: it is told that nobody reads on. A stream that failed itself has nothing to cancel.
-      await reader.cancel(error).catch(() => undefined)
-      throw error
-    } finally {
-      reader.releaseLock()
-    }
-  }
-
-  async #publishChunked(
-    head: EntryHead,
-    reader: ReadableStreamDefaultReader<Uint8Array>,
-    ahead: readonly Uint8Array[],
-  ): Promise<void> {
-    const count = (size: number): void => this.#checkSize(head.key, size)
+  async #publishChunked(head: EntryHead, reader: BodyReader, ahead: readonly Uint8Array[]): Promise<void> {
+    const count = (size: number): void => checkSize(head.key, size, this.limits)
     const chunked = await this.#chunks.write(reader, ahead, this.#settings.chunkSize, count)
     try {
       await this.#publish(head, chunked)
@@ -180,7 +155,7 @@ export class MongoStore implements ListableStore, LockingStore {
   async update(key: string, change: EntryChange, version: Version): Promise<boolean> {
     if (typeof version !== 'string') return false
     const before = await this.#replacing.change(
-      { _id: idOf(key), ...OURS, version },
+      { _id: keyHash(key), ...OURS, version },
       changeOf(change, this.#settings.ttl),
     )
     if (before === null) return false
@@ -193,7 +168,7 @@ export class MongoStore implements ListableStore, LockingStore {
   /** @throws StoreError */
   async delete(keys: readonly string[]): Promise<number> {
     this.#connection.assertOpen()
-    const ids = [...new Set(keys.map(idOf))]
+    const ids = [...new Set(keys.map(keyHash))]
     for (const id of ids) this.#memory.delete(id)
     return this.#replacing.remove(ids, {}, (gone) => this.#drop(gone))
   }
@@ -265,19 +240,4 @@ export class MongoStore implements ListableStore, LockingStore {
     this.#memory.clear()
     await this.#connection.close()
   }
-
-  #checkSize(key: string, size: number): void {
-    const { maxEntrySize } = this.limits
-    if (size <= maxEntrySize) return
-    throw new StoreError('ERR_STORE_FULL', `The body of ${key} is larger than maxEntrySize (${maxEntrySize} bytes).`)
-  }
-}
-
-function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes)
-      controller.close()
-    },
-  })
 }

@@ -8,7 +8,6 @@
  * Rule 4: `update` takes the frame's place only while it is of the version it was read with.
  */
 import { StoreError } from '../errors.ts'
-import { crc32 } from '../engine/crc32.ts'
 import {
   NEVER,
   type Clock,
@@ -30,7 +29,9 @@ import {
   type ChunkedAs,
   type Frame,
 } from '../engine/record.ts'
-import { chunkedBody, inlineBody, joined, pieces } from './chunks.ts'
+import { CHECKSUM, chunkedBody, inlineBody, summed, unsummed } from './chunks.ts'
+import { Recent } from './recent.ts'
+import { checkSize, pieces, storeBody, type BodyReader } from './store-body.ts'
 
 /** What a key-value store must be able to do. All may answer at once or by a promise. */
 export interface RecordBackend {
@@ -58,11 +59,8 @@ export interface RecordBackend {
   close(): MaybePromise<void>
 }
 
-const CHECKSUM = 4
 /** Chunks of a write that never came to its end go after this long (ms), where values have lifetimes. */
 const ORPHAN_LIFE = 3_600_000
-/** Decoded heads kept at hand: a repeated hit parses no JSON. */
-const MEMORISED = 1000
 const SYSTEM: Clock = { now: () => Date.now() }
 
 export class RecordStore implements Store {
@@ -70,7 +68,8 @@ export class RecordStore implements Store {
   readonly limits: StoreLimits
   protected readonly backend: RecordBackend
   readonly #clock: Clock
-  readonly #heads = new Map<string, { version: string; head: EntryHead }>()
+  /** Decoded heads kept at hand: a repeated hit parses no JSON. */
+  readonly #heads = new Recent<{ readonly version: string; readonly head: EntryHead }>()
   #closed = false
 
   constructor(backend: RecordBackend, clock: Clock = SYSTEM) {
@@ -96,37 +95,27 @@ export class RecordStore implements Store {
     if (frame.head.key !== key) {
       throw new StoreError('ERR_STORE_CORRUPT', `The ${this.name} store has the entry of another key under ${key}.`)
     }
-    if (known?.version !== frame.version) this.#remember(key, frame)
+    if (known?.version !== frame.version) this.#heads.set(key, { version: frame.version, head: frame.head })
     return frame
-  }
-
-  #remember(key: string, { version, head }: Frame): void {
-    if (this.#heads.size >= MEMORISED && !this.#heads.has(key)) {
-      const [oldest] = this.#heads.keys()
-      if (oldest !== undefined) this.#heads.delete(oldest)
-    }
-    this.#heads.set(key, { version, head })
   }
 
   #chunkedBody(key: string, { id, length, size }: ChunkedAs): StoredBody {
     const name = hexOf(id)
     return chunkedBody(size, length, async (n) => {
-      const value = await this.backend.getChunk(key, name, n)
-      const data = value?.subarray(0, -CHECKSUM)
-      const expected = Math.min(length, size - n * length)
-      if (value === undefined || data?.length !== expected || checksumAt(value) !== crc32(data, n)) {
-        throw new StoreError('ERR_STORE_CORRUPT', `Part ${n} of the body of ${key} is gone or damaged.`)
-      }
-      return data
+      const data = unsummed(await this.backend.getChunk(key, name, n), n, Math.min(length, size - n * length))
+      if (data !== null) return data
+      throw new StoreError('ERR_STORE_CORRUPT', `Part ${n} of the body of ${key} is gone or damaged.`)
     })
   }
 
   async write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): Promise<void> {
     this.assertOpen()
-    if (!(body instanceof Uint8Array)) return this.#writeStream(head, body)
-    this.#checkSize(head.key, body.length)
-    if (body.length > this.limits.inlineSize) return this.#writeStream(head, streamOf(body))
-    await this.#publish(head, body)
+    await storeBody(body, {
+      key: head.key,
+      limits: this.limits,
+      whole: (bytes) => this.#publish(head, bytes),
+      long: async (reader, ahead) => this.#publish(head, await this.#writeChunks(head, reader, ahead)),
+    })
   }
 
   async #publish(head: EntryHead, body: Uint8Array | ChunkedAs): Promise<void> {
@@ -135,34 +124,7 @@ export class RecordStore implements Store {
     await this.#drop(head.key, before)
   }
 
-  async #writeStream(head: EntryHead, stream: ReadableStream<Uint8Array>): Promise<void> {
-    const reader = stream.getReader()
-    try {
-      const ahead: Uint8Array[] = []
-      let size = 0
-      while (size <= this.limits.inlineSize) {
-        const { value } = await reader.read()
-        if (value === undefined) return await this.#publish(head, joined(ahead, size))
-        // A copy (slice() of a Buffer would be none): the giver may use its buffer again.
-        ahead.push(new Uint8Array(value))
-        size += value.length
-        this.#checkSize(head.key, size)
-      }
-      await this.#publish(head, await this.#writeChunks(head, reader, ahead))
-    } catch (error) {
-      // Ours, not the stream's: it is told that nobody reads on. A stream that failed itself has nothing to cancel.
-      await reader.cancel(error).catch(() => undefined)
-      throw error
-    } finally {
-      reader.releaseLock()
-    }
-  }
-
-  async #writeChunks(
-    head: EntryHead,
-    reader: ReadableStreamDefaultReader<Uint8Array>,
-    ahead: readonly Uint8Array[],
-  ): Promise<ChunkedAs> {
+  async #writeChunks(head: EntryHead, reader: BodyReader, ahead: readonly Uint8Array[]): Promise<ChunkedAs> {
     const id = randomId()
     const length = this.backend.chunkSize - CHECKSUM
     const ttl = this.#chunkTtl(head.keepUntil)
@@ -171,7 +133,7 @@ export class RecordStore implements Store {
     try {
       for await (const piece of pieces(reader, ahead, length)) {
         size += piece.length
-        this.#checkSize(head.key, size)
+        checkSize(head.key, size, this.limits)
         this.assertOpen()
         await this.backend.setChunk(head.key, hexOf(id), n, summed(piece, n), ttl)
         n++
@@ -239,12 +201,6 @@ export class RecordStore implements Store {
     const ttl = this.#ttl(keepUntil)
     return ttl === null ? null : Math.max(ttl, ORPHAN_LIFE)
   }
-
-  #checkSize(key: string, size: number): void {
-    const { maxEntrySize } = this.limits
-    if (size <= maxEntrySize) return
-    throw new StoreError('ERR_STORE_FULL', `The body of ${key} is larger than maxEntrySize (${maxEntrySize} bytes).`)
-  }
 }
 
 /** Cleaning up after a failure: a second failure adds nothing. */
@@ -264,24 +220,4 @@ function chunksOf(frame: Uint8Array): ChunkedAs | null {
     // Foreign or damaged: it names no chunks that we know of.
     return null
   }
-}
-
-function summed(piece: Uint8Array, n: number): Uint8Array {
-  const value = new Uint8Array(piece.length + CHECKSUM)
-  value.set(piece)
-  new DataView(value.buffer).setUint32(piece.length, crc32(piece, n), true)
-  return value
-}
-
-function checksumAt(value: Uint8Array): number {
-  return new DataView(value.buffer, value.byteOffset, value.byteLength).getUint32(value.length - CHECKSUM, true)
-}
-
-function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes)
-      controller.close()
-    },
-  })
 }

@@ -7,8 +7,7 @@
  */
 import { StoreError } from '../errors.ts'
 import type { StoreLimits } from '../engine/ports.ts'
-import { frameHeader } from '../engine/record.ts'
-import type { RedisCommand } from './redis-client.ts'
+import { frameHeader, hexOf } from '../engine/record.ts'
 import { RedisConnection } from './redis-connection.ts'
 import { isUnknownScript } from './redis-errors.ts'
 import { RedisKeys } from './redis-keys.ts'
@@ -57,18 +56,22 @@ export class RedisBackend implements ListableBackend {
   }
 
   set(key: string, value: Uint8Array, ttl: number | null): Promise<Uint8Array | undefined> {
-    const { chunked } = frameHeader(value)
-    const names = [this.#keys.entry(key)]
-    if (chunked !== null) {
-      const id = Buffer.from(chunked.id).toString('hex')
-      for (let n = 0; n * chunked.length < chunked.size; n++) names.push(this.#keys.chunk(key, id, n))
-    }
-    return this.#script(SET, names, [viewOf(value), this.#lifetime(ttl)], headerOf)
+    return this.#script(SET, this.#namesOf(key, value), [viewOf(value), this.#lifetime(ttl)], headerOf)
   }
 
   replace(key: string, value: Uint8Array, version: Uint8Array, ttl: number | null): Promise<boolean> {
-    const args = [viewOf(value), this.#lifetime(ttl), viewOf(version)]
-    return this.#script(REPLACE, [this.#keys.entry(key)], args, isOne)
+    const args = [viewOf(value), this.#lifetime(ttl), viewOf(version), this.#chunkLifetime(ttl)]
+    return this.#script(REPLACE, this.#namesOf(key, value), args, isOne)
+  }
+
+  /** The entry, and the chunks that its frame names. */
+  #namesOf(key: string, frame: Uint8Array): string[] {
+    const { chunked } = frameHeader(frame)
+    const names = [this.#keys.entry(key)]
+    if (chunked === null) return names
+    const id = hexOf(chunked.id)
+    for (let n = 0; n * chunked.length < chunked.size; n++) names.push(this.#keys.chunk(key, id, n))
+    return names
   }
 
   async remove(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
@@ -94,22 +97,14 @@ export class RedisBackend implements ListableBackend {
     return this.#connection.run(name, ['SET', name, viewOf(value), 'PX', first], nothing)
   }
 
-  keepChunks(key: string, id: string, count: number, ttl: number | null): Promise<void> {
-    const lifetime = this.#lifetime(ttl)
-    return this.#eachChunk(key, id, count, (name) =>
-      lifetime === '0' ? ['PERSIST', name] : ['PEXPIRE', name, lifetime],
-    )
-  }
+  /** `replace` saw to it, in the same step: what another process retires in between must not live on. */
+  keepChunks(): void {}
 
-  dropChunks(key: string, id: string, count: number): Promise<void> {
-    return this.#eachChunk(key, id, count, (name) => ['PEXPIRE', name, String(READ_ON)])
-  }
-
-  async #eachChunk(key: string, id: string, count: number, command: (name: string) => RedisCommand): Promise<void> {
+  async dropChunks(key: string, id: string, count: number): Promise<void> {
     for (let at = 0; at < count; at += BATCH) {
       const length = Math.min(BATCH, count - at)
       const names = Array.from({ length }, (_, index) => this.#keys.chunk(key, id, at + index))
-      await Promise.all(names.map((name) => this.#connection.run(name, command(name), nothing)))
+      await Promise.all(names.map((name) => this.#connection.run(name, ['PEXPIRE', name, String(READ_ON)], nothing)))
     }
   }
 
@@ -158,6 +153,11 @@ export class RedisBackend implements ListableBackend {
       if (!(error instanceof StoreError) || !isUnknownScript(error.cause)) throw error
       return this.#connection.run(key, ['EVAL', script.source, ...rest], map)
     }
+  }
+
+  /** Of the chunks of an entry with this lifetime: an hour at least, as when they were written. */
+  #chunkLifetime(ttl: number | null): string {
+    return this.#lifetime(ttl === null ? null : Math.max(ttl, ORPHAN_LIFE))
   }
 
   /** In ms, as a script and SET take it; '0': none. */

@@ -7,7 +7,7 @@
  */
 import { StoreError } from '../errors.ts'
 import type { RedisClient, RedisCommand } from './redis-client.ts'
-import { Deadlines } from './redis-deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import { commandError, connectError, timeoutError } from './redis-errors.ts'
 import { makeClient, type OwnClient } from './redis-open.ts'
 import type { RedisSettings } from './redis-options.ts'

@@ -9,7 +9,7 @@
  * 2. Whose a key is, is decided by its whole shape, never by a pattern alone (row 200, 146): one namespace may be the beginning of
  *    another, and may hold what SCAN takes for wildcards.
  */
-import { hash } from 'node:crypto'
+import { keyHash } from './key-hash.ts'
 
 const ENTRY = /^[\w-]{43}\}$/
 const CHUNK = /^[\w-]{43}\}:[0-9a-f]{16}:\d+$/
@@ -33,15 +33,15 @@ export class RedisKeys {
   }
 
   entry(key: string): string {
-    return `${this.#entries}${hash('sha256', key, 'base64url')}}`
+    return `${this.#entries}${keyHash(key)}}`
   }
 
   chunk(key: string, id: string, n: number): string {
-    return `${this.#chunks}${hash('sha256', key, 'base64url')}}:${id}:${n}`
+    return `${this.#chunks}${keyHash(key)}}:${id}:${n}`
   }
 
   lock(name: string): string {
-    return `${this.#locks}${hash('sha256', name, 'base64url')}}`
+    return `${this.#locks}${keyHash(name)}}`
   }
 
   isEntry(name: string): boolean {

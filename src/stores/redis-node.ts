@@ -11,7 +11,7 @@ import type {
 
 /**
  * Bulk strings (`$`, 36) as Buffers. No timeout: the client's own makes an AbortSignal for each command, and covers only the wait
- * before it is sent; the store has one of its own (redis-deadlines.ts).
+ * before it is sent; the store has one of its own (deadlines.ts).
  */
 const OPTIONS = { typeMapping: { 36: Buffer }, timeout: undefined } as const
 

@@ -6,7 +6,7 @@
  * 2. They queue nothing while there is no connection.
  * 3. Their sockets do not keep the process alive.
  */
-import { StateError } from '../errors.ts'
+import { loadPeer } from './peer.ts'
 import type { NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient } from './redis-client.ts'
 import { NodeSentinel, NodeStandalone, OwnNodeCluster } from './redis-node.ts'
 import type { RedisSettings } from './redis-options.ts'
@@ -31,15 +31,9 @@ type Loose = Readonly<Record<string, unknown>>
 
 /** @throws StateError ERR_MISSING_PEER */
 async function load(): Promise<RedisPackage> {
-  try {
-    const { createClient, createCluster, createSentinel } = await import('redis')
-    return { createClient, createCluster, createSentinel } as RedisPackage
-  } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND'
-    if (!isMissing) throw cause
-    const message = 'RedisStore needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
-    throw new StateError('ERR_MISSING_PEER', message, { cause })
-  }
+  const message = 'RedisStore needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
+  const { createClient, createCluster, createSentinel } = await loadPeer(() => import('redis'), message)
+  return { createClient, createCluster, createSentinel } as RedisPackage
 }
 
 /** Makes a client as the settings say. */

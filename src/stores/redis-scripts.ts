@@ -33,9 +33,16 @@ end
 if type(old) == 'table' then return '' end
 return old`)
 
-/** KEYS: entry. ARGV: frame, lifetime in ms or 0, the version that must be there (bytes 16 to 23). */
+/**
+ * Puts a frame in place of the one of this version; its chunks live on as their entry does.
+ *
+ * KEYS: entry, chunks... ARGV: frame, lifetime in ms or 0, the version that must be there (bytes 16 to 23), the chunks' lifetime
+ */
 export const REPLACE: Script = script(`local old = redis.pcall('GETRANGE', KEYS[1], 16, 23)
 if old ~= ARGV[3] then return 0 end
+for i = 2, #KEYS do
+  if ARGV[4] == '0' then redis.call('PERSIST', KEYS[i]) else redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
+end
 if ARGV[2] == '0' then
   redis.call('SET', KEYS[1], ARGV[1])
 else

@@ -15,6 +15,8 @@ import type { SqliteSettings } from './sqlite-options.ts'
 const APPLICATION = 0x4b_46_53_51
 /** The version of the schema, in `user_version`. */
 const SCHEMA_VERSION = 1
+/** Bytes of the header of a database. */
+const HEADER = 100
 
 /**
  * `key` is NULL while a body streams in. `chunk` is the length of its chunks, 0 where the body is in the row. `crc` is over
@@ -99,12 +101,7 @@ function rollback(database: SqliteDatabase): void {
 function prepareFile(path: string, readOnly: boolean): void {
   try {
     if (!readOnly) mkdirSync(dirname(path), { recursive: true })
-    const file = openSync(path, 'r')
-    try {
-      inspect(file, path)
-    } finally {
-      closeSync(file)
-    }
+    inspect(headerOf(path), path)
   } catch (error) {
     if (error instanceof StoreError) throw error
     const { code, message } = error as NodeJS.ErrnoException
@@ -113,17 +110,40 @@ function prepareFile(path: string, readOnly: boolean): void {
   }
 }
 
+/** The first bytes of the file; fewer where it is shorter. */
+function headerOf(path: string): Buffer {
+  const file = openSync(path, 'r')
+  try {
+    const header = Buffer.alloc(HEADER)
+    return header.subarray(0, readSync(file, header, 0, HEADER, 0))
+  } finally {
+    closeSync(file)
+  }
+}
+
 /** Offsets as in the SQLite file format, "The Database Header": user_version at 60, application_id at 68. */
-function inspect(file: number, path: string): void {
-  const header = Buffer.alloc(100)
-  const length = readSync(file, header, 0, 100, 0)
-  if (length === 0) return
-  if (length < 100 || header.toString('latin1', 0, 16) !== 'SQLite format 3\0')
-    throw foreign(path, 'it is no SQLite database')
+function inspect(header: Buffer, path: string): void {
+  if (header.length === 0) return
+  if (!isDatabase(header)) throw foreign(path, 'it is no SQLite database')
   const application = header.readUInt32BE(68)
   if (application !== 0 && application !== APPLICATION) throw foreign(path, 'it is the database of another application')
   if (application === APPLICATION && header.readUInt32BE(60) > SCHEMA_VERSION)
     throw newer(path, header.readUInt32BE(60))
+}
+
+function isDatabase(header: Buffer): boolean {
+  return header.length === HEADER && header.toString('latin1', 0, 16) === 'SQLite format 3\0'
+}
+
+/** Whether a file, however damaged, has our mark; false where there is none. */
+export function isOurFile(path: string): boolean {
+  try {
+    const header = headerOf(path)
+    return isDatabase(header) && header.readUInt32BE(68) === APPLICATION
+  } catch {
+    // It cannot be read: nothing can be told of it.
+    return false
+  }
 }
 
 /** True: ours and of our version. False: empty. */
@@ -157,10 +177,23 @@ function configure(database: SqliteDatabase, { memory, wal, fastSave, readOnly, 
   database.exec(`PRAGMA synchronous = ${fastSave ? 'OFF' : 'NORMAL'}; PRAGMA journal_size_limit = ${64 * 1024 * 1024}`)
   if (memory) return
   try {
-    patiently(busyTimeout, () => new Query(database, `PRAGMA journal_mode = ${wal ? 'WAL' : 'DELETE'}`).get())
+    if (wal) patiently(busyTimeout, () => new Query(database, 'PRAGMA journal_mode = WAL').get())
+    else leaveWal(database, busyTimeout)
   } catch (error) {
-    // A file without write permission can still be read; writes will say so. Leaving WAL while others use it must wait.
-    if (resultCode(error) !== 8 && (wal || !isBusy(error))) throw error
+    // A file without write permission can still be read; writes will say so.
+    if (resultCode(error) !== 8) throw error
+  }
+}
+
+/** While others use the file it stays as it is, and nobody waits for them to end. */
+function leaveWal(database: SqliteDatabase, busyTimeout: number): void {
+  database.exec('PRAGMA busy_timeout = 0')
+  try {
+    new Query(database, 'PRAGMA journal_mode = DELETE').get()
+  } catch (error) {
+    if (!isBusy(error)) throw error
+  } finally {
+    database.exec(`PRAGMA busy_timeout = ${busyTimeout}`)
   }
 }
 

@@ -1,7 +1,8 @@
 /** The options of SqliteStore: what there is, what is checked, and which file they name. */
 import { homedir, tmpdir } from 'node:os'
 import { extname, isAbsolute, join, resolve } from 'node:path'
-import { nearest, OptionError } from '../errors.ts'
+import { OptionError } from '../errors.ts'
+import { checkOptions, type OptionRule } from './options.ts'
 import type { SqliteDriver } from './sqlite-driver.ts'
 
 export interface SqliteOptions {
@@ -39,30 +40,41 @@ export interface SqliteSettings extends Required<Omit<SqliteOptions, 'driver'>> 
   readonly driver: SqliteDriver | null
 }
 
-const TYPES = {
-  path: 'string',
-  useTemp: 'boolean',
-  useCacheDir: 'boolean',
-  memory: 'boolean',
-  wal: 'boolean',
-  busyTimeout: 'number',
-  fastSave: 'boolean',
-  readOnly: 'boolean',
-  driver: 'function',
-  strict: 'boolean',
-  open: 'object',
-  inlineSize: 'number',
-  maxEntrySize: 'number',
-  chunkSize: 'number',
-} as const satisfies Record<keyof SqliteOptions, string>
+const MIB = 1024 * 1024
 
-/** The least and the greatest value of each number; whole numbers, save for Infinity. */
-const RANGES: Readonly<Record<string, readonly [number, number]>> = {
-  busyTimeout: [0, 2_147_483_647],
-  inlineSize: [0, 256 * 1024 * 1024],
-  maxEntrySize: [0, Infinity],
+const RULES: Readonly<Record<keyof SqliteOptions, OptionRule>> = {
+  path: { type: 'string' },
+  useTemp: { type: 'boolean' },
+  useCacheDir: { type: 'boolean' },
+  memory: { type: 'boolean' },
+  wal: { type: 'boolean' },
+  busyTimeout: { type: 'number', range: [0, 2_147_483_647] },
+  fastSave: { type: 'boolean' },
+  readOnly: { type: 'boolean' },
+  driver: { type: 'function' },
+  strict: { type: 'boolean' },
+  open: { type: 'object' },
+  inlineSize: { type: 'number', range: [0, 256 * MIB] },
+  maxEntrySize: { type: 'number', range: [0, Infinity] },
   // SQLite's own limit for a value is 1e9 bytes.
-  chunkSize: [1, 256 * 1024 * 1024],
+  chunkSize: { type: 'number', range: [1, 256 * MIB] },
+}
+
+const DEFAULTS = {
+  path: 'http_cache',
+  useTemp: false,
+  useCacheDir: false,
+  memory: false,
+  wal: true,
+  busyTimeout: 5000,
+  fastSave: false,
+  readOnly: false,
+  driver: null,
+  strict: false,
+  open: {},
+  inlineSize: 64 * 1024,
+  maxEntrySize: Infinity,
+  chunkSize: 512 * 1024,
 }
 
 /**
@@ -70,74 +82,26 @@ const RANGES: Readonly<Record<string, readonly [number, number]>> = {
  * @throws OptionError for an unknown name, a wrong type or a number out of range
  */
 export function settingsOf(given: string | SqliteOptions): SqliteSettings {
-  const options: unknown = typeof given === 'string' ? { path: given } : given
-  if (typeof options !== 'object' || options === null) {
-    throw new OptionError('ERR_OPTION_VALUE', 'options', 'SqliteStore takes a path or an object of options.')
-  }
-  for (const [name, value] of Object.entries(options)) check(name, value)
-  const chosen = options as SqliteOptions
-  const memory = chosen.memory === true || chosen.path === ':memory:'
-  if (memory && chosen.readOnly === true) {
-    throw new OptionError(
-      'ERR_OPTION_VALUE',
-      'readOnly',
-      'readOnly has no use with memory: there would be nothing to read.',
-    )
-  }
-  const defaults = {
-    useTemp: false,
-    useCacheDir: false,
-    wal: true,
-    busyTimeout: 5000,
-    fastSave: false,
-    readOnly: false,
-    driver: null,
-    strict: false,
-    open: {},
-    inlineSize: 64 * 1024,
-    maxEntrySize: Infinity,
-    chunkSize: 512 * 1024,
-  }
-  const set = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined)) as SqliteOptions
-  return { ...defaults, ...set, memory, path: memory ? ':memory:' : fileOf(chosen) }
+  const options = typeof given === 'string' ? { path: given } : given
+  checkOptions('SqliteStore', options, RULES)
+  const set = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as SqliteOptions
+  const settings = { ...DEFAULTS, ...set }
+  if (settings.path === '' || settings.path.includes('\0')) throw wrong('path', 'it must be the name of a file')
+  const memory = settings.memory || settings.path === ':memory:'
+  if (memory && settings.readOnly) throw wrong('readOnly', 'it has no use with memory: there would be nothing to read')
+  return { ...settings, memory, path: memory ? ':memory:' : fileOf(settings) }
 }
 
-function check(name: string, value: unknown): void {
-  const type: string | undefined = Object.hasOwn(TYPES, name) ? TYPES[name as keyof SqliteOptions] : undefined
-  if (type === undefined) {
-    const near = nearest(name, Object.keys(TYPES))
-    const hint = near === undefined ? `Options are: ${Object.keys(TYPES).join(', ')}.` : `Did you mean \`${near}\`?`
-    throw new OptionError('ERR_OPTION_UNKNOWN', name, `SqliteStore has no option \`${name}\`. ${hint}`)
-  }
-  if (value === undefined) return
-  if (typeof value !== type || value === null) {
-    throw new OptionError(
-      'ERR_OPTION_VALUE',
-      name,
-      `\`${name}\` must be a ${type}, not ${value === null ? 'null' : typeof value}.`,
-    )
-  }
-  if (name === 'path' && (value === '' || String(value).includes('\0'))) {
-    throw new OptionError('ERR_OPTION_VALUE', name, '`path` must be the name of a file.')
-  }
-  const range = RANGES[name]
-  if (range === undefined || typeof value !== 'number') return
-  const whole = Number.isSafeInteger(value) || value === Infinity
-  if (!whole || value < range[0] || value > range[1]) {
-    throw new OptionError(
-      'ERR_OPTION_VALUE',
-      name,
-      `\`${name}\` must be a whole number from ${range[0]} to ${range[1]}, not ${value}.`,
-    )
-  }
+function wrong(option: keyof SqliteOptions, what: string): OptionError {
+  return new OptionError('ERR_OPTION_VALUE', option, `SqliteStore: \`${option}\`: ${what}.`)
 }
 
-function fileOf({ path = 'http_cache', useTemp, useCacheDir }: SqliteOptions): string {
+function fileOf({ path, useTemp, useCacheDir }: Pick<SqliteSettings, 'path' | 'useTemp' | 'useCacheDir'>): string {
   const home = path === '~' || path.startsWith('~/') || path.startsWith('~\\') ? join(homedir(), path.slice(1)) : path
   const named = extname(home) === '' ? `${home}.sqlite` : home
   if (isAbsolute(named)) return named
-  if (useTemp === true) return join(tmpdir(), named)
-  return useCacheDir === true ? join(cacheFolder(), named) : resolve(named)
+  if (useTemp) return join(tmpdir(), named)
+  return useCacheDir ? join(cacheFolder(), named) : resolve(named)
 }
 
 function cacheFolder(): string {

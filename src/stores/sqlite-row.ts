@@ -40,28 +40,27 @@ export function corruptEntry(key: string, path: string, what: string): StoreErro
   return new StoreError('ERR_STORE_CORRUPT', `The entry ${key} of the SQLite store ${path} is corrupt: ${what}.`)
 }
 
-interface Memory {
-  readonly id: number
+interface Known {
   readonly version: number
   readonly crc: number
   readonly meta: EntryMeta
 }
 
 /**
- * Decoded metadata of recently read entries: a repeated hit parses no JSON. The checksum is still computed on every read. Two
- * generations: the older one is forgotten whole, so that nothing ever looks for the oldest entry. What is read once is not kept: of
- * a million entries read at random, keeping each would cost more than it ever saves.
+ * Decoded metadata of recently read entries, by id, which no other row ever has: a repeated hit parses no JSON. The checksum is still
+ * computed on every read. Two generations: the older one is forgotten whole, so that nothing ever looks for the oldest entry. What is
+ * read once is not kept: of a million entries read at random, keeping each would cost more than it ever saves.
  */
 export class MetaMemory {
-  #young = new Map<string, Memory>()
-  #old = new Map<string, Memory>()
+  #young = new Map<number, Known>()
+  #old = new Map<number, Known>()
   /** Ids read lately, each in the slot of its last digits. */
   readonly #seen = new Float64Array(SLOTS)
 
   /** The metadata of a row: the same object as long as the row is the same. */
-  decode(key: string, id: number, version: number, crc: number, value: string | Uint8Array): EntryMeta {
-    const known = this.#young.get(key) ?? this.#old.get(key)
-    if (known !== undefined && known.id === id && known.version === version && known.crc === crc) return known.meta
+  decode(id: number, version: number, crc: number, value: string | Uint8Array): EntryMeta {
+    const known = this.#young.get(id) ?? this.#old.get(id)
+    if (known !== undefined && known.version === version && known.crc === crc) return known.meta
     const meta = metaOf(value)
     if (this.#seen[id % SLOTS] !== id) {
       this.#seen[id % SLOTS] = id
@@ -71,13 +70,8 @@ export class MetaMemory {
       this.#old = this.#young
       this.#young = new Map()
     }
-    this.#young.set(key, { id, version, crc, meta })
+    this.#young.set(id, { version, crc, meta })
     return meta
-  }
-
-  forget(key: string): void {
-    this.#young.delete(key)
-    this.#old.delete(key)
   }
 
   clear(): void {

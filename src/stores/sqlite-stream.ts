@@ -1,82 +1,46 @@
 /**
- * Writing a body of unknown length: short ones whole, long ones as chunks under a reserved row without a key.
+ * Long bodies: written as chunks under a reserved row without a key, and read back chunk by chunk.
  *
  * Each chunk is its own short transaction, so that other processes can write in between; the last transaction gives the row its
  * key, and only then is it an entry. What a crash leaves has no key, and is collected when it is an hour old.
  */
 import { StoreError } from '../errors.ts'
-import type { EntryHead } from '../engine/ports.ts'
+import type { EntryHead, StoreLimits } from '../engine/ports.ts'
 import { encodeMetaText } from '../engine/record.ts'
-import { chunkSum, joined, pieces } from './chunks.ts'
-import { headSum } from './sqlite-row.ts'
+import { chunkSum } from './chunks.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
+import { corruptEntry, headSum } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
+import { checkSize, pieces, type BodyReader } from './store-body.ts'
 
-export interface StreamTarget {
-  readonly inlineSize: number
-  readonly chunkSize: number
-  readonly maxEntrySize: number
-  /** Writes a short body. */
-  writeWhole(head: EntryHead, body: Uint8Array): void
-  /** Runs a change in a transaction; throws StoreError. */
-  change<T>(action: (statements: Statements) => T): T
-  /** Has the collector remove what deleted rows left; never fails: what is left is collected another time. */
-  collect(): Promise<void>
-}
-
-export async function writeStream(
-  target: StreamTarget,
+/** Writes an entry whose body is what was read `ahead` and what the reader still gives. @throws StoreError */
+export async function writeLong(
+  access: SqliteAccess,
   head: EntryHead,
-  stream: ReadableStream<Uint8Array>,
+  [reader, ahead]: readonly [BodyReader, readonly Uint8Array[]],
+  chunkSize: number,
+  limits: StoreLimits,
 ): Promise<void> {
-  const reader = stream.getReader()
-  try {
-    const ahead: Uint8Array[] = []
-    let size = 0
-    for (;;) {
-      const { value } = await reader.read()
-      if (value === undefined) return target.writeWhole(head, joined(ahead, size))
-      // A copy (slice() of a Buffer would be none): the giver may use its buffer again.
-      ahead.push(new Uint8Array(value))
-      size += value.length
-      if (size > Math.min(target.inlineSize, target.maxEntrySize)) break
-    }
-    await writeChunks(target, head, reader, ahead)
-  } catch (error) {
-    // Ours, not the stream's: it is told that nobody reads on. A stream that failed itself has nothing to cancel.
-    await reader.cancel(error).catch(() => undefined)
-    throw error
-  } finally {
-    reader.releaseLock()
-  }
-}
-
-async function writeChunks(
-  target: StreamTarget,
-  head: EntryHead,
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  ahead: readonly Uint8Array[],
-): Promise<void> {
-  const id = target.change(({ reserve }) =>
-    Number(reserve.run(Date.now(), head.expiresAt, head.keepUntil, target.chunkSize).lastInsertRowid),
+  const id = access.change(({ reserve }) =>
+    Number(reserve.run(Date.now(), head.expiresAt, head.keepUntil, chunkSize).lastInsertRowid),
   )
   try {
     let size = 0
     let n = 0
-    for await (const piece of pieces(reader, ahead, target.chunkSize)) {
+    for await (const piece of pieces(reader, ahead, chunkSize)) {
       size += piece.length
-      if (size > target.maxEntrySize) throw tooLarge(head.key, target.maxEntrySize)
-      target.change(({ touch, addChunk }) => {
+      checkSize(head.key, size, limits)
+      access.change(({ touch, addChunk }) => {
         if (touch.run(Date.now(), id).changes === 0) throw lost(head.key)
         addChunk.run(id, n, chunkSum(piece, n), piece)
       })
       n++
     }
-    target.change((statements) => publish(statements, head, id, size))
+    access.change((statements) => publish(statements, head, id, size))
   } catch (error) {
-    discard(target, id)
+    discard(access, id)
     throw error
   }
-  await target.collect()
 }
 
 function publish({ deleteKey, publish: give }: Statements, head: EntryHead, id: number, size: number): void {
@@ -87,18 +51,12 @@ function publish({ deleteKey, publish: give }: Statements, head: EntryHead, id: 
   if (give.run(key, createdAt, expiresAt, keepUntil, size, sum, meta, id).changes === 0) throw lost(key)
 }
 
-function discard(target: StreamTarget, id: number): void {
+function discard(access: SqliteAccess, id: number): void {
   try {
-    target.change(({ deleteId }) => deleteId.run(id))
+    access.change(({ deleteId }) => deleteId.run(id))
   } catch {
     // The row has no key: no one can read it, and it is collected later. The error that led here is the one to report.
-    return
   }
-  void target.collect()
-}
-
-export function tooLarge(key: string, limit: number): StoreError {
-  return new StoreError('ERR_STORE_FULL', `The body of ${key} is larger than maxEntrySize (${limit} bytes).`)
 }
 
 function lost(key: string): StoreError {
@@ -106,4 +64,32 @@ function lost(key: string): StoreError {
     'ERR_STORE_FAILED',
     `The write of ${key} was given up: its unfinished body was removed as abandoned.`,
   )
+}
+
+/** Where a long body is. */
+export interface LongBody {
+  readonly key: string
+  readonly id: number
+  readonly size: number
+  /** Bytes of each chunk but the last. */
+  readonly chunk: number
+}
+
+/** Chunk `n` of a body, checked. @throws StoreError */
+export function readChunk(
+  access: SqliteAccess,
+  path: string,
+  { key, id, size, chunk }: LongBody,
+  n: number,
+): Uint8Array {
+  return access.run((statements) => {
+    const [crc, data] = statements.chunk.get(id, n) ?? []
+    const length = Math.min(chunk, size - n * chunk)
+    if (data instanceof Uint8Array && data.length === length && chunkSum(data, n) === crc) return data
+    if (data !== undefined || statements.exists.get(id) !== undefined) {
+      throw corruptEntry(key, path, `chunk ${n} is missing or its checksum wrong`)
+    }
+    const message = `The entry ${key} was replaced or deleted by another process while its body was read.`
+    throw new StoreError('ERR_STORE_FAILED', message)
+  })
 }

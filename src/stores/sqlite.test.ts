@@ -4,7 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { OptionError, StoreError } from '../errors.ts'
 import type { EntryHead, StoredEntry } from '../engine/ports.ts'
 import { SqliteStore, type SqliteOptions } from './sqlite.ts'
@@ -221,6 +223,28 @@ describe('long bodies', () => {
     expect(await all(store.read('a'))).toEqual(Buffer.from(fill(1000, 2)))
   })
 
+  it('C47: a replaced body that was left half-read is let go of, and its chunks removed', async () => {
+    setFlagsFromString('--expose-gc')
+    const collectMemory = runInNewContext('gc') as () => void
+    const store = make({ inlineSize: 100, chunkSize: 64 })
+    await store.write(head('a'), stream(20, 50, 1))
+    const leave = async (): Promise<void> => {
+      const stopped = store.read('a')?.body.open(0, 1000).getReader()
+      await stopped?.read()
+      await stopped?.cancel()
+      const forgotten = store.read('a')?.body.open(0, 1000).getReader()
+      await forgotten?.read()
+    }
+    await leave()
+    store.delete(['a'])
+    await store.deleteWhere({ expiredAt: 0 })
+    expect(chunks()).toBe(16)
+    await vi.waitFor(() => {
+      collectMemory()
+      expect(chunks()).toBe(0)
+    })
+  })
+
   it('what a crash left is collected when it is an hour old', async () => {
     const store = make({ inlineSize: 10, chunkSize: 8 })
     await store.write(head('a'), stream(3, 10, 4))
@@ -289,6 +313,19 @@ describe('what is wrong', () => {
     await again.clear()
     void again.write(head('a'), fill(5, 1))
     expect(again.read('a')?.body.size).toBe(5)
+  })
+
+  it('row 209, B43: clear() leaves a damaged database alone that is not known to be ours', async () => {
+    raw((database) => {
+      database.exec('CREATE TABLE precious(a); INSERT INTO precious VALUES(zeroblob(20000))')
+    })
+    const bytes = readFileSync(file())
+    bytes.fill(0xaa, 100)
+    writeFileSync(file(), bytes)
+    const store = make()
+    expect(await codeOf(() => store.clear())).toBe('ERR_STORE_CORRUPT')
+    expect(await codeOf(() => store.write(head('a'), fill(5, 1)))).toBe('ERR_STORE_CORRUPT')
+    expect(readFileSync(file()).equals(bytes)).toBe(true)
   })
 
   it('B43: files that are not ours, and newer ones, are left as they are', async () => {

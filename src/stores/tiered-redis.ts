@@ -7,8 +7,9 @@
  * Rule 3: nothing here keeps the process alive.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { OptionError, StateError, StoreError } from '../errors.ts'
+import { OptionError, StoreError } from '../errors.ts'
 import { checkOptions } from './options.ts'
+import { loadPeer } from './peer.ts'
 import type { Coherence, CoherenceListener } from './tiered-coherence.ts'
 
 /** A client of `redis` (version 5 or later) or ioredis (version 5 or later), as far as it is needed here. */
@@ -228,13 +229,7 @@ function isSubscriber(value: unknown): value is Subscriber {
 }
 
 async function makeClient(url: string): Promise<Publisher> {
-  try {
-    const { createClient } = await import('redis')
-    return createClient({ url, disableOfflineQueue: true }) as Publisher
-  } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND'
-    if (!isMissing) throw cause
-    const message = 'redisCoherence needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
-    throw new StateError('ERR_MISSING_PEER', message, { cause })
-  }
+  const message = 'redisCoherence needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
+  const { createClient } = await loadPeer(() => import('redis'), message)
+  return createClient({ url, disableOfflineQueue: true }) as Publisher
 }

@@ -6,8 +6,10 @@
  * proof covers its number and whether it is the last (the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizar, 2015):
  * a changed, moved, missing or added block fails.
  */
+import { concat } from '../engine/bytes.ts'
 import type { MaybePromise, StoredBody } from '../engine/ports.ts'
-import { inlineBody, joined, pieces } from './chunks.ts'
+import { inlineBody } from './chunks.ts'
+import { pieces } from './store-body.ts'
 import { corrupt } from './wrap-store.ts'
 
 /** Bytes of the body in one block. */
@@ -102,7 +104,7 @@ async function openEmpty(body: StoredBody, seal: BlockSeal): Promise<StoredBody>
   const chunks: Uint8Array[] = []
   for await (const chunk of body.open(0, body.size)) chunks.push(chunk)
   const size = chunks.reduce((sum, { length }) => sum + length, 0)
-  return inlineBody(proved(joined(chunks, size), 0, true, seal))
+  return inlineBody(proved(concat(chunks, size), 0, true, seal))
 }
 
 function openBytes(sealed: Uint8Array, size: number, seal: BlockSeal): Uint8Array {

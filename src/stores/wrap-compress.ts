@@ -6,6 +6,7 @@
  * Rule 2: the length of a body that came as a stream is known at its end: the last 8 bytes of what is stored.
  * Rule 3: nothing larger than it was is ever made of what is stored: a body that decompresses to more is corrupt.
  */
+import { concat } from '../engine/bytes.ts'
 import { isValidMeta, isWrappedMeta } from '../engine/meta.ts'
 import type {
   EntryChange,
@@ -22,7 +23,7 @@ import type {
 } from '../engine/ports.ts'
 import { encodeMeta } from '../engine/record.ts'
 import { StoreError } from '../errors.ts'
-import { inlineBody, joined } from './chunks.ts'
+import { inlineBody } from './chunks.ts'
 import { checkOptions } from './options.ts'
 import { EAGER } from './wrap-blocks.ts'
 import { wrong } from './wrap-keys.ts'
@@ -147,12 +148,12 @@ class Compression implements Wrapper {
     let size = 0
     while (size < SAMPLE) {
       const { value } = await reader.read()
-      if (value === undefined) return this.wrap(head, joined(ahead, size))
+      if (value === undefined) return this.wrap(head, concat(ahead, size))
       // A copy: the giver may use its buffer again.
       ahead.push(new Uint8Array(value))
       size += value.length
     }
-    if (size < this.#threshold || !(await this.#shrinks(joined(ahead, size)))) {
+    if (size < this.#threshold || !(await this.#shrinks(concat(ahead, size)))) {
       return { head, body: streamFrom(chunksOf(reader, ahead), reader) }
     }
     return { head: this.#packed(head, null), body: streamFrom(this.#compress(reader, ahead), reader) }

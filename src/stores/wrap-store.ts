@@ -26,6 +26,7 @@ import {
   type StoreSize,
   type Version,
 } from '../engine/ports.ts'
+import { Recent } from './recent.ts'
 import { arranged } from './record-listing.ts'
 
 export type Bytes = Uint8Array | ReadableStream<Uint8Array>
@@ -61,15 +62,13 @@ export interface Wrapper {
   list(stored: ListedEntry): ListedEntry
 }
 
-/** Heads kept at hand: an update of what was just read reads nothing again. */
-const REMEMBERED = 1000
-
 class WrappedStore<S extends Store> implements Store {
   readonly name: string
   readonly limits: StoreLimits
   protected readonly inner: S
   protected readonly wrapper: Wrapper
-  readonly #heads = new Map<string, VersionedHead>()
+  /** Heads kept at hand: an update of what was just read reads nothing again. */
+  readonly #heads = new Recent<VersionedHead>()
 
   constructor(inner: S, wrapper: Wrapper) {
     this.inner = inner
@@ -87,10 +86,6 @@ class WrappedStore<S extends Store> implements Store {
   }
 
   #remember(key: string, { meta, createdAt, expiresAt, keepUntil, version, ...stored }: StoredEntry): void {
-    if (this.#heads.size >= REMEMBERED && !this.#heads.has(key)) {
-      const [oldest] = this.#heads.keys()
-      if (oldest !== undefined) this.#heads.delete(oldest)
-    }
     this.#heads.set(key, { key: stored.key, meta, createdAt, expiresAt, keepUntil, version })
   }
 

@@ -1,63 +1,21 @@
 /** DynamoStore when DynamoDB fails: the caller gets the origin's response, the fault is an event, hits come back (B36-B41, B45, 161). */
-import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { createCachedFetch, type CacheEvent, type CachedFetch } from '../../src/index.ts'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { DynamoStore, type DynamoOptions } from '../../src/stores/dynamodb.ts'
-import { startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
 import { sampleHead } from '../../src/testing/samples.ts'
 import { until } from '../engine/support.ts'
 import { describeWithOwnServer, freePort, tcpProxy } from '../services/faults.ts'
 import { clientConfig, localOptions } from '../stores/dynamodb-support.ts'
+import { faultOrigin, hiding, processSays, subjectOf, type Subject } from './support.ts'
 
-let origin: LocalOrigin
+const origin = faultOrigin()
+const { ask, recovers } = origin
 
-beforeAll(async () => {
-  origin = await startOrigin()
-})
-afterAll(() => origin.close())
-beforeEach(() => {
-  origin.reset()
-  origin.route('/thing', () => ({ headers: { 'cache-control': 'max-age=3600' }, body: 'the thing' }))
-})
-
-interface Subject {
-  readonly fetch: CachedFetch
-  readonly store: DynamoStore
-  readonly codes: string[]
-}
-
-/** A cached fetch over a store; what its error events say. */
-function subject(options: DynamoOptions, storeTimeout = 0.5): Subject {
-  const store = new DynamoStore({ createIfNotExists: true, requestTimeout: 600, ...options })
-  const fetch = createCachedFetch({ store, storeTimeout })
-  const codes: string[] = []
-  fetch.on('error', (event: CacheEvent) => {
-    if (event.type === 'error') codes.push(event.error.code)
-  })
-  onTestFinished(async () => {
-    await fetch.close()
-    await store.close()
-  })
-  return { fetch, store, codes }
-}
-
-/** One request; whether it was a hit, or shared a response on its way into the store. The body is right in any case. */
-async function ask({ fetch }: Subject): Promise<boolean> {
-  const response = await fetch(`${origin.url}/thing`)
-  expect([response.status, await response.text()]).toEqual([200, 'the thing'])
-  return response.fromCache
-}
-
-/** Hits come back: after a while without the store, the engine tries it again. */
-async function recovers(the: Subject): Promise<void> {
-  for (let tries = 0; tries < 600 && !(await ask(the)); tries++) await new Promise((resolve) => setTimeout(resolve, 25))
-  expect(await ask(the)).toBe(true)
+function subject(options: DynamoOptions, storeTimeout = 0.5): Subject<DynamoStore> {
+  return subjectOf(new DynamoStore({ createIfNotExists: true, requestTimeout: 600, ...options }), storeTimeout)
 }
 
 async function succeeds(work: Promise<unknown>): Promise<boolean> {
@@ -75,12 +33,10 @@ function freshTable(endpoint: string): DynamoOptions {
   return { ...localOptions(endpoint), table: `t-${randomUUID()}`, createIfNotExists: true }
 }
 
-/** What a process says that uses such a store, for a URL or alone. */
-async function processSays(options: DynamoOptions, url: string, args: readonly string[] = []): Promise<string> {
-  const script = fileURLToPath(new URL('dynamodb-process.ts', import.meta.url))
+/** What a process says that has neither credentials nor a home. */
+function says(options: DynamoOptions, url: string, nodeArgs: readonly string[] = []): Promise<string> {
   const env = { PATH: process.env['PATH'] ?? '', AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nonexistent' }
-  const all = [...args, script, JSON.stringify(options), url]
-  return (await promisify(execFile)(process.execPath, all, { env })).stdout.trim()
+  return processSays('dynamodb-process.ts', options, url, { nodeArgs, env })
 }
 
 describeWithOwnServer('dynamodb', (start) => {
@@ -192,12 +148,12 @@ describeWithOwnServer('dynamodb', (start) => {
   it('161: the process ends by itself, whether DynamoDB is there or not', async () => {
     await using server = await start()
     const nowhere = `http://127.0.0.1:${await freePort()}`
-    const thing = `${origin.url}/thing`
+    const thing = `${origin.url()}/thing`
     const [there, waiting, missing, alone] = await Promise.all([
-      processSays(freshTable(server.url), thing),
-      processSays(freshTable(server.url), ''),
-      processSays(freshTable(nowhere), thing),
-      processSays(freshTable(nowhere), ''),
+      says(freshTable(server.url), thing),
+      says(freshTable(server.url), ''),
+      says(freshTable(nowhere), thing),
+      says(freshTable(nowhere), ''),
     ])
     expect([there, waiting]).toEqual(['[false,true,true]', 'answered'])
     // A request that finds another's response on its way into the store shares it.
@@ -286,8 +242,8 @@ describe('before any request', () => {
   it('no region, no credentials: the error says where to put them', async () => {
     const endpoint = 'http://127.0.0.1:1'
     const [noRegion, noCredentials] = await Promise.all([
-      processSays({ clientOptions: { endpoint, credentials: { accessKeyId: 'a', secretAccessKey: 'b' } } }, ''),
-      processSays({ clientOptions: { endpoint, region: 'eu-central-1' } }, ''),
+      says({ clientOptions: { endpoint, credentials: { accessKeyId: 'a', secretAccessKey: 'b' } } }, ''),
+      says({ clientOptions: { endpoint, region: 'eu-central-1' } }, ''),
     ])
     expect(noRegion).toMatch(/^ERR_STORE_OPEN: .*set AWS_REGION/)
     expect(noCredentials).toMatch(/^ERR_STORE_OPEN: .*check credentials/)
@@ -316,10 +272,7 @@ describe('before any request', () => {
   })
 
   it('a missing package is an error that names it and how to get it', async () => {
-    const hide = `import { registerHooks } from 'node:module'
-      const name = '@aws-sdk/client-dynamodb'
-      registerHooks({ resolve: (id, context, next) => next(id === name ? 'not-there-at-all' : id, context) })`
-    const output = await processSays({}, '', ['--import', `data:text/javascript,${encodeURIComponent(hide)}`])
+    const output = await says({}, '', hiding('@aws-sdk/client-dynamodb'))
     expect(output).toMatch(/^ERR_MISSING_PEER: .*npm install @aws-sdk\/client-dynamodb/)
   })
 })

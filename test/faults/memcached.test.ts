@@ -9,6 +9,7 @@ import { MemcachedStore, type MemcachedOptions } from '../../src/stores/memcache
 import { startOrigin, verifyBody, type LocalOrigin } from '../../src/testing/index.ts'
 import { describeWithOwnServer, tcpProxy, type Server } from '../services/faults.ts'
 import { itemsOf } from '../stores/memcached-support.ts'
+import { isStored } from './support.ts'
 
 /** Milliseconds: short, since most cases wait for it. */
 const TIMEOUT = 200
@@ -50,7 +51,7 @@ async function get({ fetch }: Subject, name: string | number, size = 2000): Prom
   const response = await fetch(`${origin.url}/large/${size}?max-age=600&${name}`)
   expect(response.status).toBe(200)
   expect(await verifyBody(await response.bytes(), {})).toMatchObject({ valid: true })
-  return response.fromCache
+  return isStored(response)
 }
 
 const NAMES = Array.from({ length: 30 }, (_, n) => n)
@@ -127,7 +128,9 @@ describeWithOwnServer('memcached', (start) => {
     for (const server of [full, small]) {
       const made = subject([server?.address ?? ''])
       for (const name of NAMES.slice(0, 10)) await get(made, name, 700_000)
-      await expect.poll(() => made.errors.some(({ error }) => error.code === 'ERR_STORE_FULL')).toBe(true)
+      await expect
+        .poll(() => made.errors.some(({ error }) => error.code === 'ERR_STORE_FULL'), { timeout: 20_000 })
+        .toBe(true)
     }
   })
 

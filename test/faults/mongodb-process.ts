@@ -3,34 +3,14 @@
  * `again`, twice, when a line comes in between; or, with a URL, fetches that three times.
  */
 import { once } from 'node:events'
-import { createCachedFetch } from '../../src/index.ts'
 import { MongoStore, type MongoOptions } from '../../src/stores/mongodb.ts'
+import { fetchThrice, readOnce } from './store-process.ts'
 
 const [options = '{}', url = ''] = process.argv.slice(2)
 const store = new MongoStore(JSON.parse(options) as MongoOptions)
-const read = async (): Promise<void> => {
-  const outcome = await store.read('missing').then(
-    () => 'answered',
-    (error: unknown) => (error instanceof Error && 'code' in error ? error.code : error),
-  )
-  console.log(outcome)
+if (url === 'again') {
+  await readOnce(store)
+  await once(process.stdin, 'data')
+  process.stdin.destroy()
 }
-
-if (url === '' || url === 'again') {
-  await read()
-  if (url === 'again') {
-    await once(process.stdin, 'data')
-    process.stdin.destroy()
-    await read()
-  }
-} else {
-  const fetch = createCachedFetch({ store, storeTimeout: 5 })
-  const outcomes: boolean[] = []
-  for (let n = 0; n < 3; n++) {
-    const response = await fetch(url)
-    await response.bytes()
-    outcomes.push(response.fromCache)
-  }
-  console.log(JSON.stringify(outcomes))
-}
-// Neither is closed: that must not keep the process alive (RELIABILITY 161).
+await (url === '' || url === 'again' ? readOnce(store) : fetchThrice(store, url))

@@ -1,73 +1,22 @@
 /** MongoStore when MongoDB fails: the caller gets the origin's response, the fault is an event, hits come back (B36-B41, B45, 161). */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { MongoClient } from 'mongodb'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { createCachedFetch, type CacheEvent, type CachedFetch } from '../../src/index.ts'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { MongoStore, type MongoOptions } from '../../src/stores/mongodb.ts'
-import { startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
 import { sampleHead } from '../../src/testing/samples.ts'
 import { until } from '../engine/support.ts'
 import { describeWithOwnServer, freePort, tcpProxy } from '../services/faults.ts'
+import { faultOrigin, hiding, processSays, subjectOf, type Subject } from './support.ts'
 
-const PROCESS = fileURLToPath(new URL('mongodb-process.ts', import.meta.url))
+const origin = faultOrigin()
+const { ask, recovers } = origin
+const PROCESS = 'mongodb-process.ts'
 
-let origin: LocalOrigin
-const rejections: unknown[] = []
-const onRejection = (reason: unknown): void => void rejections.push(reason)
-
-beforeAll(async () => {
-  origin = await startOrigin()
-  process.on('unhandledRejection', onRejection)
-})
-afterAll(async () => {
-  process.off('unhandledRejection', onRejection)
-  await origin.close()
-  expect(rejections).toEqual([])
-})
-beforeEach(() => {
-  origin.reset()
-  origin.route('/thing', () => ({ headers: { 'cache-control': 'max-age=3600' }, body: 'the thing' }))
-})
-
-interface Subject {
-  readonly fetch: CachedFetch
-  readonly store: MongoStore
-  readonly codes: string[]
-}
-
-/** A cached fetch over a store; what its error events say. Times are short, so that faults are over soon. */
-function subject(options: MongoOptions, storeTimeout = 0.25): Subject {
-  const store = new MongoStore({ connectTimeout: 500, commandTimeout: 500, ...options })
-  const fetch = createCachedFetch({ store, storeTimeout })
-  const codes: string[] = []
-  fetch.on('error', (event: CacheEvent) => {
-    if (event.type === 'error') codes.push(event.error.code)
-  })
-  onTestFinished(async () => {
-    await fetch.close()
-    await store.close()
-  })
-  return { fetch, store, codes }
-}
-
-/** One request; whether it was a hit, or shared a request under way. The body is right in any case. */
-async function ask({ fetch }: Subject): Promise<boolean> {
-  const response = await fetch(`${origin.url}/thing`)
-  expect([response.status, await response.text()]).toEqual([200, 'the thing'])
-  return response.fromCache
-}
-
-/** Hits come back, two in a row: after a while without the store, the engine tries it again. */
-async function recovers(the: Subject): Promise<void> {
-  let hits = 0
-  for (let tries = 0; tries < 800 && hits < 2; tries++) {
-    hits = (await ask(the)) ? hits + 1 : 0
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-  expect(hits).toBe(2)
+/** Times are short, so that faults are over soon. */
+function subject(options: MongoOptions, storeTimeout = 0.25): Subject<MongoStore> {
+  return subjectOf(new MongoStore({ connectTimeout: 500, commandTimeout: 500, ...options }), storeTimeout)
 }
 
 /** Asks until the store's failure was noticed; every answer is right meanwhile. */
@@ -128,7 +77,7 @@ describeWithOwnServer('mongodb', (start) => {
     const wrong: readonly (readonly [url: string, message: string])[] = [
       [mongo.url.replace('//', '//user:s3cret@'), 'check user name, password and authSource'],
       ['mongodb+srv://keepfresh.invalid/', 'cannot be reached'],
-      [origin.url.replace('http', 'mongodb'), 'cannot be reached'],
+      [origin.url().replace('http', 'mongodb'), 'cannot be reached'],
     ]
     for (const [url, message] of wrong) {
       const the = subject({ url })
@@ -298,25 +247,30 @@ describeWithOwnServer('mongodb', (start) => {
 
   it('161: a process that never closes its store ends by itself, whether MongoDB is there or not', async () => {
     await using mongo = await start()
-    const run = promisify(execFile)
-    const ends = async (options: MongoOptions, url: string): Promise<string> =>
-      (await run(process.execPath, [PROCESS, JSON.stringify({ idleTimeout: 500, ...options }), url])).stdout.trim()
+    const ends = (options: MongoOptions, url: string): Promise<string> =>
+      processSays(PROCESS, { idleTimeout: 500, ...options }, url)
     const down = { url: `mongodb://127.0.0.1:${await freePort()}`, connectTimeout: 300 }
-    const thing = `${origin.url}/thing`
+    const thing = `${origin.url()}/thing`
     const results = await Promise.all([
       ends({ url: mongo.url }, thing),
       ends({ url: mongo.url }, ''),
       ends(down, thing),
       ends(down, ''),
     ])
-    expect(results).toEqual(['[false,true,true]', 'answered', '[false,false,false]', 'ERR_STORE_OPEN'])
+    expect(results).toEqual([
+      '[false,true,true]',
+      'answered',
+      '[false,false,false]',
+      expect.stringMatching(/^ERR_STORE_OPEN: /),
+    ])
   })
 
   it('161: a client that was closed as idle is made anew at the next use', async () => {
     await using mongo = await start()
     await using proxy = await tcpProxy(mongo.port)
     const options = JSON.stringify({ url: `mongodb://${proxy.address}`, idleTimeout: 100 })
-    const child = spawn(process.execPath, [PROCESS, options, 'again'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const script = fileURLToPath(new URL(PROCESS, import.meta.url))
+    const child = spawn(process.execPath, [script, options, 'again'], { stdio: ['pipe', 'pipe', 'inherit'] })
     const ended = once(child, 'exit')
     let output = ''
     child.stdout.on('data', (data: Buffer) => (output += data.toString()))
@@ -329,14 +283,6 @@ describeWithOwnServer('mongodb', (start) => {
 })
 
 it('a missing package is an error that names it and how to get it', async () => {
-  const hide = `import { registerHooks } from 'node:module'
-    registerHooks({ resolve: (name, context, next) => next(name === 'mongodb' ? 'mongodb-that-is-not-there' : name, context) })`
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    '--import',
-    `data:text/javascript,${encodeURIComponent(hide)}`,
-    PROCESS,
-    '{}',
-    '',
-  ])
-  expect(stdout.trim()).toBe('ERR_MISSING_PEER')
+  const output = await processSays(PROCESS, {}, '', { nodeArgs: hiding('mongodb') })
+  expect(output).toMatch(/^ERR_MISSING_PEER: .*npm install mongodb/)
 })

@@ -435,7 +435,7 @@ describeWithService('dynamodb', ({ url }) => {
       const stuck = bench.tidy({ namespace: ns, ...CHUNKS }, clock)
       const halted = new ReadableStream<Uint8Array>({ start: (control) => control.enqueue(new Uint8Array(150_000)) })
       void stuck.write(sampleHead('stuck'), halted).catch(() => undefined)
-      await expect.poll(async () => (await chunksOf(ns)).length).toBe(12)
+      await expect.poll(async () => (await chunksOf(ns)).length, { timeout: 20_000 }).toBe(12)
       await store.deleteWhere({ expiredAt: 0 })
       expect(await chunksOf(ns)).toHaveLength(12)
       clock.time += 2 * HOUR

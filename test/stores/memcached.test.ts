@@ -270,7 +270,7 @@ describeWithOwnServer('memcached', (start) => {
       const store = make()
       const fetch = createCachedFetch({ store, fetch: origin, storeTimeout: 5 })
       await (await fetch('http://a.test/')).text()
-      await expect.poll(async () => (await fetch('http://a.test/')).fromCache).toBe(true)
+      await expect.poll(async () => (await fetch('http://a.test/')).fromCache, { timeout: 20_000 }).toBe(true)
       expect(isListable(store)).toBe(false)
       await expect(fetch.cache.size()).rejects.toMatchObject({ code: 'ERR_NOT_LISTABLE' })
       await fetch.cache.delete({ url: 'http://a.test/' })

@@ -127,7 +127,9 @@ describeWithService('mongodb', ({ url, name: server }) => {
     // The first write has the indexes made, and the first that gives back a document finds out what the server can.
     await store.write(sampleHead('first'), small)
     await store.write(sampleHead('first'), small)
-    await expect.poll(() => sent.filter((name) => name === 'createIndexes').length).toBeGreaterThanOrEqual(4)
+    await expect
+      .poll(() => sent.filter((name) => name === 'createIndexes').length, { timeout: 20_000 })
+      .toBeGreaterThanOrEqual(4)
     sent.length = 0
     await store.write(sampleHead('a'), small)
     await store.write(sampleHead('a'), small)
@@ -176,7 +178,7 @@ describeWithService('mongodb', ({ url, name: server }) => {
       const { client, started } = await spy()
       await tidy({ client, ttl }).write(sampleHead('a'), small)
       const commands = (): CommandStartedEvent[] => started.filter(({ commandName }) => commandName.endsWith('Indexes'))
-      await expect.poll(() => commands().length).toBe(4)
+      await expect.poll(() => commands().length, { timeout: 20_000 }).toBe(4)
       const told = commands().map(({ commandName, command }) => [
         commandName,
         command['indexes']?.[0]?.expireAfterSeconds ?? command['index'],
@@ -291,6 +293,24 @@ describeWithService('mongodb', ({ url, name: server }) => {
       await store.deleteWhere({ expiredAt: 1 })
       expect(await chunks.countDocuments()).toBe(0)
     }
+  })
+
+  it('no orphans: chunks that another process has retired are not brought back by a late change of their entry', async () => {
+    const store = tidy(CHUNKS)
+    const { entries, chunks } = await seen(store)
+    const head = sampleHead('a', { keepUntil: NEVER })
+    await store.write(head, streamed(10_000))
+    const retired = await chunks.find({}).toArray()
+    await store.delete(['a'])
+    await store.write(head, streamed(10_000))
+    const id = String((await entries.findOne())?.['chunks']?.id)
+    // What another process does that replaces the entry, between the two steps of an update.
+    const gone = new Date(Date.now() + 60_000)
+    await chunks.updateMany({ _id: { $regex: `^${id}` } as never }, { $set: { gone, retired: true } })
+    const version = (await store.read('a'))?.version ?? ''
+    expect(await store.update('a', { ...head, expiresAt: 9 }, version)).toBe(true)
+    expect(await chunks.countDocuments({ gone: { $exists: false } })).toBe(0)
+    expect(await chunks.countDocuments({ retired: true })).toBe(2 * retired.length)
   })
 
   it('68: who reads a body while it is replaced reads it to its end, and keeps its chunks while reading', async () => {

@@ -7,13 +7,13 @@ import { Random } from './random.ts'
 import { Sieve } from './sieve.ts'
 import { TinyLfu } from './tinylfu.ts'
 
-const POLICIES: Readonly<Record<EvictionName, (capacity: number, random: () => number) => EvictionPolicy>> = {
+const POLICIES: Readonly<Record<EvictionName, (random: () => number) => EvictionPolicy>> = {
   lru: () => new Lru(),
   lfu: () => new Lfu(),
   fifo: () => new Fifo(),
-  random: (_, random) => new Random(random),
+  random: (random) => new Random(random),
   sieve: () => new Sieve(),
-  tinylfu: (_, random) => new TinyLfu(random),
+  tinylfu: (random) => new TinyLfu(random),
 }
 
 /** What caches use unless told otherwise: docs/decisions/0003-default-eviction.md. */
@@ -21,6 +21,6 @@ export const DEFAULT_EVICTION: EvictionName = 'tinylfu'
 
 export const EVICTION_NAMES: readonly string[] = Object.keys(POLICIES)
 
-export function makePolicy(name: EvictionName, capacity: number, random: () => number): EvictionPolicy {
-  return POLICIES[name](capacity, random)
+export function makePolicy(name: EvictionName, random: () => number): EvictionPolicy {
+  return POLICIES[name](random)
 }

@@ -17,7 +17,7 @@ describe.each(NAMES)('%s', (name) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
         let seed = 1
-        const policy = makePolicy(name, 16, () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647)
+        const policy = makePolicy(name, () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647)
         const nodes = new Map<string, EvictionNode>()
         const take = (node: EvictionNode | undefined): void => {
           expect(node === undefined ? nodes.size === 0 : nodes.get(node.key) === node).toBe(true)

@@ -170,7 +170,7 @@ describe.each(MODELS)('%s', (name, makeModel) => {
         fc.integer({ min: 1, max: 12 }),
         fc.array(operation, { minLength: 20, maxLength: 300, size: 'max' }),
         (size, operations) => {
-          const policy = makePolicy(name, size, () => 0)
+          const policy = makePolicy(name, () => 0)
           const model = makeModel()
           const nodes = new Map<string, EvictionNode>()
           const evict = (): void => {
@@ -210,7 +210,7 @@ test('random: each entry is the victim for an equal share of the numbers, whatev
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat()), { maxLength: 60 }), (steps) => {
       let chance = 0
-      const policy = makePolicy('random', 16, () => chance)
+      const policy = makePolicy('random', () => chance)
       const nodes: EvictionNode[] = []
       steps.forEach(([insert, n], step) => {
         if (insert || nodes.length === 0) nodes.push(policy.insert(`key ${step}`))

@@ -98,7 +98,7 @@ class Cache {
   #next = 0
 
   constructor(name: EvictionName, entries: number) {
-    this.policy = makePolicy(name, entries, this.#random)
+    this.policy = makePolicy(name, this.#random)
     for (let n = 0; n < entries; n++) this.insert()
   }
 
