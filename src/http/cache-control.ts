@@ -42,7 +42,9 @@ export const UNLIMITED = 4_000_000_000_000
 /** Delta-seconds above this are this (section 1.2.2). */
 export const MAX_DELTA = 2_147_483_648
 
-type Mutable = { -readonly [K in keyof CacheControl]: CacheControl[K] }
+type Mutable = {
+  -readonly [K in keyof CacheControl]: CacheControl[K] extends readonly string[] ? string[] : CacheControl[K]
+}
 
 const EMPTY: CacheControl = Object.freeze(emptyDirectives())
 
@@ -75,7 +77,7 @@ function parse(value: string): Mutable {
     const equals = member.indexOf('=')
     const name = trim(equals < 0 ? member : member.slice(0, equals)).toLowerCase()
     // White space around `=` is no part of the grammar: such a directive is not the one it looks like, unless it restricts (rule 2).
-    const exact = equals < 0 || (member[equals - 1] !== ' ' && member[equals + 1] !== ' ')
+    const exact = equals < 0 || !/[ \t]=|=[ \t]/.test(member.slice(Math.max(0, equals - 1), equals + 2))
     apply(
       result,
       name,
@@ -155,9 +157,9 @@ function applyFields(result: Mutable, name: 'no-cache' | 'private', argument: st
     fields.every((field) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(field)) &&
     unquote(argument ?? '').trim() === unquote(argument ?? '')
   if (name === 'no-cache') {
-    if (named) result.noCacheFields = [...result.noCacheFields, ...fields]
+    if (named) result.noCacheFields.push(...fields)
     else result.noCache = true
-  } else if (named) result.privateFields = [...result.privateFields, ...fields]
+  } else if (named) result.privateFields.push(...fields)
   else result.private = true
 }
 

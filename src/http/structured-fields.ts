@@ -156,7 +156,7 @@ class Parser {
     if (char === '?') return { type: 'boolean', value: this.#match(/\?[01]/y) === '?1' }
     if (char === ':') return { type: 'binary', value: this.#match(/:[A-Za-z0-9+/=]*:/y).slice(1, -1) }
     if (char === '@') return { type: 'date', value: Number(this.#match(/@-?\d{1,15}/y).slice(1)) }
-    if (char === '%') return { type: 'display', value: this.#match(/%"(?:[ !#$&-~]|%[0-9a-f]{2})*"/y).slice(2, -1) }
+    if (char === '%') return { type: 'display', value: this.#display() }
     if (/[-0-9]/.test(char)) return this.#number()
     return { type: 'token', value: this.#match(/[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*/y) }
   }
@@ -170,6 +170,17 @@ class Parser {
     }
     if (integer.length > 12 || fraction.length === 0 || fraction.length > 3) throw new FieldSyntaxError()
     return { type: 'decimal', value: Number(text) }
+  }
+
+  /** Section 4.2.10: percent-encoded UTF-8, in lower-case digits. */
+  #display(): string {
+    const raw = this.#match(/%"(?:[ !#$&-~]|%[0-9a-f]{2})*"/y)
+    try {
+      return decodeURIComponent(raw.slice(2, -1))
+    } catch {
+      // The bytes are not UTF-8: the field fails.
+      throw new FieldSyntaxError()
+    }
   }
 
   #string(): string {

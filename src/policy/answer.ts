@@ -6,6 +6,7 @@ import type { RequestHead } from '../http/message.ts'
 import { parseRange, resolveRange } from '../http/range.ts'
 import type { Answer, ResponseMeta } from './decision.ts'
 import { dateOf } from './freshness.ts'
+import { hasStrongDate } from './strong-date.ts'
 
 const WHOLE: Answer = Object.freeze({ kind: 'whole' })
 const NOT_MODIFIED: Answer = Object.freeze({ kind: 'not-modified' })
@@ -38,12 +39,12 @@ function isNotModified(request: RequestHead, meta: ResponseMeta): boolean {
   return changed <= at
 }
 
-/** RFC 9110 section 13.1.5: only a strong validator keeps the range; a date counts as one when it equals Last-Modified exactly. */
+/** RFC 9110 section 13.1.5: only a strong validator keeps the range: an entity tag, or a date that is one and equals Last-Modified exactly. */
 function ifRangeHolds(request: RequestHead, meta: ResponseMeta): boolean {
   const condition = getHeader(request.headers, 'if-range')
   if (condition === null) return true
   if (/^(?:W\/)?"/.test(condition)) return strongMatch(condition, getHeader(meta.headers, 'etag') ?? '')
-  return parseDate(condition, meta.responseTime) !== null && condition === getHeader(meta.headers, 'last-modified')
+  return condition === getHeader(meta.headers, 'last-modified') && hasStrongDate(meta.headers, meta.responseTime)
 }
 
 function rangeOfWhole(value: string, size: number): Answer {

@@ -1,8 +1,9 @@
 /** Validation (RFC 9111 section 4.3): the conditions to send, the 304 that fits, and what it changes. */
-import { isStrong, weakMatch } from '../http/etag.ts'
+import { isStrong, strongMatch, weakMatch } from '../http/etag.ts'
 import { connectionHeaders, getHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
 import type { ResponseMeta, Variant } from './decision.ts'
+import { hasStrongDate } from './strong-date.ts'
 
 /** Section 4.3.1: both validators where both exist. */
 export function conditionsFor(meta: ResponseMeta): HeaderList {
@@ -20,14 +21,30 @@ export function conditionsForVariants(variants: readonly Variant[]): HeaderList 
   return tags.length === 0 ? [] : [['if-none-match', [...new Set(tags)].join(', ')]]
 }
 
-/** Section 4.3.4: whether a 304 is about this stored response. */
-export function validates(response: ResponseHead, meta: ResponseMeta): boolean {
+/**
+ * Section 4.3.4: whether a 304 is about this stored response. A strong validator in it must be the stored one; a weak one must
+ * correspond. A 304 with no validator at all can only be about the one response whose validators were sent.
+ */
+export function validates(response: ResponseHead, meta: ResponseMeta, responseTime: number): boolean {
   const etag = getHeader(response.headers, 'etag')
   const stored = getHeader(meta.headers, 'etag')
-  if (etag !== null) return stored === null ? !isStrong(etag) : weakMatch(etag, stored)
   const modified = getHeader(response.headers, 'last-modified')
-  const storedModified = getHeader(meta.headers, 'last-modified')
-  return modified === null || storedModified === null || modified === storedModified
+  const sameDate = modified !== null && modified === getHeader(meta.headers, 'last-modified')
+  if (etag === null) return modified === null || sameDate
+  if (stored !== null && !weakMatch(etag, stored)) return false
+  if (stored !== null && strongMatch(etag, stored)) return true
+  if (isStrong(etag)) return sameDate && hasStrongDate(response.headers, responseTime)
+  return stored !== null || sameDate
+}
+
+/** Section 4.3.5: whether the validators a HEAD carries are those of the stored response. */
+export function sameValidators(response: ResponseHead, meta: ResponseMeta): boolean {
+  const etag = getHeader(response.headers, 'etag')
+  const modified = getHeader(response.headers, 'last-modified')
+  return (
+    (etag === null || weakMatch(etag, getHeader(meta.headers, 'etag') ?? '')) &&
+    (modified === null || modified === getHeader(meta.headers, 'last-modified'))
+  )
 }
 
 /** Fields about the stored body itself, which a 304 does not change (section 3.2). */

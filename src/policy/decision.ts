@@ -23,6 +23,8 @@ export interface Terms {
   /** stale-while-revalidate and stale-if-error in seconds (RFC 5861); 0 is none, FOREVER any age. */
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
+  /** Sliding expiration: the seconds that a hit gives it anew (row 88). Absent: hits change nothing. */
+  readonly sliding?: number
 }
 
 export type LifetimeSource =
@@ -157,8 +159,14 @@ export type Plan =
   | { readonly kind: 'bypass'; readonly reason: BypassReason }
   /** Forward; the answer may be stored. `conditions` are added to the request (validators of other variants, section 4.3.1). */
   | { readonly kind: 'miss'; readonly reason: MissReason; readonly conditions: HeaderList }
-  /** Answer from the store. */
-  | { readonly kind: 'hit'; readonly reason: HitReason; readonly age: number; readonly answer: Answer }
+  /** Answer from the store; `refresh` asks for a revalidation in the background although the entry is fresh (row 143). */
+  | {
+      readonly kind: 'hit'
+      readonly reason: HitReason
+      readonly age: number
+      readonly answer: Answer
+      readonly refresh: boolean
+    }
   /** Answer from the store although stale; `refresh` asks for a revalidation in the background. */
   | {
       readonly kind: 'stale'
@@ -223,6 +231,7 @@ export type RevalidateReason =
   | 'vary-star'
   | 'invalidated'
   | 'clock'
+  | 'refresh-ahead'
 
 /** What the origin's answer means. */
 export type Outcome =
@@ -258,6 +267,7 @@ export type RefuseReason =
   | 'no-freshness'
   | 'partial'
   | 'expire-after-zero'
+  | 'expire-after-failed'
   | 'request-no-store'
   | 'head-size'
   | 'server-error'

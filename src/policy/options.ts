@@ -2,6 +2,7 @@
  * What a user may set about policy, resolved: plain values with no optional meaning left in them.
  * Edges resolve their options (durations, patterns, sessions) to this once; policy functions only read it.
  */
+import type { RequestHead, ResponseHead } from '../http/message.ts'
 
 /** Seconds that never run out. JSON-safe (unlike `Infinity`) and safe to multiply by 1000. */
 export const FOREVER: number = 4_000_000_000_000
@@ -11,6 +12,17 @@ export type Expiry =
   | { readonly kind: 'seconds'; readonly seconds: number }
   | { readonly kind: 'at'; readonly at: number }
   | { readonly kind: 'never' }
+
+/** A lifetime made of the request and what the origin answered; null: none was made, 'failed': the user's function threw. */
+export type ExpiryFunction = (request: RequestHead, response: ResponseHead) => Expiry | null | 'failed'
+
+/** When a hit has the entry refreshed in the background although it is fresh; null: not by this. */
+export interface RefreshAhead {
+  /** Once this share of its lifetime is over, 0..1. */
+  readonly after: number | null
+  /** After so many hits since it was fetched, as counted by this process. */
+  readonly hits: number | null
+}
 
 /** Heuristic freshness (RFC 9111 section 4.2.2): a fraction of the time since Last-Modified, at most `maximum` seconds. */
 export interface Heuristic {
@@ -25,6 +37,8 @@ export interface PolicyOptions {
   readonly cacheControl: boolean
   /** The user's lifetime for this request (per-request, else per-URL, else per-session), or null: none was set. */
   readonly expireAfter: Expiry | null
+  /** Makes the user's lifetime of the response, in the place of `expireAfter`; null: there is no such function. */
+  readonly expireAfterBy: ExpiryFunction | null
   /** The user's lifetimes for statuses, in the place of `expireAfter`; a status listed here is stored (row 38). */
   readonly expireAfterByStatus: ReadonlyMap<number, Expiry>
   /** `expireAfter` beats the origin's headers (feature E4). */
@@ -34,6 +48,10 @@ export interface PolicyOptions {
   readonly maxTtl: number | null
   /** Spread of lifetimes set by the user, 0..1: a lifetime is shortened by up to this fraction. */
   readonly jitter: number
+  /** A hit begins a lifetime set by the user anew, as long as the entry is not older than this (seconds); null: it does not. */
+  readonly sliding: number | null
+  /** Hits that refresh in the background; null: none. */
+  readonly refreshAhead: RefreshAhead | null
   /** Heuristic freshness, or null: none. */
   readonly heuristic: Heuristic | null
   /** Statuses that may be stored, or null: by the RFC (section 3: understood and explicit, or heuristically cacheable). */
@@ -62,11 +80,14 @@ export const RFC_OPTIONS: PolicyOptions = {
   shared: false,
   cacheControl: true,
   expireAfter: null,
+  expireAfterBy: null,
   expireAfterByStatus: new Map(),
   override: false,
   minTtl: null,
   maxTtl: null,
   jitter: 0,
+  sliding: null,
+  refreshAhead: null,
   heuristic: { fraction: 0.1, maximum: 604_800 },
   statuses: null,
   methods: new Set(['GET', 'HEAD']),

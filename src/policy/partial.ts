@@ -1,25 +1,18 @@
 /** Incomplete responses (RFC 9111 sections 3.3, 3.4). */
 import { isStrong } from '../http/etag.ts'
 import { getHeader } from '../http/headers.ts'
-import { parseDate } from '../http/date.ts'
 import type { HeaderList } from '../http/message.ts'
 import type { Part, ResponseMeta } from './decision.ts'
+import { hasStrongDate } from './strong-date.ts'
 
 /** Whether stored parts and a new one belong to one representation: they share a strong validator (RFC 9110 section 15.3.7.3). */
 export function mayCombine(stored: ResponseMeta, response: { readonly headers: HeaderList }): boolean {
   const etag = getHeader(response.headers, 'etag')
   const storedTag = getHeader(stored.headers, 'etag')
   if (etag !== null || storedTag !== null) return etag !== null && isStrong(etag) && etag === storedTag
-  return sharesStrongDate(stored.headers, response.headers)
-}
-
-/** RFC 9110 section 8.8.2.2: Last-Modified is strong when it is at least a second older than the Date beside it. */
-function sharesStrongDate(stored: HeaderList, response: HeaderList): boolean {
-  const modified = getHeader(response, 'last-modified')
-  if (modified === null || modified !== getHeader(stored, 'last-modified')) return false
-  const at = parseDate(modified)
-  const date = parseDate(getHeader(stored, 'date') ?? '')
-  return at !== null && date !== null && date - at >= 1000
+  const modified = getHeader(response.headers, 'last-modified')
+  if (modified === null || modified !== getHeader(stored.headers, 'last-modified')) return false
+  return hasStrongDate(stored.headers, stored.responseTime)
 }
 
 /** The parts in ascending order, what touches or overlaps joined. */

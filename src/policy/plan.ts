@@ -12,6 +12,7 @@ import { currentAge } from './age.ts'
 import { answer } from './answer.ts'
 import { conditionsFor, conditionsForVariants } from './conditional.ts'
 import type { Answer, BypassReason, Demand, Plan, ResponseMeta, RevalidateReason, Variant } from './decision.ts'
+import { isEarly } from './early.ts'
 import { freshUntil, hasValidator, isFresh } from './freshness.ts'
 import type { PolicyOptions } from './options.ts'
 import { forbidsStale, mayServeStale, onError, staleness } from './stale.ts'
@@ -107,7 +108,7 @@ function missed(request: RequestHead, { meta, variants }: Stored): Plan {
 /** The Fetch standard's force-cache and only-if-cached take any stored response, however old. */
 function whatever({ meta, reply, now }: Used): Plan {
   const age = currentAge(meta, now)
-  if (isFresh(meta, now)) return { kind: 'hit', reason: 'mode-force-cache', age, answer: reply }
+  if (isFresh(meta, now)) return { kind: 'hit', reason: 'mode-force-cache', age, answer: reply, refresh: false }
   return { kind: 'stale', reason: 'mode-force-cache', age, answer: reply, refresh: false }
 }
 
@@ -115,7 +116,10 @@ function decide(used: Used): Plan {
   const { meta, reply, now, directives, options, onlyIfCached } = used
   const age = currentAge(meta, now)
   const reason = mustValidate(used, age)
-  if (reason === null && isFresh(meta, now)) return { kind: 'hit', reason: 'fresh', age, answer: reply }
+  if (reason === null && isFresh(meta, now)) {
+    const refresh = !onlyIfCached && isEarly(meta, now, options)
+    return { kind: 'hit', reason: 'fresh', age, answer: reply, refresh }
+  }
   const stale = reason === null ? allowedStale(used) : null
   if (stale !== null)
     return {

@@ -24,6 +24,7 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
     rfc: 'RFC 9110 section 9.3.1',
   },
   'key-unavailable': { sentence: 'No key could be made for the request.', rfc: null },
+  'expire-after-failed': { sentence: 'The function given as expireAfter threw, or gave no duration.', rfc: null },
   'uri-miss': { sentence: 'Nothing is stored for this URL.', rfc: 'RFC 9111 section 4' },
   'vary-miss': {
     sentence: 'Responses are stored for this URL, but none for these selecting headers.',
@@ -66,6 +67,7 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
     sentence: 'The clock is behind the stored response: its age cannot be told.',
     rfc: 'RFC 9111 section 4.2.3',
   },
+  'refresh-ahead': { sentence: 'Still fresh, and refreshed in the background ahead of its end.', rfc: null },
   'no-store': { sentence: 'The response says Cache-Control: no-store.', rfc: 'RFC 9111 section 5.2.2.5' },
   private: { sentence: 'The response is private, the cache is shared.', rfc: 'RFC 9111 section 5.2.2.7' },
   authorization: {

@@ -1,6 +1,6 @@
 /** Selecting by Vary (RFC 9111 section 4.1). */
 import { getHeader } from '../http/headers.ts'
-import { splitList } from '../http/lists.ts'
+import { splitList, trim } from '../http/lists.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { ResponseMeta, Variant, VariantIndex } from './decision.ts'
 import type { PolicyOptions } from './options.ts'
@@ -34,10 +34,15 @@ function normalized(name: string, value: string | null, options: PolicyOptions):
   if (value === null) return null
   const members = splitList(value)
   if (name === 'accept-language' || name === 'accept-encoding') {
-    const lower = members.map((member) => member.toLowerCase().replaceAll(/[ \t]*([;=])[ \t]*/g, '$1'))
+    const lower = members.map((member) => tight(tight(member.toLowerCase(), ';'), '='))
     return (options.normalizeVary ? byPreference(lower) : lower).join(', ')
   }
   return members.join(', ')
+}
+
+/** Without white space around a separator. (A pattern for it would be quadratic in white space that no separator follows.) */
+function tight(member: string, separator: string): string {
+  return member.includes(separator) ? member.split(separator).map(trim).join(separator) : member
 }
 
 /** Members by falling quality, equals in alphabetical order, q=1 left out: what the preference means, not how it was written. */

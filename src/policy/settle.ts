@@ -2,15 +2,19 @@
  * What the origin's answer means (RFC 9111 sections 3, 4.3.3-4.3.5, 4.4): keep it, freshen what is kept, or neither.
  */
 import type { CacheControl } from '../http/cache-control.ts'
+import { formatDate } from '../http/date.ts'
 import { connectionHeaders, getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { parseVary } from '../http/vary.ts'
 import { initialAge } from './age.ts'
-import { merged, validates } from './conditional.ts'
+import { merged, sameValidators, validates } from './conditional.ts'
 import type { Outcome, ResponseMeta, Terms } from './decision.ts'
+import { forbidden } from './forbidden.ts'
 import { explicitLifetime, hasValidator, lifetime, ownExpiry, type LifetimeInput } from './freshness.ts'
 import { invalidation } from './invalidate.ts'
+import { forStored, madeExpiry, withExpiry } from './made-expiry.ts'
 import type { PolicyOptions } from './options.ts'
+import { slidingSeconds } from './sliding.ts'
 import { partOf, refusal } from './storable.ts'
 import { directivesOf } from './targeted.ts'
 
@@ -30,20 +34,29 @@ export interface SettleInput {
 }
 
 export function settle(input: SettleInput): Outcome {
-  const { request, response, stored, options } = input
+  const { request, response, options } = input
   if (!options.methods.has(request.method)) {
     const invalid = invalidation(request, response)
     return invalid === null ? { kind: 'refuse', reason: 'method', drop: false } : { kind: 'invalidate', ...invalid }
   }
   if (response.status === 304) return freshen(input)
+  if (options.expireAfterBy === null) return decide(input)
+  const own = madeExpiry(request, response, options)
+  const drop = supersedes(input)
+  if (own === 'failed') return { kind: 'refuse', reason: 'expire-after-failed', drop }
+  if (own?.kind === 'seconds' && own.seconds === 0) return { kind: 'refuse', reason: 'expire-after-zero', drop }
+  return decide({ ...input, options: withExpiry(options, own) })
+}
+
+function decide(input: SettleInput): Outcome {
+  const { request, response, options } = input
   const facts = lifetimeInput(input, response.headers)
   const explicit = explicitLifetime(facts) !== null
   const reason = refusal({ request, response, directives: facts.directives, options, explicit })
-  // Section 4.3.3: a server error may pass without harm to what is stored; any other answer has taken its place.
-  if (reason !== null) return { kind: 'refuse', reason, drop: stored !== null && response.status < 500 }
+  if (reason !== null) return { kind: 'refuse', reason, drop: supersedes(input) }
   const terms = termsOf(facts)
   if (terms.lifetime <= terms.initialAge && !isWorthKeeping(terms, response.headers))
-    return { kind: 'refuse', reason: 'no-freshness', drop: stored !== null }
+    return { kind: 'refuse', reason: 'no-freshness', drop: supersedes(input) }
   return {
     kind: 'store',
     reason:
@@ -52,11 +65,19 @@ export function settle(input: SettleInput): Outcome {
         : explicit
           ? 'explicit'
           : 'validator',
-    headers: storableHeaders(response.headers, facts.directives, options),
+    headers: storableHeaders(dated(response.headers, input.responseTime), facts.directives, options),
     terms,
     vary: parseVary(getHeader(response.headers, 'vary')) ?? [],
     part: partOf(response),
   }
+}
+
+/**
+ * Section 4.3.3: a server error may pass without harm to what is stored; any other answer has taken its place. What a HEAD does to a
+ * stored GET is said by headUpdate.
+ */
+function supersedes({ request, response, stored }: SettleInput): boolean {
+  return stored !== null && response.status < 500 && (request.method !== 'HEAD' || stored.method === 'HEAD')
 }
 
 /** Stale on arrival: of use only where it can be revalidated or served stale. */
@@ -66,12 +87,14 @@ function isWorthKeeping(terms: Terms, headers: HeaderList): boolean {
 
 /** Section 4.3.4: a 304 for what is stored gives it new headers and new terms. */
 function freshen(input: SettleInput): Outcome {
-  const { stored, response, options } = input
+  const { request, stored, response, responseTime, options } = input
   if (stored === null) return { kind: 'refuse', reason: 'not-modified', drop: false }
-  if (!validates(response, stored)) return { kind: 'refuse', reason: 'not-modified', drop: true }
-  const headers = merged(stored.headers, response.headers)
+  if (!validates(response, stored, responseTime)) return { kind: 'refuse', reason: 'not-modified', drop: true }
+  const headers = merged(stored.headers, dated(response.headers, responseTime))
   if (hasOutgrown(stored.headers, headers)) return { kind: 'refuse', reason: 'not-modified', drop: true }
-  return refreshed(lifetimeInput(input, headers), options)
+  const head = { ...response, status: stored.status, headers }
+  const facts = lifetimeInput({ ...input, options: forStored(request, head, options) }, headers)
+  return forbidden(request, stored, facts) ?? refreshed(facts, options)
 }
 
 /** Bytes of header fields that 304s may make of an entry; what is longer is fetched anew (RELIABILITY 98). */
@@ -103,22 +126,26 @@ export function headUpdate(
   requestTime: number,
   responseTime: number,
   options: PolicyOptions,
+  request: RequestHead,
 ): Outcome {
-  if (response.status >= 500) return { kind: 'refuse', reason: 'server-error', drop: false }
+  // A 405 is about HEAD alone.
+  if (response.status >= 500 || response.status === 405) return { kind: 'refuse', reason: 'server-error', drop: false }
   const agrees =
-    response.status === stored.status && validates(response, stored) && sameLength(stored.headers, response.headers)
+    response.status === stored.status &&
+    sameValidators(response, stored) &&
+    sameLength(stored.headers, response.headers)
   if (!agrees) return { kind: 'refuse', reason: 'head-size', drop: true }
-  const headers = merged(stored.headers, response.headers)
+  const headers = merged(stored.headers, dated(response.headers, responseTime))
   if (hasOutgrown(stored.headers, headers)) return { kind: 'refuse', reason: 'head-size', drop: true }
   const head = { ...response, status: stored.status, headers }
   const facts = {
     ...factsOf(head, options),
     initialAge: initialAge(head.headers, requestTime, responseTime),
     responseTime,
-    options,
+    options: forStored(request, head, options),
     random: 0,
   }
-  return refreshed(facts, options)
+  return forbidden(request, stored, facts) ?? refreshed(facts, options)
 }
 
 function sameLength(stored: HeaderList, head: HeaderList): boolean {
@@ -148,16 +175,25 @@ function factsOf(
 
 function termsOf(facts: LifetimeInput): Terms {
   const { directives, options } = facts
-  const overridden = options.override && ownExpiry(options, facts.response.status) !== null
+  const own = ownExpiry(options, facts.response.status)
+  const overridden = options.override && own !== null
+  const span = lifetime(facts)
+  const sliding = slidingSeconds(span, facts.initialAge, own, options)
   return Object.freeze({
-    ...lifetime(facts),
+    ...span,
     initialAge: facts.initialAge,
-    noCache: directives.noCache && !overridden,
+    noCache: (directives.noCache || becameNoStore(directives)) && !overridden,
     mustRevalidate: !overridden && mustRevalidate(directives, options),
     immutable: directives.immutable,
     staleWhileRevalidate: directives.staleWhileRevalidate ?? options.staleWhileRevalidate,
     staleIfError: directives.staleIfError ?? options.staleIfError,
+    ...(sliding === undefined ? {} : { sliding }),
   })
+}
+
+/** Section 5.2.2.5: only a 304 can make no-store of what is stored already: then nothing is answered from it without asking. */
+function becameNoStore({ noStore, mustUnderstand }: CacheControl): boolean {
+  return noStore && !mustUnderstand
 }
 
 /** Sections 5.2.2.2, 5.2.2.8; s-maxage implies proxy-revalidate (5.2.2.10). */
@@ -165,12 +201,16 @@ function mustRevalidate(directives: CacheControl, options: PolicyOptions): boole
   return directives.mustRevalidate || (options.shared && (directives.proxyRevalidate || directives.sMaxage !== null))
 }
 
+/** RFC 9110 section 6.6.1: a response without Date is stored with the time it was received. */
+function dated(headers: HeaderList, responseTime: number): HeaderList {
+  return hasHeader(headers, 'date') ? headers : [...headers, ['date', formatDate(responseTime)]]
+}
+
 /** Section 3.1: everything but fields of the connection, fields named by no-cache and (shared) private, and stripped cookies. */
 function storableHeaders(headers: HeaderList, directives: CacheControl, options: PolicyOptions): HeaderList {
   const hop = connectionHeaders(headers)
   const strips = options.shared && options.setCookie === 'strip' && hasHeader(headers, 'set-cookie')
-  const named = options.shared
-    ? [...directives.noCacheFields, ...directives.privateFields, ...(strips ? ['set-cookie'] : [])]
-    : directives.noCacheFields
-  return headers.filter(([name]) => !hop.has(name) && (named.length === 0 || !named.includes(name)))
+  const { noCacheFields, privateFields } = directives
+  const named = new Set([...noCacheFields, ...(options.shared ? privateFields : []), ...(strips ? ['set-cookie'] : [])])
+  return headers.filter(([name]) => !hop.has(name) && !named.has(name))
 }

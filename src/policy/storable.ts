@@ -14,8 +14,14 @@ import type { PolicyOptions } from './options.ts'
 /** Final statuses whose caching behaviour is understood: those of RFC 9110 section 15. */
 const UNDERSTOOD: ReadonlySet<number> = new Set([
   200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408,
-  409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 500, 501, 502, 503, 504, 505,
+  409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 451, 500, 501, 502, 503, 504, 505,
 ])
+
+/** Answers to fields of their own request that no key holds: If-Match and its like, Range, Expect. Another request would get them wrongly. */
+const OF_ONE_REQUEST: ReadonlySet<number> = new Set([412, 416, 417])
+
+/** RFC 6585 sections 3 to 6: "MUST NOT be stored by a cache". A user who names them knows better. */
+const NEVER_STORED: ReadonlySet<number> = new Set([428, 429, 431, 511])
 
 /** Selecting fields that tell users apart: a shared cache does not store what varies on them, unless allowed (RELIABILITY 78). */
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization'])
@@ -36,6 +42,7 @@ export function refusal(candidate: Candidate): RefuseReason | null {
   const overridden = options.override && ownExpiry(options, status) !== null
   if (status < 200 || status > 599 || status === 407) return 'status-not-understood'
   if (status === 304) return 'not-modified'
+  if (OF_ONE_REQUEST.has(status) || (NEVER_STORED.has(status) && !isListed(status, options))) return 'status'
   if (options.cacheControl && parseCacheControl(getHeader(request.headers, 'cache-control')).noStore)
     return 'request-no-store'
   if (directives.mustUnderstand && !UNDERSTOOD.has(status)) return 'status-not-understood'
@@ -45,6 +52,10 @@ export function refusal(candidate: Candidate): RefuseReason | null {
   if (vary === null || vary[0] === '*') return 'vary-star'
   if (status === 206 && partOf(response) === null) return 'partial'
   return (options.shared ? sharedRefusal(candidate, vary) : null) ?? statusRefusal(candidate, overridden)
+}
+
+function isListed(status: number, { statuses, expireAfterByStatus }: PolicyOptions): boolean {
+  return expireAfterByStatus.has(status) || statuses?.has(status) === true
 }
 
 /** Section 3.5 and the guards of R4: nothing that depends on who asks. */
@@ -58,10 +69,17 @@ function sharedRefusal(
     directives.mustRevalidate ||
     (directives.sMaxage !== null && !(directives.invalid && directives.sMaxage === 0))
   if (hasHeader(request.headers, 'authorization') && !shareable) return 'authorization'
-  if (options.setCookie === 'refuse' && hasHeader(response.headers, 'set-cookie')) return 'set-cookie'
+  if (options.setCookie === 'refuse' && setsCookie(response, directives)) return 'set-cookie'
   if (options.allowCookies) return null
   if (!explicit && hasHeader(request.headers, 'cookie')) return 'cookie'
   return vary.some((name) => CREDENTIALS.has(name)) ? 'vary-credentials' : null
+}
+
+/** A Set-Cookie that no-cache or private names is not among the fields that are stored (sections 5.2.2.4, 5.2.2.7). */
+function setsCookie({ headers }: ResponseHead, { noCacheFields, privateFields }: CacheControl): boolean {
+  return (
+    hasHeader(headers, 'set-cookie') && !noCacheFields.includes('set-cookie') && !privateFields.includes('set-cookie')
+  )
 }
 
 function statusRefusal(
@@ -82,9 +100,11 @@ function statusRefusal(
     : 'status'
 }
 
-/** The part a 206 carries; null for any other status, or where Content-Range does not say. */
+/** The part a 206 carries; null for any other status, for several parts in one, or where Content-Range does not say. */
 export function partOf(response: ResponseHead): { first: number; last: number; total: number | null } | null {
   if (response.status !== 206) return null
+  // RFC 9110 section 15.3.7.2: the body is not the part, but parts with heads of their own.
+  if (/^multipart\/byteranges/i.test(getHeader(response.headers, 'content-type') ?? '')) return null
   const value = getHeader(response.headers, 'content-range')
   const range = value === null ? null : parseContentRange(value)
   return range === null || 'unsatisfied' in range ? null : range

@@ -24,12 +24,17 @@ export function directivesOf(headers: HeaderList, options: PolicyOptions): Direc
   return { directives: parseCacheControl(getHeader(headers, 'cache-control')), targeted: false }
 }
 
-/** Section 2.1: a dictionary structured field; null where it is not one. */
+/** Section 2.1: delta-seconds are Integers here. */
+const LIFETIMES: ReadonlySet<string> = new Set(['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'])
+
+/** Section 2.1: a dictionary structured field; null where it is not one, or a lifetime in it has a value of another type. */
 function parseTargeted(value: string): CacheControl | null {
   const members = parseDictionary(value)
   if (members === null) return null
   const directives: [string, string | null][] = []
   for (const [name, member] of members) {
+    const type = isInnerList(member) ? 'list' : member.item.type
+    if (LIFETIMES.has(name) && type !== 'integer') return null
     if (isInnerList(member)) continue
     const { item } = member
     if (item.type === 'boolean') {
