@@ -1,6 +1,6 @@
-/** Async functions: memoize one, and a cache with get-or-compute of many. */
+/** Async functions: memoize one, replay one that answers in pieces, and a cache with get-or-compute of many. */
 import assert from 'node:assert/strict'
-import { AsyncCache, memoize } from 'keepfresh/memo'
+import { AsyncCache, memoize, memoizeIterable } from 'keepfresh/memo'
 
 let queries = 0
 const user = memoize(
@@ -13,6 +13,15 @@ const user = memoize(
 const herd = await Promise.all(Array.from({ length: 1000 }, () => user(7)))
 assert.equal(queries, 1)
 assert.equal(herd[999]?.name, 'user 7')
+
+let runs = 0
+const words = memoizeIterable(async function* (sentence: string) {
+  runs += 1
+  yield* sentence.split(' ')
+})
+for await (const word of words('as it comes')) console.log(word)
+assert.deepEqual(await Array.fromAsync(words('as it comes')), ['as', 'it', 'comes'])
+assert.equal(runs, 1)
 
 const prices = new AsyncCache<string, number>({ ttl: '1m' })
 await prices.set('apple', 1)

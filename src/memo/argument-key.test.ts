@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../errors.ts'
@@ -88,6 +89,12 @@ function reversed(of: unknown): unknown {
       configurable: true,
     })
   return made
+}
+
+function detached(): ArrayBuffer {
+  const buffer = new ArrayBuffer(8)
+  structuredClone(buffer, { transfer: [buffer] })
+  return buffer
 }
 
 describe('F1: the default key', () => {
@@ -186,6 +193,9 @@ describe('F1: the default key', () => {
   class Plain {
     a = 1
   }
+  class Base {
+    b = 1
+  }
 
   test.each([
     ['a function', () => 1],
@@ -198,8 +208,11 @@ describe('F1: the default key', () => {
     ['an instance of Number', Object(1)],
     ['an object with a symbol', { [Symbol('s')]: 1 }],
     ['an instance of Date with properties', Object.assign(new Date(1), { a: 1 })],
-    ['an instance of an unnamed class', new (class {})()],
-    ['an instance of Base', Object.create({ constructor: class Base {}, inherited: 1 })],
+    [
+      'an instance of an unnamed class',
+      Object.create({ constructor: Object.defineProperty(() => 1, 'name', { value: '' }) }),
+    ],
+    ['an instance of Base', Object.create({ constructor: Base, inherited: 1 })],
   ])('%s is refused, and the message says what and which argument', (what, refused) => {
     expect(() => keyOfArguments([1, { deep: [refused] }])).toThrow(
       expect.objectContaining({
@@ -222,6 +235,86 @@ describe('F1: the default key', () => {
     let wide: unknown = 'x'.repeat(100)
     for (let i = 0; i < 60; i++) wide = [wide, wide]
     expect(() => keyOf(wide)).toThrow('16 million')
+  })
+
+  test('what cannot be read is refused with its cause: getters and traps that throw, and what only looks like something', () => {
+    const boom = (): never => {
+      throw new Error('boom')
+    }
+    const hostile: unknown[] = [
+      Object.defineProperty({}, 'a', { get: boom, enumerable: true }),
+      new Proxy({}, { ownKeys: boom }),
+      new Proxy([], { get: boom }),
+      new Proxy({}, { getPrototypeOf: boom }),
+      { toString: 1, deep: new Proxy(new Map(), {}) },
+      Object.create(Map.prototype),
+      Object.create(Set.prototype),
+      Object.create(Date.prototype),
+      Object.create(URL.prototype),
+      Object.create(Uint8Array.prototype),
+      Object.create(ArrayBuffer.prototype),
+      detached(),
+      Object.create({ [cacheKey]: boom }),
+    ]
+    for (const one of hostile)
+      expect(() => keyOfArguments([one])).toThrow(
+        expect.objectContaining({
+          name: 'OptionError',
+          code: 'ERR_KEY',
+          message: expect.stringContaining('argument 1'),
+        }),
+      )
+    const failing = Object.defineProperty({}, 'a', { get: boom, enumerable: true })
+    expect(() => keyOf([failing])).toThrow(
+      expect.objectContaining({ cause: expect.objectContaining({ message: 'boom' }) }),
+    )
+  })
+
+  test('what is small and stands for something huge is refused, or keyed, at once', () => {
+    const holes: unknown[] = []
+    holes.length = 2 ** 32 - 1
+    const endless = new Proxy([], { get: (_, name) => (name === 'length' ? 2 ** 40 : 1), has: () => true })
+    for (const one of [holes, endless, new Uint8Array(64 * 1024 * 1024)]) expect(() => keyOf(one)).toThrow('16 million')
+    // Written out in decimal, this takes a minute.
+    const vast = 1n << 40_000_000n
+    expect(keyOf([vast])).not.toBe(keyOf([vast + 1n]))
+    expect(keyOf([vast])).not.toBe(keyOf([-vast]))
+    let chain: object = {}
+    class Link {
+      [cacheKey](): unknown {
+        return (chain = new Link())
+      }
+    }
+    expect(() => keyOf(new Link())).toThrow('nested more than 200 deep')
+    expect(chain).toBeInstanceOf(Link)
+  })
+
+  test('data of another realm is as plain as ours', () => {
+    const foreign: unknown = runInNewContext(`({ list: [1, { a: 'b' }], nothing: null })`)
+    expect(keyOf(foreign)).toBe(keyOf({ list: [1, { a: 'b' }], nothing: null }))
+    class Own extends Array {}
+    expect(() => keyOf(new Own())).toThrow('an instance of Own')
+  })
+
+  test('a proxy of plain data is what it shows', () => {
+    expect(keyOf(new Proxy({ a: [1] }, {}))).toBe(keyOf({ a: [1] }))
+    expect(keyOf(new Proxy([1, 2], {}))).toBe(keyOf([1, 2]))
+  })
+
+  test('names that mean something to objects mean nothing in a key', () => {
+    const names = ['__proto__', 'constructor', 'prototype', 'toString', 'toJSON', 'valueOf', 'hasOwnProperty', 'length']
+    const texts = names.flatMap((name) => [
+      keyOf(JSON.parse(`{"${name}":{"polluted":1}}`)),
+      keyOf(JSON.parse(`{"${name}":{"polluted":2}}`)),
+      keyOf(JSON.parse(`{"a":{"${name}":1}}`)),
+    ])
+    expect(new Set(texts).size).toBe(texts.length)
+    expect(({} as { polluted?: number }).polluted).toBe(undefined)
+  })
+
+  test('symbols on what is no plain object are refused as well', () => {
+    for (const one of [new Map(), new Set(), new Date(0), /a/, [1]])
+      expect(() => keyOf(Object.assign(one, { [Symbol('s')]: 1 }))).toThrow(OptionError)
   })
 
   test('a value that occurs twice is no circle', () => {

@@ -10,7 +10,9 @@
  * what it is. Encodings are separated by ',' and enclosed in brackets; strings inside are JSON, so that no text can look like two values.
  */
 import { OptionError } from '../errors.ts'
+import { byteTypeOf, bytesOf } from './byte-types.ts'
 import type { Id } from './entry.ts'
+import { hasSymbols, isObjectPrototype, isPlainArray, isVast, nameOf } from './plain.ts'
 
 /**
  * The method by which an instance of a class says what it is by value: return anything that can be a key.
@@ -47,7 +49,7 @@ const MAX_LENGTH = 16 * 1024 * 1024
 export function keyOf(value: unknown): Id {
   if (typeof value === 'string') return value.charCodeAt(0) === 126 ? `~s${value}` : value
   if (typeof value === 'number') return value === 0 && 1 / value < 0 ? '~z' : value
-  return `~${encode(value, 'the key')}`
+  return `~${encode(value, 0)}`
 }
 
 /**
@@ -57,9 +59,11 @@ export function keyOf(value: unknown): Id {
 export function keyOfArguments(args: readonly unknown[]): Id {
   if (args.length === 1) {
     const only = args[0]
-    return typeof only === 'object' && only !== null ? `~${encode(only, 'argument 1')}` : keyOf(only)
+    return typeof only === 'object' && only !== null ? `~${encode(only, 1)}` : keyOf(only)
   }
-  return `~(${args.map((arg, index) => encode(arg, `argument ${index + 1}`)).join(',')})`
+  let text = '~('
+  for (let index = 0; index < args.length; index++) text += `${index === 0 ? '' : ','}${encode(args[index], index + 1)}`
+  return `${text})`
 }
 
 /** The key as text, as stores and events have it. */
@@ -72,28 +76,57 @@ export function idOf(text: string): Id {
   return text.startsWith('~n') ? Number(text.slice(2)) : text
 }
 
-function encode(value: unknown, where: string): string {
-  const encoder = new Encoder(where)
-  return encoder.encode(value, 0)
+/**
+ * What goes wrong on the way (a getter that throws, an object that only looks like a Map) is a key that cannot be made.
+ * @param argument which it is, from 1; 0: it is the key itself
+ */
+function encode(value: unknown, argument: number): string {
+  // What most arguments are needs no more.
+  if (typeof value === 'string') return quoted(value)
+  if (typeof value === 'number') return numbered(value)
+  try {
+    return new Encoder(argument).encode(value, 0)
+  } catch (cause) {
+    if (cause instanceof OptionError) throw cause
+    throw new OptionError('ERR_KEY', 'key', `${nameOfArgument(argument)} could not be read: ${String(cause)}`, {
+      cause,
+    })
+  }
 }
 
+function nameOfArgument(argument: number): string {
+  return argument === 0 ? 'the key' : `argument ${argument}`
+}
+
+function numbered(value: number): string {
+  return Object.is(value, -0) ? 'z' : `n${value}`
+}
+
+/** JSON, which has most texts as they are. */
+function quoted(text: string): string {
+  return AS_IT_IS.test(text) ? `"${text}"` : JSON.stringify(text)
+}
+
+const AS_IT_IS = /^[ !#-[\]-~]*$/
+
 class Encoder {
-  readonly #where: string
-  readonly #open = new Set<object>()
+  readonly #argument: number
+  /** What is being encoded, outermost first. */
+  readonly #open: object[] = []
   #length = 0
 
-  constructor(where: string) {
-    this.#where = where
+  constructor(argument: number) {
+    this.#argument = argument
   }
 
   encode(value: unknown, depth: number): string {
     switch (typeof value) {
       case 'string':
-        return this.#measured(JSON.stringify(value))
+        return this.#measured(quoted(value))
       case 'number':
-        return Object.is(value, -0) ? 'z' : `n${value}`
+        return numbered(value)
       case 'bigint':
-        return this.#measured(`i${value}`)
+        return this.#measured(isVast(value) ? `x${value.toString(16)}` : `i${value}`)
       case 'boolean':
         return value ? 'T' : 'F'
       case 'undefined':
@@ -107,67 +140,75 @@ class Encoder {
 
   /** A value that contains itself many times over is a small object and a huge key. */
   #measured(text: string): string {
-    this.#length += text.length
-    if (this.#length > MAX_LENGTH) throw this.#refusal('a value of more than 16 million characters')
+    this.#count(text.length)
     return text
+  }
+
+  #count(characters: number): void {
+    this.#length += characters
+    if (this.#length > MAX_LENGTH) throw this.#refusal('a value of more than 16 million characters')
   }
 
   #object(value: object, depth: number): string {
     if (depth >= MAX_DEPTH) throw this.#refusal(`a value nested more than ${MAX_DEPTH} deep`)
-    if (this.#open.has(value)) throw this.#refusal('a value that contains itself')
-    this.#open.add(value)
+    if (this.#open.includes(value)) throw this.#refusal('a value that contains itself')
+    this.#open.push(value)
     const text = this.#contents(value, depth + 1)
-    this.#open.delete(value)
+    this.#open.pop()
     this.#length += 2
     return text
   }
 
   #contents(value: object, depth: number): string {
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (Array.isArray(value) && prototype === Array.prototype) return this.#array(value, depth)
-    if (prototype === null || prototype === Object.prototype || isForeignObject(prototype))
+    const prototype: object | null = Object.getPrototypeOf(value)
+    if (isPlainArray(value, prototype)) return this.#array(value, depth)
+    if (prototype === null || isObjectPrototype(prototype))
       return `{${this.#properties(value, Object.keys(value), depth)}}`
     const own = (value as { [cacheKey]?: unknown })[cacheKey]
     if (typeof own === 'function') {
       return `@${JSON.stringify(nameOf(value))}(${this.encode(Reflect.apply(own, value, []), depth)})`
     }
-    const bytes = encodeBytes(value, prototype)
-    if (bytes !== null) return this.#measured(bytes)
+    const type = byteTypeOf(prototype)
+    if (type !== undefined) return `B${type}(${this.#hex(bytesOf(value))})`
     const text = this.#builtIn(value, prototype, depth)
     if (text === null) throw this.#refusal(`an instance of ${nameOf(value)}`)
-    if (Object.keys(value).length > 0) throw this.#refusal(`an instance of ${nameOf(value)} with properties of its own`)
+    if (Object.keys(value).length > 0 || hasSymbols(value))
+      throw this.#refusal(`an instance of ${nameOf(value)} with properties of its own`)
+    return text
+  }
+
+  /** Bytes by what they are, not by where they lie: a view has the key of its copy. */
+  #hex(bytes: Uint8Array): string {
+    this.#count(2 * bytes.length)
+    let text = ''
+    for (const byte of bytes) text += HEX[byte]
     return text
   }
 
   /** Holes are told from undefined, and properties that are no elements count. */
   #array(array: readonly unknown[], depth: number): string {
-    const items: string[] = []
+    // Before they are walked: an array of four thousand million holes is small.
+    this.#count(array.length)
+    let text = ''
     let present = 0
     for (let index = 0; index < array.length; index++) {
       const there = index in array
       if (there) present += 1
-      items.push(there ? this.encode(array[index], depth) : 'h')
-      if ((this.#length += 1) > MAX_LENGTH) throw this.#refusal('an array of more than 16 million items')
+      text += `${index === 0 ? '' : ','}${there ? this.encode(array[index], depth) : 'h'}`
     }
-    const names = Object.keys(array)
-    const more = names.length === present ? '' : `;${this.#properties(array, names.slice(present), depth)}`
-    if (more === '') this.#refuseSymbols(array)
-    return `[${items.join(',')}${more}]`
+    const more = this.#properties(array, Object.keys(array).slice(present), depth)
+    return more === '' ? `[${text}]` : `[${text};${more}]`
   }
 
-  #properties(value: object, names: readonly string[], depth: number): string {
-    this.#refuseSymbols(value)
-    return names
-      .toSorted()
-      .map((name) => `${this.#measured(JSON.stringify(name))}:${this.encode(Reflect.get(value, name), depth)}`)
-      .join(',')
-  }
-
-  #refuseSymbols(value: object): void {
-    for (const symbol of Object.getOwnPropertySymbols(value)) {
-      if (Object.prototype.propertyIsEnumerable.call(value, symbol))
-        throw this.#refusal('an object with a symbol as a property')
+  #properties(value: object, names: string[], depth: number): string {
+    if (hasSymbols(value)) throw this.#refusal('an object with a symbol as a property')
+    if (!isSorted(names)) names.sort()
+    let text = ''
+    for (const name of names) {
+      const encoded = this.encode(Reflect.get(value, name), depth)
+      text += `${text === '' ? '' : ','}${this.#measured(quoted(name))}:${encoded}`
     }
+    return text
   }
 
   #builtIn(value: object, prototype: unknown, depth: number): string | null {
@@ -202,61 +243,15 @@ class Encoder {
     return new OptionError(
       'ERR_KEY',
       'key',
-      `${this.#where} is or contains ${what}, which has no value to make a key of; give the option key, a function that returns what tells one call from another`,
+      `${nameOfArgument(this.#argument)} is or contains ${what}, which has no value to make a key of; give the option key, a function that returns what tells one call from another`,
     )
   }
 }
 
-/** Object.prototype of another realm. */
-function isForeignObject(prototype: unknown): boolean {
-  return (
-    typeof prototype === 'object' &&
-    prototype !== null &&
-    Object.getPrototypeOf(prototype) === null &&
-    Object.hasOwn(prototype, 'isPrototypeOf') &&
-    Object.hasOwn(prototype, 'hasOwnProperty')
-  )
-}
-
-function nameOf(value: object): string {
-  const constructor: unknown = value.constructor
-  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'an unnamed class'
-}
-
-const VIEWS = new Map<unknown, string>(
-  [
-    Int8Array,
-    Uint8Array,
-    Uint8ClampedArray,
-    Int16Array,
-    Uint16Array,
-    Int32Array,
-    Uint32Array,
-    Float32Array,
-    Float64Array,
-    BigInt64Array,
-    BigUint64Array,
-    DataView,
-  ].map((view) => [view.prototype, view.name]),
-)
-const buffer = (globalThis as { Buffer?: { prototype: object } }).Buffer
-if (buffer) VIEWS.set(buffer.prototype, 'Buffer')
-
-/** Bytes by what they are, not by where they lie: a view has the key of its copy. */
-function encodeBytes(value: object, prototype: unknown): string | null {
-  const view = VIEWS.get(prototype)
-  if (view !== undefined) {
-    const { buffer: source, byteOffset, byteLength } = value as Uint8Array
-    return `B${view}(${hex(new Uint8Array(source, byteOffset, byteLength))})`
-  }
-  if (prototype === ArrayBuffer.prototype) return `BArrayBuffer(${hex(new Uint8Array(value as ArrayBuffer))})`
-  return null
-}
-
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
-function hex(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += HEX[byte]
-  return text
+/** Whether sorting, which is what costs most, would change nothing. */
+function isSorted(names: readonly string[]): boolean {
+  for (let index = 1; index < names.length; index++) if ((names[index - 1] ?? '') > (names[index] ?? '')) return false
+  return true
 }

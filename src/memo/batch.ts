@@ -96,6 +96,7 @@ export class Batch<K, V> {
       if (this.#options.refresh) core.flights.fence(call.id)
       core.teller.miss(call.id, this.#options.refresh ? 'refresh' : draft === null ? 'absent' : 'stale')
       const flight = core.flights.start(call.id, run, 0, core.knownTags(call.options))
+      flight.over = this.#options.refresh === true || draft !== null
       this.#answer(call, draft, flight, flight.join(this.#options.signal))
       return flight
     })

@@ -8,6 +8,7 @@ import { OptionError } from '../errors.ts'
 import { keyOf, keyOfArguments } from './argument-key.ts'
 import { AsyncCache, coreOf } from './cache.ts'
 import type { Id } from './entry.ts'
+import { dressed } from './memoize.ts'
 import type { AsyncCacheOptions, CallOptions } from './options.ts'
 
 /** A method that returns a promise. */
@@ -68,7 +69,7 @@ export function cached<A extends unknown[] = never, R = never>(
   ): AsyncMethod<object, A, R> => {
     checkContext(context, options)
     const cacheFor = cachesOf(rest, key, options.store !== undefined)
-    const wrapper = function (this: object, ...args: A): Promise<R> {
+    const call = function (this: object, ...args: A): Promise<R> {
       try {
         const { cache, idOf } = cacheFor(this)
         const core = coreOf(cache)
@@ -78,8 +79,7 @@ export function cached<A extends unknown[] = never, R = never>(
         return Promise.reject(error)
       }
     }
-    for (const name of ['name', 'length'] as const)
-      Object.defineProperty(wrapper, name, { value: method[name], configurable: true })
+    const wrapper = dressed<AsyncMethod<object, A, R>>(call, method)
     caches.set(wrapper, (instance) => cacheFor(instance).cache)
     return wrapper
   }

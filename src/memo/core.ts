@@ -1,7 +1,8 @@
 /**
  * The machine behind AsyncCache and memoize: look, judge, and answer or wait for the function (filling.ts).
  *
- * Rule 1: a hit in memory makes one look-up, one reading of the clock and one promise, and no more (hit()).
+ * Rule 1: a hit in memory makes one look-up, one reading of the clock and one promise, and no more (hit()). The clock is read each time: a time
+ *         remembered until a timer fires is a wrong one after a process was frozen, and that is when entries have expired.
  * Rule 2: nothing of the cache fails a call: neither the store nor a function given as an option. The function's own failure does.
  */
 import { Backoff } from '../engine/backoff.ts'
@@ -11,6 +12,7 @@ import { Leases } from '../engine/lease.ts'
 import { isPromise } from '../engine/maybe.ts'
 import { NEVER, type Clock, type Store } from '../engine/ports.ts'
 import { StoreGuard } from '../engine/store-guard.ts'
+import { after, LONGEST_WAIT } from '../engine/timer.ts'
 import { OptionError } from '../errors.ts'
 import { textOf } from './argument-key.ts'
 import { cloningOf, type Cloning } from './clone.ts'
@@ -18,7 +20,7 @@ import { currentRun, Run } from './context.ts'
 import { draftOfValue } from './draft.ts'
 import { judge, type Draft, type Id, type InvalidateMode, type Keeper, type Verdict } from './entry.ts'
 import { closed, reentrant } from './faults.ts'
-import { Filling, LONGEST_TIMER, type Call } from './filling.ts'
+import { Filling, type Call } from './filling.ts'
 import { Flights, type Flight } from './flights.ts'
 import { Keeping } from './keeping.ts'
 import type { CallOptions, SetOptions, Settings } from './options.ts'
@@ -149,9 +151,10 @@ export class Core<K, V> {
   }
 
   /** The tags that the value will have; null where they depend on the value. */
-  knownTags({ tags: more = [] }: CallOptions): readonly string[] | null {
+  knownTags({ tags: more }: CallOptions): readonly string[] | null {
     const { tags } = this.settings
-    return typeof tags === 'function' ? null : [...tags, ...more]
+    if (typeof tags === 'function') return null
+    return more === undefined ? tags : [...tags, ...more]
   }
 
   startRenewal(id: Id, run: Run, options: CallOptions): Flight<V> {
@@ -159,6 +162,7 @@ export class Core<K, V> {
     const flight = this.flights.start(id, run, 0, this.knownTags(options))
     flight.background = true
     flight.held = true
+    flight.over = true
     // An event tells of its failure; nobody else waits.
     flight.promise.catch(() => undefined)
     return flight
@@ -185,7 +189,7 @@ export class Core<K, V> {
         if (flight !== undefined) flight.held = true
         resolve(this.answerStale(call.id, draft, 'timeout'))
       }
-      const timer = softTimeout <= LONGEST_TIMER ? setTimeout(slow, softTimeout) : undefined
+      const timer = softTimeout <= LONGEST_WAIT ? after(softTimeout, slow) : undefined
       const failed = (error: unknown): void => {
         clearTimeout(timer)
         if (call.options.signal?.aborted) reject(error)
@@ -206,8 +210,10 @@ export class Core<K, V> {
     if (options.refresh) this.flights.fence(id)
     this.teller.miss(id, reason)
     const flight = this.flights.start(id, new Run(this, [id]), attempt, this.knownTags(options))
+    flight.over = reason !== 'absent'
     currentRun()?.waitFor(flight.run)
     const waiting = flight.join(options.signal)
+    call.watch?.(flight)
     void this.filling.fly(flight, call, options.refresh ? null : -Infinity)
     return waiting
   }
@@ -216,6 +222,7 @@ export class Core<K, V> {
   #follow(flight: Flight<V>, call: Call<K, V>, attempt: number): Promise<V> {
     const waiting = this.join(flight, call.options.signal)
     if (waiting === null) return Promise.reject(reentrant(textOf(call.id)))
+    call.watch?.(flight)
     if (attempt > 0 || flight.attempt > 0) return waiting
     return waiting.catch((error: unknown) => {
       if (flight.final || call.options.signal?.aborted || this.#keeping.closed) throw error
@@ -243,12 +250,11 @@ export class Core<K, V> {
     const timing = { ...this.filling.start()(), took: Infinity }
     const draft = draftOfValue(this.settings, key, value, options, timing)
     if (typeof draft === 'string') {
-      await this.keeper.drop([id])
-      this.#keeping.refuse(id, draft)
+      await this.#keeping.refuse(id, draft, '', true)
       return
     }
     try {
-      await this.#keeping.put(id, { ...draft, took: 0 }, 'set')
+      await this.#keeping.put(id, { ...draft, took: 0 }, 'set', true)
     } catch (error) {
       if (error instanceof NotStorable)
         throw new OptionError('ERR_OPTION_VALUE', 'value', error.message, { cause: error })

@@ -42,8 +42,8 @@ export interface Keeper<K, V> {
   find(id: Id): MaybePromise<Draft<K, V> | undefined>
   /** As find, but it counts for no use of the entry. */
   peek(id: Id): MaybePromise<Draft<K, V> | undefined>
-  /** Null where it was kept. */
-  put(id: Id, draft: Draft<K, V>, keepUntil: number): MaybePromise<Refusal | null>
+  /** Null where it was kept. `over`: there may be an older value; where this one is refused, that one goes all the same. */
+  put(id: Id, draft: Draft<K, V>, keepUntil: number, over: boolean): MaybePromise<Refusal | null>
   /** How many there were. */
   drop(ids: readonly Id[]): MaybePromise<number>
   invalidateTags(tags: readonly string[], mode: InvalidateMode, at: number): MaybePromise<void>

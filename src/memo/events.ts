@@ -1,5 +1,5 @@
-/** What a cache of values tells: one typed union, to listeners and to node:diagnostics_channel `keepfresh`. A listener that throws hurts nobody. */
-import type { EventChannel, StoreOperation } from '../engine/events.ts'
+/** What a cache of values tells (engine/events.ts takes it to listeners and to node:diagnostics_channel `keepfresh`), and what it counts. */
+import type { StoreOperation } from '../engine/events.ts'
 import type { Refusal } from './entry.ts'
 
 interface Base {
@@ -52,63 +52,6 @@ export type MemoEventType = MemoEvent['type']
 
 /** The event of one type. */
 export type MemoEventOf<T extends MemoEventType> = Extract<MemoEvent, { readonly type: T }>
-
-type Listener = (event: MemoEvent) => void
-
-interface Runtime {
-  getBuiltinModule?: (id: string) => unknown
-  emitWarning?: (warning: string, options: object) => void
-}
-
-const runtime = (globalThis as { process?: Runtime }).process
-
-function diagnosticsChannel(): EventChannel | null {
-  const module = runtime?.getBuiltinModule?.('node:diagnostics_channel') as
-    | { channel(name: string): EventChannel }
-    | undefined
-  return module?.channel('keepfresh') ?? null
-}
-
-export class MemoEvents {
-  readonly #byType = new Map<MemoEventType | '*', Set<Listener>>()
-  readonly #channel: EventChannel | null = diagnosticsChannel()
-
-  on<T extends MemoEventType>(type: T | '*', listener: (event: MemoEventOf<T>) => void): () => void {
-    const listeners = this.#byType.get(type) ?? new Set<Listener>()
-    this.#byType.set(type, listeners)
-    listeners.add(listener as Listener)
-    return () => {
-      listeners.delete(listener as Listener)
-      if (listeners.size === 0) this.#byType.delete(type)
-    }
-  }
-
-  /** Whether anybody would hear an event of this type: asked before one is made on a hit. */
-  wants(type: MemoEventType): boolean {
-    if (this.#byType.size > 0 && (this.#byType.has(type) || this.#byType.has('*'))) return true
-    return this.#channel !== null && this.#channel.hasSubscribers
-  }
-
-  emit(event: MemoEvent): void {
-    for (const listeners of [this.#byType.get(event.type), this.#byType.get('*')]) {
-      if (listeners) for (const listener of listeners) call(listener, event)
-    }
-    const channel = this.#channel
-    if (channel?.hasSubscribers) call((published) => channel.publish(published), event)
-  }
-}
-
-/** RELIABILITY 165: what a listener throws is reported as a warning, and reaches nobody's call. */
-function call(listener: Listener, event: MemoEvent): void {
-  try {
-    listener(event)
-  } catch (error) {
-    runtime?.emitWarning?.(`keepfresh: an event listener threw: ${String(error)}`, {
-      type: 'KeepfreshWarning',
-      code: 'KEEPFRESH_LISTENER',
-    })
-  }
-}
 
 /** Counters of one cache. */
 export interface MemoStats {

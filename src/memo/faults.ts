@@ -20,3 +20,12 @@ export function reentrant(key: string): StateError {
 export function tooSlow(key: string, seconds: number): DOMException {
   return new DOMException(`The function took longer than hardTimeout (${seconds} s) for ${key}.`, 'TimeoutError')
 }
+
+/** A function yields more items than are kept: those who read it go on, and nobody else is given a part of it. */
+export class TooLong extends RangeError {
+  override readonly name: 'TooLong' = 'TooLong'
+}
+
+export function tooLong(maxItems: number): TooLong {
+  return new TooLong(`The function yields more than ${maxItems} items (maxItems): what it yields is not kept.`)
+}

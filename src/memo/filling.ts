@@ -9,19 +9,17 @@ import type { Lease, Leases } from '../engine/lease.ts'
 import { chain, isPromise } from '../engine/maybe.ts'
 import type { Clock, MaybePromise } from '../engine/ports.ts'
 import type { Backoff } from '../engine/backoff.ts'
+import { after, LONGEST_WAIT, quietlyAfter, type Timer } from '../engine/timer.ts'
 import { textOf } from './argument-key.ts'
 import type { Run } from './context.ts'
 import { draftOfError, draftOfValue, type Timing } from './draft.ts'
-import { judge, type Draft, type Id, type Keeper, type Verdict } from './entry.ts'
-import { tooSlow } from './faults.ts'
+import { judge, type Draft, type Id, type Keeper, type Refusal, type Verdict } from './entry.ts'
+import { TooLong, tooSlow } from './faults.ts'
 import type { Flight } from './flights.ts'
 import type { Keeping } from './keeping.ts'
 import type { CallOptions, Settings } from './options.ts'
 import type { Teller } from './teller.ts'
 import type { Order } from './time.ts'
-
-/** Longer timers fire at once (RELIABILITY 160). */
-export const LONGEST_TIMER = 2_147_483_647
 
 /** What the function is told. */
 export interface LoadContext<K> {
@@ -36,10 +34,12 @@ export interface Call<K, V> {
   readonly key: K
   readonly fn: (context: LoadContext<K>) => V | PromiseLike<V>
   readonly options: CallOptions
+  /** Told of each flight it waits for (memoize-iterable.ts). */
+  readonly watch?: (flight: Flight<V>) => void
 }
 
 /** A call whose function is somebody else's affair: one of a batch. */
-export type CallOfBatch<K, V> = Omit<Call<K, V>, 'fn'>
+export type CallOfBatch<K, V> = Omit<Call<K, V>, 'fn' | 'watch'>
 
 export interface FillingParts<K, V> {
   readonly settings: Settings<K, V>
@@ -80,17 +80,19 @@ export class Filling<K, V> {
   }
 
   /** Ends the flights when `hardTimeout` is over. Nobody waits for them any more then: what they bring later is dropped. */
-  startTimer(flights: readonly Flight<V>[]): ReturnType<typeof setTimeout> | undefined {
+  startTimer(flights: readonly Flight<V>[]): Timer | undefined {
     const { hardTimeout } = this.#p.settings
-    if (hardTimeout > LONGEST_TIMER) return undefined
-    return setTimeout(() => {
+    if (hardTimeout > LONGEST_WAIT) return undefined
+    // A renewal that nobody waits for keeps no process alive (RELIABILITY 161).
+    const start = flights.every(({ background }) => background) ? quietlyAfter : after
+    return start(hardTimeout, () => {
       for (const flight of flights) {
         const error = tooSlow(textOf(flight.id), hardTimeout / 1000)
-        if (!flight.settled) this.#tellFailure(flight, error, hardTimeout)
+        this.#tellFailure(flight, error, hardTimeout)
         flight.final = true
         flight.abandon(error)
       }
-    }, hardTimeout)
+    })
   }
 
   async #callUnderLease(leases: Leases, flight: Flight<V>, call: Call<K, V>, than: number): Promise<void> {
@@ -98,7 +100,11 @@ export class Filling<K, V> {
     flight.promise.catch((error: unknown) => abandoned.abort(error))
     const name = await this.#p.leaseOf(call.id)
     const taken = await leases.take(name, abandoned.signal, () => this.#look(call.id, than))
-    if (taken.kind === 'mine') return this.#call(flight, call, taken.lease)
+    if (taken.kind === 'mine') {
+      // Where it fails, and where nobody waits for it any more, another process may try at once: even if it never ends.
+      flight.promise.catch(() => taken.lease.release(true))
+      return this.#call(flight, call, taken.lease)
+    }
     if (taken.kind === 'alone') return this.#call(flight, call, null)
     this.#p.teller.collapsed(call.id, 'lease')
     if (taken.value.failed) flight.fail(taken.value.error)
@@ -118,14 +124,14 @@ export class Filling<K, V> {
   }
 
   async #call(flight: Flight<V>, call: Call<K, V>, lease: Lease | null): Promise<void> {
+    // Everybody left while the lease was waited for.
+    if (flight.settled) return
     const started = this.start()
     let value: V
     try {
-      value = await flight.run.call(() => call.fn(contextOf(call.key, flight.run)))
+      value = await flight.run.call(() => call.fn(new Context(call.key, flight.run)))
     } catch (error) {
       await this.failed(flight, call, error, started())
-      // Another process may try at once.
-      await lease?.release(true)
       return
     }
     const timing = started()
@@ -153,21 +159,26 @@ export class Filling<K, V> {
   /** Keeps the value and tells those who wait; whether it was kept. */
   landed(flight: Flight<V>, call: CallOfBatch<K, V>, value: V, timing: Timing): MaybePromise<boolean> {
     const { settings, keeping, backoff } = this.#p
-    backoff.succeeded(textOf(call.id))
-    const kept = keeping.keep(call.id, 'value', () => {
+    if (!flight.settled) backoff.succeeded(textOf(call.id))
+    const make = (): Draft<K, V> | Refusal => {
       if (flight.fenced) return 'invalidated'
       const draft = draftOfValue(settings, call.key, value, call.options, timing)
       return typeof draft === 'string' || !flight.isStruck(draft.tags) ? draft : 'invalidated'
-    })
+    }
+    const kept = keeping.keep(call.id, 'value', make, flight.over)
     flight.land(value)
     return kept
   }
 
   /** The function failed. The error is kept where the options say so, but not in the place of a value that may stand in for it. */
   failed(flight: Flight<V>, call: CallOfBatch<K, V>, error: unknown, timing: Timing): MaybePromise<unknown> {
-    const { settings, keeper, keeping, backoff } = this.#p
-    backoff.failed(textOf(call.id))
-    if (!flight.settled) this.#tellFailure(flight, error, timing.took)
+    const { settings, keeper, keeping } = this.#p
+    if (error instanceof TooLong) {
+      flight.final = true
+      flight.fail(error)
+      return keeping.refuse(flight.id, 'too-large', error.message, flight.over)
+    }
+    this.#tellFailure(flight, error, timing.took)
     if (settings.errorTtl === null || flight.fenced || call.options.write === false) return flight.fail(error)
     return chain(keeper.peek(call.id), (before) => {
       const useful = before !== undefined && !before.failed && this.#judge(before) !== 'gone'
@@ -180,17 +191,25 @@ export class Filling<K, V> {
     })
   }
 
+  /** What fails after everybody has left says nothing about the function. */
   #tellFailure(flight: Flight<V>, error: unknown, took: number): void {
+    if (flight.settled) return
+    this.#p.backoff.failed(textOf(flight.id))
     this.#p.teller.failed(flight.id, flight.background ? 'refresh-failed' : 'failed', error, took)
   }
 }
 
 /** The signal is made when it is asked for. */
-export function contextOf<K>(key: K, run: Run): LoadContext<K> {
-  return {
-    key,
-    get signal() {
-      return run.signal
-    },
+class Context<K> implements LoadContext<K> {
+  readonly key: K
+  readonly #run: Run
+
+  constructor(key: K, run: Run) {
+    this.key = key
+    this.#run = run
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal
   }
 }

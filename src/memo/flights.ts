@@ -23,6 +23,8 @@ export class Flight<V> {
   held = false
   /** Nobody asked for it: a renewal. */
   background = false
+  /** There may be an older value, which is the value no longer once this one has come. */
+  over = false
   /** Its failure is everybody's: it was kept in place of a value, or the time was up. Nobody tries again. */
   final = false
   /** The tags its value will have; null where they depend on the value. */
@@ -135,6 +137,7 @@ export class Flights<V> {
 
   remove(flight: Flight<V>): void {
     if (this.#flights.get(flight.id) === flight) this.#flights.delete(flight.id)
+    if (this.#ofRun.size === 0) return
     const left = (this.#ofRun.get(flight.run) ?? 1) - 1
     if (left === 0) this.#ofRun.delete(flight.run)
     else this.#ofRun.set(flight.run, left)

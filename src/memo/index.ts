@@ -12,6 +12,14 @@ export {
   type MemoizeOptions,
   type ValueOf,
 } from './memoize.ts'
+export {
+  memoizeIterable,
+  type ItemOf,
+  type IterableFunction,
+  type MemoizedIterable,
+  type MemoizeIterableOptions,
+  type Replay,
+} from './memoize-iterable.ts'
 export { cached, cacheOf, type AsyncMethod, type CachedDecorator, type CachedOptions } from './cached.ts'
 export { cacheKey } from './argument-key.ts'
 export { callSignal } from './context.ts'

@@ -24,25 +24,33 @@ export class Keeping<K, V> {
     this.#teller = teller
   }
 
-  /** Keeps what `make` makes; false where there is nothing to keep, or it was refused. Never throws: the value came, and that is what counts. */
-  keep(id: Id, reason: StoredReason, make: () => Draft<K, V> | Refusal | null): MaybePromise<boolean> {
+  /**
+   * Keeps what `make` makes; false where there is nothing to keep, or it was refused. Never throws: the value came, and that is what counts.
+   * @param over there may be an older value: where this one is refused for what it is, the older one is not the value any more
+   */
+  keep(
+    id: Id,
+    reason: StoredReason,
+    make: () => Draft<K, V> | Refusal | null,
+    over: boolean = false,
+  ): MaybePromise<boolean> {
     try {
       const draft = this.closed ? 'closed' : make()
       if (draft === null) return false
-      if (typeof draft === 'string') return this.refuse(id, draft)
-      return this.put(id, draft, reason)
+      if (typeof draft === 'string') return this.refuse(id, draft, '', over)
+      return this.put(id, draft, reason, over)
     } catch (error) {
-      if (error instanceof NotStorable) return this.refuse(id, 'not-storable', error.message)
+      if (error instanceof NotStorable) return this.refuse(id, 'not-storable', error.message, over)
       this.#teller.error('option', textOf(id), error)
-      return this.refuse(id, 'option-failed', String(error))
+      return this.refuse(id, 'option-failed', String(error), over)
     }
   }
 
   /** @throws NotStorable, and what the option sizeOf throws */
-  put(id: Id, made: Draft<K, V>, reason: StoredReason): MaybePromise<boolean> {
+  put(id: Id, made: Draft<K, V>, reason: StoredReason, over: boolean): MaybePromise<boolean> {
     const { put } = this.#cloning
     const draft = put === null || made.failed ? made : { ...made, value: put(made.value as V) }
-    return chain(this.#keeper.put(id, draft, keepUntil(draft, this.#settings.windows)), (refusal) => {
+    return chain(this.#keeper.put(id, draft, keepUntil(draft, this.#settings.windows), over), (refusal) => {
       if (refusal !== null) return this.refuse(id, refusal)
       const ttl = draft.freshUntil >= NEVER ? Infinity : (draft.freshUntil - draft.createdAt) / 1000
       this.#teller.stored(id, reason, ttl, draft.took)
@@ -50,8 +58,10 @@ export class Keeping<K, V> {
     })
   }
 
-  refuse(id: Id, reason: Refusal, detail = ''): false {
+  /** Tells why a value is not kept; `over`: and what it was to take the place of goes, unless the reason is not in the value. */
+  refuse(id: Id, reason: Refusal, detail: string = '', over: boolean = false): MaybePromise<false> {
     this.#teller.refused(id, reason, detail)
-    return false
+    if (!over || reason === 'closed' || reason === 'invalidated' || reason === 'write-off') return false
+    return chain(this.#keeper.drop([id]), () => false)
   }
 }

@@ -121,7 +121,7 @@ export function memoize<F extends AsyncFunction>(fn: F, options: MemoizeOptions<
 }
 
 /** Name and number of parameters as the original has them; the type says so, too. */
-function dressed<T>(made: unknown, original: AsyncFunction): T {
+export function dressed<T>(made: unknown, original: (...args: never) => unknown): T {
   for (const name of ['name', 'length'] as const)
     Object.defineProperty(made, name, { value: original[name], configurable: true })
   return made as T

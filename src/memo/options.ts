@@ -1,6 +1,7 @@
 /** What a user may set, and what is made of it. Wrong options are refused when they are given (feature S5). */
 import { parseExpiry, parseSeconds, type Duration } from '../clients/durations.ts'
 import { isLocking, NEVER, type Clock, type Store } from '../engine/ports.ts'
+import { writeTimeoutFor } from '../engine/store-guard.ts'
 import { OptionError, nearest } from '../errors.ts'
 import { FOREVER, type Expiry } from '../policy/options.ts'
 import { DEFAULT_EVICTION, EVICTION_NAMES } from '../stores/eviction/by-name.ts'
@@ -64,7 +65,7 @@ export interface AsyncCacheOptions<K, V> {
    * the others waiting. Default 10 s on a store shared by design (Redis), else false.
    */
   lease?: Duration | false
-  /** Longest wait for the store. Default 0.25 s to read; writes get 5 s. */
+  /** Longest wait for the store to read. Default 0.25 s; a write gets twenty times that, 1 s to 30 s. */
   storeTimeout?: Duration
   /** Time, for tests. */
   clock?: Clock
@@ -153,7 +154,7 @@ export function settingsOf<K, V>(options: AsyncCacheOptions<K, V>, where: string
     clone: options.clone ?? false,
     lease: lease === false ? 0 : ms(lease, 'lease'),
     readTimeout: timeout,
-    writeTimeout: Math.max(5000, timeout),
+    writeTimeout: writeTimeoutFor(timeout),
     clock: options.clock ?? null,
     random: options.random ?? Math.random,
   }

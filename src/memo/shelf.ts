@@ -3,7 +3,10 @@
  *
  * Rule 1: a store that fails costs the value, never the call (store-guard.ts).
  * Rule 2: a value is written while its callers go on; until it is there, this process reads what is being written.
- * Rule 3: one read a key at a time: who asks meanwhile gets the same answer, decoded for itself.
+ * Rule 3: what is done to one key is done in order, so that the last change is the one that stays.
+ * Rule 4: a value that was to take the place of an older one, and is refused, takes that one with it (entry.ts, Keeper.put).
+ *
+ * A herd on one key is one read of the store (store-guard.ts); each caller's value is decoded for itself.
  */
 import { collect, streamOf } from '../engine/bytes.ts'
 import { sha256 } from '../engine/digest.ts'
@@ -19,7 +22,7 @@ import {
   type Store,
   type StoredEntry,
 } from '../engine/ports.ts'
-import type { StoreGuard } from '../engine/store-guard.ts'
+import type { StoreGuard, WriteOptions } from '../engine/store-guard.ts'
 import { Tags } from '../engine/tags.ts'
 import { StateError, StoreError } from '../errors.ts'
 import type { ValueMeta } from '../policy/decision.ts'
@@ -27,6 +30,14 @@ import { textOf } from './argument-key.ts'
 import type { Draft, Id, InvalidateMode, Keeper, Refusal } from './entry.ts'
 import { decodeValue } from './value-decode.ts'
 import { encodeValue, NotStorable } from './value-encode.ts'
+
+/** A value on its way to the store. */
+interface Writing {
+  readonly head: EntryHead
+  readonly body: Uint8Array
+  /** Ends once it is there, or is not. */
+  readonly done: Promise<Refusal | null>
+}
 
 /** Longer keys are stored by their SHA-256: some servers take 250 bytes. */
 const MAX_KEY = 120
@@ -47,12 +58,8 @@ export class Shelf<K, V> implements Keeper<K, V> {
   #markAt = 0
   /** Values asked for before this instant are gone for us, even where they could not be deleted. */
   #clearedAt = -Infinity
-  readonly #reading = new Map<string, Promise<StoredEntry | undefined>>()
   readonly #deleting = new Map<string, Promise<unknown>>()
-  readonly #writing = new Map<
-    string,
-    { readonly head: EntryHead; readonly body: Uint8Array; readonly done: Promise<unknown> }
-  >()
+  readonly #writing = new Map<string, Writing>()
 
   constructor({ name, guard, now }: ShelfOptions) {
     this.#store = guard.store
@@ -88,16 +95,7 @@ export class Shelf<K, V> implements Keeper<K, V> {
     const writing = this.#writing.get(key)
     if (writing !== undefined) return this.#draftOf(writing.head, writing.body)
     if (this.#deleting.has(key)) return undefined
-    const read = this.#reading.get(key) ?? this.#guard.read(key)
-    if (!isPromise(read)) return this.#open(read)
-    if (!this.#reading.has(key)) this.#reading.set(key, read)
-    return this.#later(key, read)
-  }
-
-  async #later(key: string, read: Promise<StoredEntry | undefined>): Promise<Draft<K, V> | undefined> {
-    const entry = await read
-    if (this.#reading.get(key) === read) this.#reading.delete(key)
-    return this.#open(entry)
+    return chain(this.#guard.read(key), (entry) => this.#open(entry))
   }
 
   #open(entry: StoredEntry | undefined): MaybePromise<Draft<K, V> | undefined> {
@@ -110,6 +108,16 @@ export class Shelf<K, V> implements Keeper<K, V> {
     )
   }
 
+  #hasKey(key: string, draft: Draft<K, V>): boolean {
+    try {
+      void draft.key
+      return true
+    } catch (error) {
+      this.#failed(key, error)
+      return false
+    }
+  }
+
   #failed(key: string, error: unknown): undefined {
     this.#guard.report('open', key, error)
     return undefined
@@ -120,7 +128,8 @@ export class Shelf<K, V> implements Keeper<K, V> {
     if (draft === undefined || draft.tags.length === 0) return draft
     return chain(this.#tags.markFor(draft.tags, draft.askedAt), (mark) => {
       if (mark === null) return draft
-      if (mark.mode === 'delete') return undefined
+      // 'revalidate': of the HTTP cache in the same store, or a mark that could not be read. Only the function could tell.
+      if (mark.mode !== 'stale') return undefined
       // Whole milliseconds: the instant of an invalidation may be a fraction ahead of the clock (time.ts).
       return stale(draft, Math.min(draft.freshUntil, Math.floor(mark.at)))
     })
@@ -153,41 +162,45 @@ export class Shelf<K, V> implements Keeper<K, V> {
     }
   }
 
-  put(id: Id, draft: Draft<K, V>, keepUntil: number): MaybePromise<Refusal | null> {
+  put(id: Id, draft: Draft<K, V>, keepUntil: number, over: boolean): MaybePromise<Refusal | null> {
     const value = encodeValue(draft.failed ? draft.error : draft.value)
     const key = encodeKey(draft.key)
     const body = new Uint8Array(value.length + key.length)
     body.set(value)
     body.set(key, value.length)
-    // What cannot be kept takes the place of what is kept all the same: the older value is not the value any more.
-    if (body.length > this.#store.limits.maxEntrySize) return chain(this.drop([id]), (): Refusal => 'too-large')
-    return chain(this.keyOf(id), (stored) => this.#write(stored, draft, keepUntil, body, value.length))
+    if (body.length > this.#store.limits.maxEntrySize)
+      return over ? chain(this.drop([id]), (): Refusal => 'too-large') : 'too-large'
+    const { failed, askedAt, createdAt, freshUntil, took, tags } = draft
+    return chain(this.keyOf(id), (stored) => {
+      const meta = metaOf({ kind: 'value', key: stored, valueSize: value.length, failed, askedAt, took, tags })
+      return this.#write({ key: stored, meta, createdAt, expiresAt: freshUntil, keepUntil }, body, over)
+    })
   }
 
-  #write(
-    key: string,
-    draft: Draft<K, V>,
-    keepUntil: number,
-    body: Uint8Array,
-    valueSize: number,
-  ): MaybePromise<Refusal | null> {
-    const { failed, askedAt, createdAt, freshUntil, took, tags } = draft
-    const meta = metaOf({ kind: 'value', key, valueSize, failed, askedAt, took, tags })
-    const head: EntryHead = { key, meta, createdAt, expiresAt: freshUntil, keepUntil }
-    this.#reading.delete(key)
-    const source = (): Uint8Array | ReadableStream<Uint8Array> =>
-      body.length > this.#store.limits.inlineSize ? streamOf(body) : body
-    // What is done to one key is done in order: the last write is the one that stays.
-    const before = this.#writing.get(key)?.done ?? this.#deleting.get(key)
-    const written =
-      before === undefined ? this.#guard.write(head, source()) : before.then(() => this.#guard.write(head, source()))
-    if (!isPromise(written)) return written ? null : 'store-failed'
-    const writing = { head, body, done: written }
-    this.#writing.set(key, writing)
-    return written.then((done) => {
-      if (this.#writing.get(key) === writing) this.#writing.delete(key)
-      return done ? null : 'store-failed'
+  #write(head: EntryHead, body: Uint8Array, over: boolean): MaybePromise<Refusal | null> {
+    const { key } = head
+    // What was given up and came all the same may have come after something newer.
+    const options: WriteOptions = { size: body.length, late: () => void this.#delete([key]) }
+    const lost = (): MaybePromise<Refusal> => (over ? chain(this.#delete([key]), storeFailed) : 'store-failed')
+    const written = chain(this.#lastChange(key), () => this.#guard.write(head, this.#source(body), options))
+    if (!isPromise(written)) return written ? null : lost()
+    const done = written.then((there) => {
+      // Where something newer is on its way, that is what stays.
+      const isLast = this.#writing.get(key) === writing
+      if (isLast) this.#writing.delete(key)
+      return there ? null : isLast ? lost() : 'store-failed'
     })
+    const writing: Writing = { head, body, done }
+    this.#writing.set(key, writing)
+    return done
+  }
+
+  #source(body: Uint8Array): Uint8Array | ReadableStream<Uint8Array> {
+    return body.length > this.#store.limits.inlineSize ? streamOf(body) : body
+  }
+
+  #lastChange(key: string): MaybePromise<unknown> {
+    return this.#writing.get(key)?.done ?? this.#deleting.get(key)
   }
 
   drop(ids: readonly Id[]): MaybePromise<number> {
@@ -199,10 +212,7 @@ export class Shelf<K, V> implements Keeper<K, V> {
   /** From now on the keys read as absent, however long the store takes. */
   #delete(keys: readonly string[]): MaybePromise<number> {
     const writes = keys.flatMap((key) => this.#writing.get(key)?.done ?? [])
-    for (const key of keys) {
-      this.#writing.delete(key)
-      this.#reading.delete(key)
-    }
+    for (const key of keys) this.#writing.delete(key)
     const deleted =
       writes.length === 0 ? this.#guard.delete(keys) : Promise.all(writes).then(() => this.#guard.delete(keys))
     if (!isPromise(deleted)) return deleted
@@ -224,7 +234,7 @@ export class Shelf<K, V> implements Keeper<K, V> {
     for await (const key of store.keys()) {
       if (!key.startsWith(this.#prefix)) continue
       const draft = await this.#find(key)
-      if (draft !== undefined) yield draft
+      if (draft !== undefined && this.#hasKey(key, draft)) yield draft
     }
   }
 
@@ -272,6 +282,8 @@ export class Shelf<K, V> implements Keeper<K, V> {
     await Promise.all(Array.from(this.#writing.values(), ({ done }) => done))
   }
 }
+
+const storeFailed = (): Refusal => 'store-failed'
 
 /** The draft with an end to its freshness; its key is still decoded only when it is asked for. */
 function stale<K, V>(draft: Draft<K, V>, freshUntil: number): Draft<K, V> {

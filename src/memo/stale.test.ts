@@ -111,6 +111,30 @@ describe.each(PLACES)('F4, %s', (_, place) => {
     expect(await cache.getOrSet('absent', async () => 3)).toBe(3)
   })
 
+  test('D64: a call that is over its hardTimeout is a failure, with its pause; one that everybody left is none', async () => {
+    const cache = make<number>({ staleIfError: 60, hardTimeout: 0.005 })
+    const seen = reasons(cache)
+    await cache.set('k', 1)
+    clock.advance(10_000)
+    const never = vi.fn(() => new Promise<number>(() => undefined))
+    expect(await cache.getOrSet('k', never)).toBe(1)
+    expect(await cache.getOrSet('k', never)).toBe(1)
+    expect([never.mock.calls.length, seen]).toEqual([1, ['failed', 'stale error', 'stale back-off']])
+    await cache.set('l', 1)
+    clock.advance(10_000)
+    const controller = new AbortController()
+    const left = cache.getOrSet(
+      'l',
+      ({ signal }) =>
+        new Promise<number>((_done, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      { signal: controller.signal },
+    )
+    controller.abort(new Error('left'))
+    await expect(left).rejects.toThrow('left')
+    await settled()
+    expect(await cache.getOrSet('l', async () => 2)).toBe(2)
+  })
+
   test('hardTimeout: the stale value where there is one', async () => {
     const cache = make<number>({ staleIfError: 60, hardTimeout: 0.005 })
     const seen = reasons(cache)

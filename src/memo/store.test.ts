@@ -4,9 +4,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import fc from 'fast-check'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { isValidMeta } from '../engine/meta.ts'
-import type { LockingStore, MaybePromise, Store } from '../engine/ports.ts'
+import { NEVER, type LockingStore, type MaybePromise, type Store } from '../engine/ports.ts'
 import { decodeRecord, encodeRecord } from '../engine/record.ts'
 import { OptionError, StateError } from '../errors.ts'
 import { MemoryStore } from '../stores/memory.ts'
@@ -264,6 +265,150 @@ describe('row 266, 279, I7: a store that fails costs nothing but the hit', () =>
     expect(await cache.get('k')).toBe(2)
   })
 
+  test('B35: where a newer value could not be written, the older one is not answered with again', async () => {
+    for (const also of ['write', 'delete'] as const) {
+      const store = new FaultyStore(new MemoryStore())
+      const cache = new AsyncCache(options(store))
+      await cache.set('k', 1)
+      store.fail('write', 'reject')
+      store.fail(also, 'reject')
+      await cache.set('k', 2)
+      expect([await cache.get('k'), await cache.getOrSet('k', () => 3)]).toEqual([undefined, 3])
+      await cache.set('l', 1)
+      store.heal()
+      await cache.set('l', 1)
+      store.fail('write', 'throw')
+      expect(await cache.refresh('l', () => 2)).toBe(2)
+      await vi.waitFor(async () => expect(await cache.has('l')).toBe(false))
+    }
+  })
+
+  test('B35: nor one that is written while a newer one is on its way', async () => {
+    const store = new FaultyStore(new MemoryStore())
+    const cache = new AsyncCache(options(store))
+    store.fail('write', 'reject', 1)
+    await Promise.all([cache.set('k', 1), cache.set('k', 2)])
+    expect(await cache.get('k')).toBe(2)
+  })
+
+  test('B28, B35, D71: whatever of the store fails, and whenever: no value older than the last change is answered with', async () => {
+    const step = fc.record({
+      change: fc.constantFrom('set', 'refresh', 'delete', 'get', 'getOrSet'),
+      fault: fc.constantFrom<[FaultyMethod, Fault] | null>(
+        null,
+        ['write', 'reject'],
+        ['write', 'throw'],
+        ['delete', 'reject'],
+        ['read', 'reject'],
+      ),
+      also: fc.boolean(),
+      wait: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), fc.boolean(), async (steps, remote) => {
+        const clock = new FakeClock()
+        const store = new FaultyStore(remote ? new Remote() : new MemoryStore())
+        const cache = new AsyncCache(options(store, { clock, lease: false, storeTimeout: 10 }))
+        let oldest = 0
+        for (const [index, { change, fault, also, wait }] of steps.entries()) {
+          const value = index + 1
+          store.heal()
+          if (fault !== null) store.fail(...fault)
+          if (fault !== null && also) store.fail('delete', 'reject')
+          let seen: number | undefined
+          if (change === 'set') await cache.set('k', (oldest = value))
+          else if (change === 'refresh') await cache.refresh('k', () => (oldest = value))
+          else if (change === 'delete') await cache.delete('k').then(() => (oldest = value))
+          else if (change === 'get') seen = await cache.get('k')
+          else seen = await cache.getOrSet('k', () => value)
+          expect(seen ?? Infinity).toBeGreaterThanOrEqual(oldest)
+          if (wait) await setImmediate()
+          clock.advance(10)
+        }
+        store.heal()
+        expect((await cache.get('k')) ?? Infinity).toBeGreaterThanOrEqual(oldest)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('D65: a renewal whose value is refused takes the older value with it, whatever the reason', async () => {
+    const value: { now: unknown } = { now: 'kept' }
+    const reasons: string[] = []
+    for (const place of [
+      { name: 'renewed', store: new MemoryStore({ maxEntrySize: 10_000 }) },
+      { maxSize: 10_000, sizeOf: (given: unknown) => (typeof given === 'string' ? given.length : 1) },
+    ]) {
+      const cache = new AsyncCache<string, unknown>({
+        ...place,
+        filter: (given) => given !== 'filtered',
+        ttl: (given) => (given === 'momentary' ? 0 : 60),
+        tags: (given) => (given === 'no tags' ? (undefined as never) : []),
+      })
+      cache.on('refused', ({ reason }) => reasons.push(reason))
+      const refused = ['filtered', 'momentary', 'no tags', 'x'.repeat(20_000)]
+      if ('store' in place) refused.push((() => 1) as never)
+      for (const now of refused) {
+        value.now = 'kept'
+        await cache.getOrSet('k', () => value.now)
+        value.now = now
+        expect(await cache.refresh('k', () => value.now)).toBe(now)
+        await vi.waitFor(async () => expect(await cache.has('k')).toBe(false))
+      }
+      await cache.set('k', 'kept')
+      await cache.refresh('k', () => 'unwritten', { write: false })
+      expect(await cache.get('k')).toBe('kept')
+    }
+    expect(reasons.filter((reason) => reason !== 'write-off')).toEqual([
+      'filter',
+      'ttl',
+      'option-failed',
+      'too-large',
+      'not-storable',
+      'filter',
+      'ttl',
+      'option-failed',
+      'too-large',
+    ])
+  })
+
+  test('a long value is given up, too, where the store does not take it', async () => {
+    const inner = new MemoryStore({ maxBytes: 50_000_000 })
+    const store = new FaultyStore(inner)
+    const cache = new AsyncCache<string, Uint8Array>({ name: 'long', store, storeTimeout: 0.001 })
+    store.fail('write', 'never-drain')
+    await cache.getOrSet('k', () => new Uint8Array(3_000_000))
+    const errors: MemoEvent[] = []
+    cache.on('error', (event) => errors.push(event))
+    await cache.close()
+    expect(errors).toMatchObject([{ operation: 'write', error: { code: 'ERR_STORE_TIMEOUT' } }])
+  })
+
+  test('tags whose marks cannot be read, or were set by the HTTP cache, make a miss', async () => {
+    const store = new MemoryStore()
+    const cache = new AsyncCache<string, number>({ name: 'n', store, tags: ['t'] })
+    await cache.set('k', 1)
+    const key = '\ntag t'
+    const at = Date.now() + 1000
+    store.write(
+      { key, meta: { kind: 'mark', key, at, mode: 'revalidate' }, createdAt: at, expiresAt: NEVER, keepUntil: NEVER },
+      new Uint8Array(),
+    )
+    expect(await cache.get('k')).toBe(undefined)
+    const fails = bound(store)
+    const blind = new AsyncCache<string, number>({
+      name: 'm',
+      store: {
+        ...fails,
+        limits: { ...store.limits, persistent: true },
+        read: (asked) => (asked.startsWith('\ntag') ? Promise.reject(new Error('away')) : store.read(asked)),
+      },
+      tags: ['u'],
+    })
+    await blind.set('k', 1)
+    expect(await blind.getOrSet('k', () => 2)).toBe(2)
+  })
+
   test('B37: after a row of failures the store is left alone, then probed, and then used again', async () => {
     const clock = new FakeClock()
     const store = new FaultyStore(new MemoryStore()).fail('read', 'reject').fail('write', 'reject')
@@ -355,6 +500,36 @@ describe('row 264, F4: one call in all processes, on a store that holds leases',
     expect(await b.get('k')).toBe('newer')
   })
 
+  test('D72: a function that never ends keeps its lease no longer than hardTimeout, or than somebody waits', async () => {
+    const never = (): Promise<string> => new Promise(() => undefined)
+    const timed = pair<string>({ hardTimeout: 0.02 })
+    await expect(timed.a.getOrSet('k', never)).rejects.toMatchObject({ name: 'TimeoutError' })
+    expect(await timed.b.getOrSet('k', async () => 'v')).toBe('v')
+    const left = pair<string>()
+    const controller = new AbortController()
+    const waiting = left.a.getOrSet('k', never, { signal: controller.signal })
+    await vi.waitFor(() => expect(left.store.leases.size).toBe(1))
+    controller.abort(new Error('left'))
+    await expect(waiting).rejects.toThrow('left')
+    expect(await left.b.getOrSet('k', async () => 'v')).toBe('v')
+  })
+
+  test('who leaves while the lease is waited for calls nothing', async () => {
+    const { store, a } = pair<string>()
+    const fn = vi.fn(async () => 'v')
+    const controller = new AbortController()
+    const lock = store.lock.bind(store)
+    store.lock = async (...args) => {
+      const taken = await lock(...args)
+      controller.abort(new Error('left'))
+      return taken
+    }
+    await expect(a.getOrSet('k', fn, { signal: controller.signal })).rejects.toThrow('left')
+    await vi.waitFor(() => expect(store.leases.size).toBe(0))
+    for (let i = 0; i < 20; i++) await setImmediate()
+    expect(fn).not.toHaveBeenCalled()
+  })
+
   test('leases that fail, or hang, cost nothing but the single flight', async () => {
     const { store, a } = pair<string>({ storeTimeout: 0.01 })
     store.lock = () => Promise.reject(new Error('down'))
@@ -412,7 +587,7 @@ describe('D59, D67: four processes on one file', () => {
         return (await answer)[0] as unknown
       }),
     )
-    expect(answers).toEqual(Array(4).fill(['k 5']))
+    expect(answers).toEqual(Array.from({ length: 4 }, () => ['k 5']))
     expect(readFileSync(log, 'utf8').trim().split('\n')).toHaveLength(1)
     await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')))
   })

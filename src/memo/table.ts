@@ -214,14 +214,8 @@ function isTimed(policy: TimedPolicy): boolean {
   return policy instanceof SoonestFirst || policy instanceof TimeAwareLru
 }
 
-function policyFor({
-  eviction,
-  maxSize,
-  sizeOf,
-  random,
-}: Pick<TableOptions<never, never>, 'eviction' | 'maxSize' | 'sizeOf' | 'random'>): TimedPolicy {
+function policyFor({ eviction, random }: Pick<TableOptions<never, never>, 'eviction' | 'random'>): TimedPolicy {
   if (eviction === 'ttl') return new SoonestFirst()
   if (eviction === 'tlru') return new TimeAwareLru()
-  // How many entries a bound by size holds is not known: a guess serves the sketch of TinyLFU, which needs an order of magnitude.
-  return makePolicy(eviction, Math.min(sizeOf === null ? maxSize : 10_000, 1_000_000), random)
+  return makePolicy(eviction, random)
 }

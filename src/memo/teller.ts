@@ -1,11 +1,12 @@
 /** Counts what happens, and tells whoever wants to know: an event nobody listens for is never made. */
+import { diagnosticsChannel, Events } from '../engine/events.ts'
 import type { Clock } from '../engine/ports.ts'
 import { textOf } from './argument-key.ts'
 import type { Draft, Id, Refusal } from './entry.ts'
-import { MemoCounters, MemoEvents, type MemoEventOf } from './events.ts'
+import { MemoCounters, type MemoEvent, type MemoEventOf } from './events.ts'
 
 export class Teller {
-  readonly events: MemoEvents = new MemoEvents()
+  readonly events: Events<MemoEvent> = new Events()
   readonly counters: MemoCounters = new MemoCounters()
   readonly #cache: string
   readonly #clock: Clock
@@ -13,6 +14,7 @@ export class Teller {
   constructor(cache: string, clock: Clock) {
     this.#cache = cache
     this.#clock = clock
+    this.events.channel = diagnosticsChannel()
   }
 
   hit(id: Id, draft: Draft<unknown, unknown>, reason: MemoEventOf<'hit'>['reason']): void {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { StoreError } from '../errors.ts'
@@ -127,7 +128,12 @@ describe('F3: values keep their types', () => {
     ['the value.a[1] is a function', { a: [1, () => 1] }],
     ['the value is a symbol', Symbol('s')],
     ['an entry of the value is an instance of Promise', new Map([['k', Promise.resolve()]])],
-    ['the value is an instance of Own', new (class Own {})()],
+    [
+      'the value is an instance of Own',
+      new (class Own {
+        a = 1
+      })(),
+    ],
     ['the value is an instance of Date with properties', Object.assign(new Date(0), { a: 1 })],
     ['the value has a symbol', { [Symbol('s')]: 1 }],
     ['the value is an instance of Number', Object(1)],
@@ -135,6 +141,68 @@ describe('F3: values keep their types', () => {
     expect(() => encodeValue(refused)).toThrow(
       expect.objectContaining({ name: 'NotStorable', message: expect.stringContaining(message) }),
     )
+  })
+
+  test('what cannot be read is refused with its cause: getters and traps that throw, and what only looks like something', () => {
+    const boom = (): never => {
+      throw new Error('boom')
+    }
+    const buffer = new ArrayBuffer(8)
+    structuredClone(buffer, { transfer: [buffer] })
+    const hostile: unknown[] = [
+      Object.defineProperty({}, 'a', { get: boom, enumerable: true }),
+      { when: new Date(0), deep: Object.defineProperty({}, 'a', { get: boom, enumerable: true }) },
+      new Proxy({}, { ownKeys: boom }),
+      new Proxy({}, { getPrototypeOf: boom }),
+      new Proxy(new Map(), {}),
+      Object.create(Set.prototype),
+      Object.create(Date.prototype),
+      Object.create(URL.prototype),
+      Object.create(Uint8Array.prototype),
+      Object.create(ArrayBuffer.prototype),
+      buffer,
+      Object.create(Error.prototype, { constructor: { value: null } }),
+      Object.assign(new Map(), { [Symbol('s')]: 1 }),
+      () => 1,
+    ]
+    for (const one of hostile) expect(() => encodeValue(one)).toThrow(expect.objectContaining({ name: 'NotStorable' }))
+    expect(() => encodeValue(hostile[0])).toThrow(
+      expect.objectContaining({ cause: expect.objectContaining({ message: 'boom' }) }),
+    )
+  })
+
+  test('a getter that says something else each time does no harm', () => {
+    const answers: unknown[] = [1, new Date(0), () => 1, undefined]
+    for (const start of answers.keys()) {
+      let at = start
+      const moody = Object.defineProperty({}, 'a', { get: () => answers[at++ % answers.length], enumerable: true })
+      try {
+        expect(Object.getPrototypeOf(round(moody))).toBe(Object.prototype)
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'NotStorable' })
+      }
+    }
+  })
+
+  test('data of another realm comes back as plain data of this one', () => {
+    const foreign: unknown = runInNewContext(`({ list: [1, { a: 'b' }] })`)
+    expect(isDeepStrictEqual(round(foreign), { list: [1, { a: 'b' }] })).toBe(true)
+    expect(
+      isDeepStrictEqual(round({ foreign, when: new Date(1) }), {
+        foreign: { list: [1, { a: 'b' }] },
+        when: new Date(1),
+      }),
+    ).toBe(true)
+  })
+
+  test('a bigint of any size', () => {
+    for (const vast of [1n << 65_536n, (1n << 65_536n) + 1n, 1n << 20_000_000n, -(1n << 20_000_000n) - 1n])
+      expect(round([vast])).toEqual([vast])
+  })
+
+  test('a DOMException comes back with its name and message', () => {
+    const back = round(new DOMException('too slow', 'TimeoutError')) as Error
+    expect([back instanceof Error, back.name, back.message]).toEqual([true, 'TimeoutError', 'too slow'])
   })
 
   test('stored names do nothing: __proto__, constructor and toJSON are properties like any other', () => {
@@ -172,6 +240,16 @@ describe('B30, B40: bytes that are no value are ERR_STORE_CORRUPT, whatever they
     for (let length = 0; length < whole.length; length++) decodes(whole.subarray(0, length))
     for (let at = 0; at < whole.length; at++) for (const byte of [0, 0x22, 0x5d, 0x39]) decodes(whole.with(at, byte))
     fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => decodes(bytes)))
+  })
+
+  test('a small entry is no huge value: bytes are nobody’s twice', () => {
+    const table = Array.from({ length: 1000 }, () => ['b', 'Uint8Array', 0, 1000])
+    const text = new TextEncoder().encode(JSON.stringify(table))
+    const bytes = new Uint8Array(5 + text.length + 1000)
+    bytes[0] = 0x54
+    new DataView(bytes.buffer).setUint32(1, text.length, true)
+    bytes.set(text, 5)
+    expect(() => decodeValue(bytes)).toThrow(expect.objectContaining({ code: 'ERR_STORE_CORRUPT' }))
   })
 
   test('tables that say what is not so', () => {

@@ -6,7 +6,8 @@
  * 3. Properties are defined, never assigned: a stored '__proto__' is a property like any other.
  */
 import { StoreError } from '../errors.ts'
-import { BYTE_TYPES, ERROR_TYPES, JSON_FORM, TABLE_FORM } from './value-format.ts'
+import { BYTE_TYPES } from './byte-types.ts'
+import { ERROR_TYPES, JSON_FORM, TABLE_FORM } from './value-format.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -33,6 +34,7 @@ export function decodeValue(bytes: Uint8Array): unknown {
 class TableReader {
   readonly #rows: readonly unknown[]
   readonly #binary: Uint8Array
+  #used = 0
   readonly #values: unknown[]
 
   constructor(rows: readonly unknown[], binary: Uint8Array) {
@@ -76,8 +78,10 @@ class TableReader {
     const type = BYTE_TYPES.get(name)
     if (type === undefined || !Number.isInteger(offset) || !Number.isInteger(length))
       throw corrupt('its bytes are of no known type')
-    if (offset < 0 || length < 0 || offset + length > this.#binary.length || length % type.width !== 0)
+    // Each byte belongs to one value: a few that were named many times over would be a huge value from a small entry.
+    if (offset !== this.#used || length < 0 || offset + length > this.#binary.length || length % type.width !== 0)
       throw corrupt('its bytes are cut')
+    this.#used += length
     // A copy: aligned, and nobody else's.
     return type.make(new Uint8Array(this.#binary.subarray(offset, offset + length)))
   }
@@ -166,8 +170,9 @@ function special(value: unknown): number {
 }
 
 function bigint(value: string): bigint {
-  if (!/^-?\d+$/.test(value)) throw corrupt('a bigint is none')
-  return BigInt(value)
+  const [, sign, digits] = /^(-?)(\d+|0x[\da-f]+)$/.exec(value) ?? []
+  if (digits === undefined) throw corrupt('a bigint is none')
+  return sign === '-' ? -BigInt(digits) : BigInt(digits)
 }
 
 function regExp(source: string, flags: string, lastIndex: number): RegExp {

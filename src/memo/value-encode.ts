@@ -1,5 +1,7 @@
 /** Values to bytes, with their types (feature F3). The format is in value-format.ts. */
-import { BYTE_TYPES, ERROR_TYPES, JSON_FORM, TABLE_FORM } from './value-format.ts'
+import { byteTypeOf, bytesOf } from './byte-types.ts'
+import { hasSymbols, isObjectPrototype, isPlainArray, isVast, nameOf } from './plain.ts'
+import { ERROR_TYPES, JSON_FORM, TABLE_FORM } from './value-format.ts'
 
 /** A value that no store could give back as it is: a function, a symbol, an instance of a class. */
 export class NotStorable extends Error {
@@ -15,7 +17,13 @@ const MAX_JSON_DEPTH = 200
  * @throws NotStorable, naming what cannot be stored and where it is
  */
 export function encodeValue(value: unknown): Uint8Array<ArrayBuffer> {
-  return isPlainJson(value) ? encodeJson(value) : new TableWriter().write(value)
+  try {
+    return isPlainJson(value) ? encodeJson(value) : new TableWriter().write(value)
+  } catch (cause) {
+    if (cause instanceof NotStorable) throw cause
+    // A getter that throws, an object that only looks like a Map, a text longer than texts can be.
+    throw new NotStorable(`the value could not be read: ${String(cause)}`, { cause })
+  }
 }
 
 function encodeJson(value: unknown): Uint8Array<ArrayBuffer> {
@@ -35,15 +43,14 @@ function isPlainJson(root: unknown): boolean {
     // What occurs twice would come back as two.
     if (typeof value !== 'object' || depth > MAX_JSON_DEPTH || seen.has(value)) return false
     seen.add(value)
-    if (Array.isArray(value)) {
-      if (Object.getPrototypeOf(value) !== Array.prototype || Object.keys(value).length !== value.length) return false
-      if (Object.getOwnPropertySymbols(value).length > 0) return false
+    const prototype: object | null = Object.getPrototypeOf(value)
+    if (isPlainArray(value, prototype)) {
+      if (Object.keys(value).length !== value.length || hasSymbols(value)) return false
       for (let index = 0; index < value.length; index++)
         if (!(index in value) || !check(value[index], depth + 1)) return false
       return true
     }
-    if (Object.getPrototypeOf(value) !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0)
-      return false
+    if (prototype === null || !isObjectPrototype(prototype) || hasSymbols(value)) return false
     for (const name of Object.keys(value)) if (!check(Reflect.get(value, name), depth + 1)) return false
     return true
   }
@@ -91,15 +98,15 @@ class TableWriter {
   }
 
   #row(value: object, path: string): Row {
-    if (Array.isArray(value)) return this.#array(value, path)
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype === Object.prototype) return ['o', this.#properties(value, Object.keys(value), path)]
+    const prototype: object | null = Object.getPrototypeOf(value)
+    if (isPlainArray(value, prototype)) return this.#array(value, path)
+    if (prototype !== null && isObjectPrototype(prototype))
+      return ['o', this.#properties(value, Object.keys(value), path)]
     if (prototype === null) return ['O', this.#properties(value, Object.keys(value), path)]
     if (value instanceof Error) return this.#error(value, path)
     const row = this.#collection(value, prototype, path) ?? this.#bytes(value, prototype) ?? leaf(value, prototype)
     if (row === null) throw new NotStorable(`${path} is an instance of ${nameOf(value)}, which cannot be stored`)
-    const own = ArrayBuffer.isView(value) ? 0 : Object.keys(value).length
-    if (own > 0)
+    if (row[0] !== 'b' && (Object.keys(value).length > 0 || hasSymbols(value)))
       throw new NotStorable(
         `${path} is an instance of ${nameOf(value)} with properties of its own, which would be lost`,
       )
@@ -107,8 +114,6 @@ class TableWriter {
   }
 
   #array(value: readonly unknown[], path: string): Row {
-    if (Object.getPrototypeOf(value) !== Array.prototype)
-      throw new NotStorable(`${path} is an instance of ${nameOf(value)}, which cannot be stored`)
     const names = Object.keys(value)
     let dense = names.length === value.length
     for (let index = 0; dense && index < value.length; index++) dense = index in value
@@ -117,10 +122,7 @@ class TableWriter {
   }
 
   #properties(value: object, names: readonly string[], path: string): (string | number)[] {
-    for (const symbol of Object.getOwnPropertySymbols(value)) {
-      if (Object.prototype.propertyIsEnumerable.call(value, symbol))
-        throw new NotStorable(`${path} has a symbol as a property, which cannot be stored`)
-    }
+    if (hasSymbols(value)) throw new NotStorable(`${path} has a symbol as a property, which cannot be stored`)
     return names.flatMap((name) => [name, this.#place(Reflect.get(value, name), `${path}.${name}`)])
   }
 
@@ -129,11 +131,13 @@ class TableWriter {
     const type = ERROR_TYPES.has(error.constructor.name) ? error.constructor.name : 'Error'
     const names = new Set(Object.keys(error).filter((name) => name !== 'stack'))
     for (const name of ['name', 'message', 'cause', 'errors']) if (Object.hasOwn(error, name)) names.add(name)
+    // Those of a DOMException are inherited.
     if (error.name !== type) names.add('name')
+    if (error.message !== '') names.add('message')
     return ['e', type, this.#properties(error, [...names], path)]
   }
 
-  #collection(value: object, prototype: unknown, path: string): Row | null {
+  #collection(value: object, prototype: unknown, path: string): readonly unknown[] | null {
     if (prototype === Map.prototype) {
       const pairs = Array.from(value as Map<unknown, unknown>)
       return [
@@ -148,19 +152,14 @@ class TableWriter {
     return ['s', Array.from(value as Set<unknown>, (item) => this.#place(item, `a member of ${path}`))]
   }
 
-  /** What a view shows, not the buffer behind it: a slice of a large buffer is stored as a small one. */
-  #bytes(value: object, prototype: unknown): Row | null {
-    for (const [name, type] of BYTE_TYPES) {
-      if (type.prototype !== prototype) continue
-      const bytes = ArrayBuffer.isView(value)
-        ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-        : new Uint8Array(value as ArrayBuffer)
-      const row = ['b', name, this.#offset, bytes.length]
-      this.#chunks.push(bytes)
-      this.#offset += bytes.length
-      return row
-    }
-    return null
+  #bytes(value: object, prototype: unknown): readonly unknown[] | null {
+    const name = byteTypeOf(prototype)
+    if (name === undefined) return null
+    const bytes = bytesOf(value)
+    const row = ['b', name, this.#offset, bytes.length]
+    this.#chunks.push(bytes)
+    this.#offset += bytes.length
+    return row
   }
 }
 
@@ -169,7 +168,7 @@ function primitive(value: unknown, path: string): Row {
     case 'undefined':
       return ['u']
     case 'bigint':
-      return ['i', String(value)]
+      return ['i', digits(value as bigint)]
     case 'number':
       if (Object.is(value, -0)) return ['#', '-0']
       return Number.isFinite(value) ? value : ['#', String(value)]
@@ -183,7 +182,12 @@ function primitive(value: unknown, path: string): Row {
   }
 }
 
-function leaf(value: object, prototype: unknown): Row | null {
+function digits(value: bigint): string {
+  if (!isVast(value)) return String(value)
+  return value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`
+}
+
+function leaf(value: object, prototype: unknown): readonly unknown[] | null {
   switch (prototype) {
     case Date.prototype: {
       const time = (value as Date).getTime()
@@ -200,9 +204,4 @@ function leaf(value: object, prototype: unknown): Row | null {
     default:
       return null
   }
-}
-
-function nameOf(value: object): string {
-  const constructor: unknown = value.constructor
-  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'an unnamed class'
 }
