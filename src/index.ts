@@ -27,6 +27,8 @@ export { cacheInfo, type CachedResponse, type CacheInfo } from './clients/respon
 export type { CachedRequestInit } from './clients/incoming.ts'
 export type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule, UrlRules } from './clients/options.ts'
 export type { Duration } from './clients/durations.ts'
+export type { ExpireAfter, ExpireAfterRequest, ExpireAfterResponse } from './clients/expire-after.ts'
+export type { Invalidation, InvalidationChannel } from './clients/broadcast.ts'
 export type { CacheEvent, CacheEventOf, CacheEventType } from './engine/events.ts'
 export type { CacheStats } from './engine/stats.ts'
 export type { FilterSubject, ResponseFilter } from './engine/exchange.ts'

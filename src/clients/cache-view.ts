@@ -9,6 +9,7 @@ import type { Exchange } from '../engine/exchange.ts'
 import { entryHead } from '../engine/keeper.ts'
 import { trust } from '../engine/meta.ts'
 import { urlTag } from '../engine/tags.ts'
+import { tellable } from './broadcast.ts'
 import type { CacheClient } from './client.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { headerList, type CachedRequestInit, type FetchInput } from './incoming.ts'
@@ -140,12 +141,14 @@ export class ResponseCache {
     if (query.pattern !== undefined) {
       const matches = compilePattern(query.pattern, 'pattern')
       // What is under way may match, too: none of it is stored.
-      client.engine.fenceAll()
+      client.engine.invalidations.fenceAll()
+      const told = tellable(query.pattern)
+      if (told !== null) client.engine.invalidations.tell?.({ urls: [told] })
       for await (const { key, url } of this.entries()) if (matches(url)) keys.add(key)
     }
-    let count = keys.size === 0 ? 0 : await client.engine.invalidate([...keys])
+    let count = keys.size === 0 ? 0 : await client.engine.invalidations.keys([...keys])
     const tags = many(query.tag)
-    if (tags.length > 0) await client.engine.invalidateTags(tags, 'delete')
+    if (tags.length > 0) await client.engine.invalidations.tags(tags, 'delete')
     if (query.expired) count += await this.deleteExpired()
     if (query.olderThan !== undefined) {
       const createdBefore = client.settings.clock.now() - parseSeconds(query.olderThan, 'olderThan') * 1000
@@ -170,8 +173,8 @@ export class ResponseCache {
     if (stored.size === 0) return keys
     const tags = [...stored].map(urlTag)
     // Before anything is looked for: what is written from here on is fenced, what was written before is found.
-    engine.fence([...keys], tags)
-    if (store.limits.persistent || !isListable(store)) await engine.invalidateTags(tags, 'delete')
+    engine.invalidations.fence([...keys], tags)
+    if (store.limits.persistent || !isListable(store)) await engine.invalidations.tags(tags, 'delete')
     else for await (const { key, url } of this.entries()) if (stored.has(url)) keys.add(key)
     return keys
   }
@@ -189,8 +192,10 @@ export class ResponseCache {
    */
   async clear(): Promise<void> {
     const client = await this.#client()
-    client.engine.fenceAll()
-    await listable(client).clear()
+    const store = listable(client)
+    client.engine.invalidations.fenceAll()
+    client.engine.invalidations.tell?.({ urls: ['*'] })
+    await store.clear()
   }
 
   /**
@@ -381,7 +386,12 @@ export class ResponseCache {
         expiry.kind === 'never'
           ? 4_000_000_000_000
           : age + (expiry.kind === 'at' ? Math.max(0, (expiry.at - now) / 1000) : expiry.seconds)
-      const changed: ResponseMeta = trust({ ...meta, terms: { ...meta.terms, lifetime, source: 'override' } })
+      const { sliding: _, ...terms } = meta.terms
+      const slides = meta.terms.sliding !== undefined && expiry.kind === 'seconds'
+      const changed: ResponseMeta = trust({
+        ...meta,
+        terms: { ...terms, lifetime, source: 'override', ...(slides ? { sliding: expiry.seconds } : {}) },
+      })
       const { expiresAt, keepUntil } = entryHead(changed)
       if (await client.store.update(listed.key, { meta: changed, expiresAt, keepUntil }, listed.version)) count += 1
     }
@@ -401,7 +411,7 @@ export class ResponseCache {
    * ```
    */
   async invalidateTags(tags: string | readonly string[], mode: 'stale' | 'delete' = 'stale'): Promise<void> {
-    await (await this.#client()).engine.invalidateTags(many(tags), mode)
+    await (await this.#client()).engine.invalidations.tags(many(tags), mode)
   }
 }
 

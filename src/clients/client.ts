@@ -9,13 +9,15 @@ import { StateError } from '../errors.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, RequestHead } from '../http/message.ts'
 import { Engine, type AlreadyRead } from '../engine/engine.ts'
-import type { EventChannel } from '../engine/events.ts'
+import { diagnosticsChannel } from '../engine/events.ts'
 import type { Effective, Exchange, Reply } from '../engine/exchange.ts'
 import { hasPlainKeys, plainKey, primaryKey } from '../engine/key.ts'
 import { isPlainEffective } from '../engine/plain-hit.ts'
 import type { Origin, OriginResponse, Store } from '../engine/ports.ts'
 import { redactUrl } from '../engine/redact.ts'
 import { StoredReply } from '../engine/reply.ts'
+import { connect } from './broadcast.ts'
+import { clearOrigin, originToClear } from './clear-site-data.ts'
 import { bodyBytes, headerList, takeApart, type CachedRequestInit, type FetchInput, type Incoming } from './incoming.ts'
 import { failed, isRedirect, MAX_REDIRECTS, nextHop } from './redirect.ts'
 import { LazyResponse, type CachedResponse } from './response.ts'
@@ -45,6 +47,7 @@ export class CacheClient {
   readonly #memo = new Map<string, Known>()
   readonly #now: () => number
   #fast: boolean
+  readonly #disconnect: (() => void) | null
   #closed = false
 
   constructor(settings: Settings, store: Store) {
@@ -63,6 +66,8 @@ export class CacheClient {
       backgroundFill,
     })
     this.engine.events.channel = diagnosticsChannel()
+    if (settings.cleanup !== null) this.engine.clean(settings.cleanup)
+    this.#disconnect = settings.broadcast === null ? null : connect(this, settings.broadcast)
     this.#now = () => clock.now()
     this.#fast = isFast(settings)
   }
@@ -148,7 +153,7 @@ export class CacheClient {
       request,
       key: await primaryKey(request, bytes, effective.key, effective.policy.shared),
       effective,
-      origin: this.#origin({ ...incoming, headers, body }),
+      origin: this.#origin({ ...incoming, headers, body }, effective),
       signal: incoming.signal,
       redactUrl: (url) => redactUrl(url, effective.key.ignoredParams),
     }
@@ -168,7 +173,7 @@ export class CacheClient {
     return (await this.#exchange(incoming)).exchange
   }
 
-  #origin({ body, mode, rest }: Incoming): Origin {
+  #origin({ body, mode, rest }: Incoming, effective: Effective): Origin {
     return async (request, signal): Promise<OriginResponse> => {
       // Only what differs from fetch's defaults: each field it must convert costs a miss microseconds.
       const init: Record<string, unknown> = { ...rest, redirect: 'manual' }
@@ -180,8 +185,16 @@ export class CacheClient {
       const cache = modeFor(mode, request)
       if (cache !== null) init['cache'] = cache
       const response = await this.#fetchFunction()(request.url, init)
+      const origin = this.#clears(response, request.url, effective)
+      if (origin !== null) await clearOrigin(this, origin, this.#settings.writeTimeout)
       return plainResponse(response)
     }
+  }
+
+  /** Row 248: the origin whose part of the cache a response has cleared. */
+  #clears({ headers }: Response, url: string, { enabled, readOnly, policy }: Effective): string | null {
+    if (policy.shared || !policy.cacheControl || !enabled || readOnly || !this.#settings.clearSiteData) return null
+    return originToClear(url, headers.get('clear-site-data'))
   }
 
   #fetchFunction(): typeof globalThis.fetch {
@@ -217,8 +230,9 @@ export class CacheClient {
     if (this.#closed) return
     this.#closed = true
     this.#memo.clear()
+    this.#disconnect?.()
     await this.engine.drained()
-    this.engine.stop()
+    await this.engine.stop()
     if (this.settings.autoClose) await this.store.close()
   }
 }
@@ -226,17 +240,6 @@ export class CacheClient {
 /** Whether nothing but the URL makes the key of a plain GET, and nothing but the entry decides over it. */
 function isFast({ rules, plain }: Settings): boolean {
   return rules.length === 0 && isPlainEffective(plain) && hasPlainKeys(plain.key, plain.policy.shared)
-}
-
-interface DiagnosticsChannel {
-  channel(name: string): EventChannel
-}
-
-/** Events of every client are published as `keepfresh` on node:diagnostics_channel, where the runtime has it. */
-function diagnosticsChannel(): EventChannel | null {
-  const runtime = (globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } }).process
-  const module = runtime?.getBuiltinModule?.('node:diagnostics_channel') as DiagnosticsChannel | undefined
-  return module?.channel('keepfresh') ?? null
 }
 
 /** The fetch that was global before install() put a cached one in its place: what a cached fetch wraps then. */

@@ -1,6 +1,8 @@
 /** createCachedFetch: a fetch that caches (feature S1). */
 import type { CacheEvent, CacheEventOf, CacheEventType } from '../engine/events.ts'
-import type { CacheStats } from '../engine/stats.ts'
+import type { Store } from '../engine/ports.ts'
+import { Counters, type CacheStats } from '../engine/stats.ts'
+import { StateError } from '../errors.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import { ResponseCache } from './cache-view.ts'
 import { CacheClient } from './client.ts'
@@ -28,22 +30,64 @@ export interface CachedFetch {
 /** A client at once where its store is at hand, or after its store is loaded. */
 export interface ClientHandle {
   readonly client: CacheClient | null
+  /** @throws StateError ERR_SESSION_CLOSED, ERR_MISSING_PEER; what the store's module or constructor throws */
   ready(): Promise<CacheClient>
+  /** Calls `use` once there is a client: at once, or when whoever needs its store first has opened it. */
+  whenOpen(use: (client: CacheClient) => void): void
+  /** Closes what was opened; nothing is opened for that, and what could not be opened is closed. */
+  close(): Promise<void>
 }
 
 export function openClient(settings: Settings): ClientHandle {
   const store = settings.store ?? (settings.storeUrl === 'memory:' ? new MemoryStore() : null)
   if (store !== null) {
     const client = new CacheClient(settings, store)
-    return { client, ready: () => Promise.resolve(client) }
+    return {
+      client,
+      ready: () => Promise.resolve(client),
+      whenOpen: (use) => use(client),
+      close: () => client.close(),
+    }
   }
-  const open = openerOf(settings.storeUrl)
-  let loading: Promise<CacheClient> | null = null
-  const handle = {
-    client: null as CacheClient | null,
-    ready: () => (loading ??= open().then((opened) => (handle.client = new CacheClient(settings, opened)))),
+  return new LazyHandle(settings, openerOf(settings.storeUrl))
+}
+
+/** A client whose store is opened by the first who needs it. */
+class LazyHandle implements ClientHandle {
+  client: CacheClient | null = null
+  readonly #settings: Settings
+  readonly #open: () => Promise<Store>
+  readonly #waiting: ((client: CacheClient) => void)[] = []
+  #loading: Promise<CacheClient> | null = null
+  #closed = false
+
+  constructor(settings: Settings, open: () => Promise<Store>) {
+    this.#settings = settings
+    this.#open = open
   }
-  return handle
+
+  ready(): Promise<CacheClient> {
+    return (this.#loading ??= this.#load())
+  }
+
+  async #load(): Promise<CacheClient> {
+    if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'it is closed: make a new one')
+    this.client = new CacheClient(this.#settings, await this.#open())
+    for (const use of this.#waiting.splice(0)) use(this.client)
+    return this.client
+  }
+
+  whenOpen(use: (client: CacheClient) => void): void {
+    if (this.client === null) this.#waiting.push(use)
+    else use(this.client)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    // What failed to open was told to whoever asked for it.
+    const client = await this.#loading?.catch(() => null)
+    await client?.close()
+  }
 }
 
 /**
@@ -68,17 +112,25 @@ export function createCachedFetch(options: CacheOptions = {}): CachedFetch {
     ? (input: FetchInput, init?: CachedRequestInit) => client.fetch(input, init)
     : async (input: FetchInput, init?: CachedRequestInit) =>
         (handle.client ?? (await handle.ready())).fetch(input, init)
-  const now = (): CacheClient => {
-    if (handle.client === null) throw new TypeError('the store is still being loaded: await a first request')
-    return handle.client
-  }
-  const close = async (): Promise<void> => (await handle.ready()).close()
+  const close = (): Promise<void> => handle.close()
   return Object.assign(call, {
-    on: (type: CacheEventType | '*', listener: (event: never) => void) =>
-      now().engine.events.on(type as '*', listener as (event: CacheEvent) => void),
+    on: (type: CacheEventType | '*', listener: (event: never) => void) => listen(handle, type, listener),
     cache: new ResponseCache(() => handle.ready()),
-    stats: () => now().engine.stats(),
+    stats: () => handle.client?.engine.stats() ?? new Counters().snapshot(),
     close,
     [Symbol.asyncDispose]: close,
   })
+}
+
+/** Listens from now on, though the store may be opened later only. */
+function listen(handle: ClientHandle, type: CacheEventType | '*', listener: (event: never) => void): () => void {
+  let stopped = false
+  let stop: (() => void) | null = null
+  handle.whenOpen(({ engine }) => {
+    if (!stopped) stop = engine.events.on(type as '*', listener as (event: CacheEvent) => void)
+  })
+  return () => {
+    stopped = true
+    stop?.()
+  }
 }

@@ -2,13 +2,18 @@
 import type { ResponseFilter } from '../engine/exchange.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { Clock, Store } from '../engine/ports.ts'
+import type { InvalidationChannel } from './broadcast.ts'
 import type { Duration } from './durations.ts'
+import type { ExpireAfter } from './expire-after.ts'
 import type { UrlPatternLike } from './url-rules.ts'
 
 /** What may be set for a session, for a URL and for one request; of several, request beats URL beats session (feature E3). */
 export interface RuleOptions {
-  /** How long a response stays fresh that does not say so itself. Seconds, '5m', a Date, 'never' or -1; 0: neither read nor store. */
-  expireAfter?: Duration
+  /**
+   * How long a response stays fresh that does not say so itself. Seconds, '5m', a Date, 'never' or -1; 0: neither read nor store.
+   * Or a function of the request and the response that says so; 0 from it: not stored, undefined: as without it.
+   */
+  expireAfter?: ExpireAfter
   /** `expireAfter` beats what the origin says. Default false. */
   override?: boolean
   /** Least lifetime for what the origin limits, seconds or '5m'. Default none. */
@@ -17,6 +22,16 @@ export interface RuleOptions {
   maxTtl?: Duration
   /** Shortens lifetimes set by `expireAfter` by a random fraction up to this, 0 to 1. Default 0. */
   jitter?: number
+  /**
+   * Sliding expiration: a hit begins a lifetime set by `expireAfter` anew (to within a hundredth of it). `maxAge` (seconds or '1d'): as long
+   * as the response is not older than this. What the origin said about freshness does not slide. Default false.
+   */
+  slidingExpiration?: boolean | { maxAge: Duration }
+  /**
+   * Refresh in the background what is hit while it is still fresh: `after` this share of its lifetime (0 to 1, or the number alone), or after
+   * so many `hits` since it was fetched, as this process counts. One refresh a key at a time; one that fails is an event. Default false.
+   */
+  refreshAhead?: false | number | { after?: number; hits?: number }
   /** Obey Cache-Control, Expires and Pragma of requests and responses. Default true. */
   cacheControl?: boolean
   /** Heuristic freshness (RFC 9111 section 4.2.2): false, or the fraction of the time since Last-Modified and its maximum. Default 10 %, a week. */
@@ -35,6 +50,8 @@ export interface RuleOptions {
   tags?: readonly string[]
   /** Parameters that count for nothing, in query, forms, JSON bodies and matched headers; their values are redacted. Default none. */
   ignoredParams?: readonly string[]
+  /** The member of a JSON body, such as 'variables', in which alone `ignoredParams` are ignored, where the body has it. Default none: anywhere. */
+  contentRootKey?: string
   /** Request headers that are part of the key; true: all of them. Vary applies on top. Default false. */
   matchHeaders?: boolean | readonly string[]
   /** Keeps responses out, on write and on read. Default none. */
@@ -60,7 +77,7 @@ export interface RequestCacheOptions extends RuleOptions {
 }
 
 /** A rule of `urlsExpireAfter`: an expiry, or settings. */
-export type UrlRule = Duration | RuleOptions
+export type UrlRule = ExpireAfter | RuleOptions
 
 /** Patterns with their rules, in order; the first match wins. */
 export type UrlRules =
@@ -117,6 +134,19 @@ export interface CacheOptions extends RuleOptions {
   backgroundFill?: number
   /** Bytes read ahead of a caller. Default 262,144. */
   readAhead?: number
+  /**
+   * Delete in the background what is of no more use, every so many seconds or '1h', give or take a tenth: what expired so long ago
+   * that it will neither be revalidated nor served stale, or `expiredFor` ago. For stores that can list, and do not expire entries by
+   * themselves; one process at a time where the store can lock. Default none.
+   */
+  cleanup?: Duration | { every: Duration; expiredFor?: Duration }
+  /**
+   * Tell other caches what is invalidated or deleted here, and do what they tell: true, or the name of a BroadcastChannel, for the threads of
+   * this process; an InvalidationChannel for whatever connects processes. Default false.
+   */
+  broadcast?: boolean | string | InvalidationChannel
+  /** Let an https origin clear what is stored of it by `Clear-Site-Data: "cache"`. A shared cache never does. Default true, with `cacheControl`. */
+  clearSiteData?: boolean
   /** Close the store with the client. Default: true for a store made from a URL or by default, false for an instance. */
   autoClose?: boolean
   /** The clock, for tests. Default: the system's. */

@@ -31,7 +31,7 @@ import {
 } from './session-options.ts'
 import { resolveOptions, type Settings } from './settings.ts'
 import { fetchInTime } from './timeout.ts'
-import { checkChanges } from './validate.ts'
+import { checkChanges, checkPlaced } from './validate.ts'
 
 /**
  * An HTTP client whose answers are cached.
@@ -158,6 +158,7 @@ export class CachedSession {
     request: SessionRequest<T> = {},
   ): Promise<SessionResponse<T>> {
     const client = await this.#client()
+    checkPlaced(request)
     const target = this.#url(url, request.params)
     const init: CachedRequestInit = { ...fetchInit(request), method, headers: this.#headersFor(target, request) }
     addBody(init, request)
@@ -337,9 +338,8 @@ export class CachedSession {
   async close(): Promise<void> {
     if (this.#closed) return
     this.uninstall()
-    const client = await this.#handle.ready()
     this.#closed = true
-    await client.close()
+    await this.#handle.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

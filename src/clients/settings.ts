@@ -3,11 +3,15 @@
  * the session's settings, narrowed by the first URL rule that matches, narrowed by the request's own options.
  */
 import { systemClock } from '../engine/clock.ts'
+import type { Cleanup } from '../engine/cleaner.ts'
 import type { Effective, KeyOptions } from '../engine/exchange.ts'
 import type { Clock, Store } from '../engine/ports.ts'
+import { writeTimeoutFor } from '../engine/store-guard.ts'
 import type { CacheMode, Demand } from '../policy/decision.ts'
 import { FOREVER, RFC_OPTIONS, type PolicyOptions } from '../policy/options.ts'
+import type { InvalidationChannel } from './broadcast.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
+import { compileExpireAfter, type ExpireAfter } from './expire-after.ts'
 import type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule } from './options.ts'
 import { compilePattern, type UrlMatcher, type UrlPatternLike } from './url-rules.ts'
 import { checkCacheOptions, checkRequestOptions, checkRule } from './validate.ts'
@@ -31,6 +35,11 @@ export interface Settings {
   /** Bytes. */
   readonly readAhead: number
   readonly backgroundFill: number
+  /** Background cleanup; null: none. */
+  readonly cleanup: Cleanup | null
+  /** How other caches hear of invalidations; null: not at all. */
+  readonly broadcast: true | string | InvalidationChannel | null
+  readonly clearSiteData: boolean
   /** What is in force where no rule and no request option says otherwise. */
   readonly plain: Effective
   readonly rules: readonly CompiledRule[]
@@ -77,14 +86,20 @@ export function resolveOptions(
     lockLease: Math.max(100, parseSeconds(options.lockLease ?? 10, 'lockLease') * 1000),
     readAhead: options.readAhead ?? 262_144,
     backgroundFill: options.backgroundFill ?? 262_144,
+    cleanup: options.cleanup === undefined ? null : cleanupOf(options.cleanup),
+    broadcast: options.broadcast || null,
+    clearSiteData: options.clearSiteData ?? true,
     plain,
     rules: compileRules(options.urlsExpireAfter ?? [], plain),
   }
 }
 
-/** Twenty reads long, from a second to half a minute; never shorter than a read. Nobody's answer waits for a write of a short body. */
-function writeTimeoutFor(readTimeout: number): number {
-  return Math.max(readTimeout, Math.min(Math.max(20 * readTimeout, 1000), 30_000))
+function cleanupOf(cleanup: NonNullable<CacheOptions['cleanup']>): Cleanup {
+  const given = typeof cleanup === 'object' && !(cleanup instanceof Date) ? cleanup : { every: cleanup }
+  return {
+    every: parseSeconds(given.every, 'cleanup.every') * 1000,
+    expiredFor: given.expiredFor === undefined ? null : parseSeconds(given.expiredFor, 'cleanup.expiredFor') * 1000,
+  }
 }
 
 function baseEffective(options: CacheOptions, posture: Posture): Effective {
@@ -137,7 +152,7 @@ function compileRules(rules: NonNullable<CacheOptions['urlsExpireAfter']>, plain
   })
 }
 
-function isDuration(rule: UrlRule): rule is Duration {
+function isDuration(rule: UrlRule): rule is ExpireAfter {
   return typeof rule !== 'object' || rule === null || rule instanceof Date
 }
 
@@ -196,10 +211,11 @@ function withRule(base: Effective, rule: RuleOptions): Effective {
   }
 }
 
-function withRuleKey(base: KeyOptions, { ignoredParams, matchHeaders }: RuleOptions): KeyOptions {
-  if (ignoredParams === undefined && matchHeaders === undefined) return base
+function withRuleKey(base: KeyOptions, { ignoredParams, matchHeaders, contentRootKey }: RuleOptions): KeyOptions {
+  if (ignoredParams === undefined && matchHeaders === undefined && contentRootKey === undefined) return base
   return {
     ...base,
+    contentRootKey: contentRootKey ?? base.contentRootKey ?? null,
     ignoredParams: ignoredParams ? new Set([...base.ignoredParams, ...ignoredParams.map(lower)]) : base.ignoredParams,
     matchHeaders:
       matchHeaders === undefined
@@ -216,7 +232,9 @@ function withRulePolicy(base: PolicyOptions, rule: RuleOptions): PolicyOptions {
   return {
     ...base,
     cacheControl: rule.cacheControl ?? base.cacheControl,
-    expireAfter: rule.expireAfter === undefined ? base.expireAfter : parseExpiry(rule.expireAfter, 'expireAfter'),
+    ...withExpireAfter(base, rule.expireAfter),
+    sliding: rule.slidingExpiration === undefined ? base.sliding : slidingOf(rule.slidingExpiration),
+    refreshAhead: rule.refreshAhead === undefined ? base.refreshAhead : refreshAheadOf(rule.refreshAhead),
     expireAfterByStatus: withStatuses(base.expireAfterByStatus, rule.expireAfterByStatus),
     override: rule.override ?? base.override,
     minTtl: rule.minTtl === undefined ? base.minTtl : parseSeconds(rule.minTtl, 'minTtl'),
@@ -228,6 +246,27 @@ function withRulePolicy(base: PolicyOptions, rule: RuleOptions): PolicyOptions {
     staleIfError: stale(rule.staleIfError, 'staleIfError', base.staleIfError),
     alwaysRevalidate: rule.alwaysRevalidate ?? base.alwaysRevalidate,
   }
+}
+
+/** A function stands before what would be in force without it. */
+function withExpireAfter(
+  { expireAfter, expireAfterBy }: PolicyOptions,
+  given: RuleOptions['expireAfter'],
+): Pick<PolicyOptions, 'expireAfter' | 'expireAfterBy'> {
+  if (given === undefined) return { expireAfter, expireAfterBy }
+  if (typeof given === 'function') return { expireAfter, expireAfterBy: compileExpireAfter(given, expireAfterBy) }
+  return { expireAfter: parseExpiry(given, 'expireAfter'), expireAfterBy: null }
+}
+
+function slidingOf(value: NonNullable<RuleOptions['slidingExpiration']>): PolicyOptions['sliding'] {
+  if (typeof value === 'boolean') return value ? FOREVER : null
+  return parseSeconds(value.maxAge, 'slidingExpiration.maxAge')
+}
+
+function refreshAheadOf(value: NonNullable<RuleOptions['refreshAhead']>): PolicyOptions['refreshAhead'] {
+  if (value === false) return null
+  const { after = null, hits = null } = typeof value === 'number' ? { after: value } : value
+  return { after, hits }
 }
 
 function withStatuses(

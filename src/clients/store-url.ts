@@ -1,7 +1,11 @@
-/** Stores by URL (feature S3): one line a backend; each is loaded when it is named. */
+/**
+ * Stores by URL (feature S3): one line a backend; each is loaded when it is named. What is missing is told to whoever named it: a store
+ * that fails later is none of the caller's affair, but one that was never there is (row 6).
+ */
 import { OptionError } from '../errors.ts'
 import type { Store } from '../engine/ports.ts'
 import { MemoryStore } from '../stores/memory.ts'
+import { loadPeer } from '../stores/peer.ts'
 
 type Opener = (rest: string) => Promise<Store>
 
@@ -23,15 +27,27 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   },
   mongodb: async (rest) => mongodb(`mongodb:${rest}`),
   'mongodb+srv': async (rest) => mongodb(`mongodb+srv:${rest}`),
-  dynamodb: async (rest) => (await import('../stores/dynamodb.ts')).dynamoStoreFromUrl(`dynamodb:${rest}`),
+  dynamodb: async (rest) => {
+    const { dynamoStoreFromUrl } = await import('../stores/dynamodb.ts')
+    const store = dynamoStoreFromUrl(`dynamodb:${rest}`)
+    await needs('dynamodb:', '@aws-sdk/client-dynamodb', () => import('@aws-sdk/client-dynamodb'))
+    return store
+  },
+}
+
+/** @throws StateError ERR_MISSING_PEER */
+async function needs(scheme: string, name: string, load: () => Promise<unknown>): Promise<void> {
+  await loadPeer(load, `store: a URL that begins with ${scheme} needs the package \`${name}\`: npm install ${name}.`)
 }
 
 async function mongodb(url: string): Promise<Store> {
+  await needs('mongodb:', 'mongodb', () => import('mongodb'))
   const { MongoStore } = await import('../stores/mongodb.ts')
   return new MongoStore(url)
 }
 
 async function redis(url: string): Promise<Store> {
+  await needs('redis:', 'redis', () => import('redis'))
   const { RedisStore } = await import('../stores/redis.ts')
   return new RedisStore(url)
 }

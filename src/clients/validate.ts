@@ -1,5 +1,6 @@
 /** Options are wrong where they are given: unknown names with the nearest known one, wrong values with the accepted forms (feature S5). */
 import { nearest, OptionError } from '../errors.ts'
+import { checkBroadcast } from './broadcast.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import type { CacheOptions, RequestCacheOptions, RuleOptions } from './options.ts'
 
@@ -33,12 +34,40 @@ const durationOrBoolean: Check = (value, name) => {
   if (typeof value !== 'boolean') duration(value, name)
 }
 
+const share = expect((value: unknown) => typeof value === 'number' && value >= 0 && value <= 1, 'a number from 0 to 1')
+const hits = expect((value: unknown) => Number.isInteger(value) && Number(value) > 0, 'a whole number above 0')
+
+/** A length of time that is not nothing. */
+const interval: Check = (value, name) => {
+  duration(value, name)
+  expect((given: Duration) => parseSeconds(given, name) > 0, 'a duration above 0')(value, name)
+}
+
+/** An object of known members, at least one of them. */
+function members(value: unknown, name: string, checks: Readonly<Record<string, Check>>, forms: string): void {
+  const given = typeof value === 'object' && value !== null && !(value instanceof Date) ? Object.entries(value) : []
+  const set = given.filter(([, member]) => member !== undefined)
+  expect(() => set.length > 0 && set.every(([member]) => Object.hasOwn(checks, member)), forms)(value, name)
+  for (const [member, part] of set) checks[member]?.(part, `${name}.${member}`)
+}
+
 const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check } = {
-  expireAfter: expiry,
+  expireAfter: (value, name) => {
+    if (typeof value !== 'function') expiry(value, name)
+  },
+  slidingExpiration: (value, name) => {
+    if (typeof value === 'boolean') return
+    members(value, name, { maxAge: duration }, 'true, false or { maxAge }')
+  },
+  refreshAhead: (value, name) => {
+    if (value === false) return
+    if (typeof value === 'number') return share(value, name)
+    members(value, name, { after: share, hits }, 'false, a number from 0 to 1, or { after, hits }')
+  },
   override: boolean,
   minTtl: duration,
   maxTtl: duration,
-  jitter: expect((value: unknown) => typeof value === 'number' && value >= 0 && value <= 1, 'a number from 0 to 1'),
+  jitter: share,
   cacheControl: boolean,
   heuristic: (value, name) => {
     if (typeof value === 'boolean') return
@@ -63,10 +92,11 @@ const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check } = {
         typeof given === 'object' && given !== null && Object.keys(given).every((status) => /^[2-5]\d\d$/.test(status)),
       'an object from statuses to durations',
     )(value, name)
-    for (const [status, duration] of Object.entries(value as object)) expiry(duration, `${name}.${status}`)
+    for (const [status, lifetime] of Object.entries(value as object)) expiry(lifetime, `${name}.${status}`)
   },
   tags: strings,
   ignoredParams: strings,
+  contentRootKey: expect((value: unknown) => typeof value === 'string' && value !== '', 'a non-empty string'),
   matchHeaders: (value, name) => {
     if (typeof value !== 'boolean') strings(value, name)
   },
@@ -82,6 +112,24 @@ const REQUEST_CHECKS: { readonly [K in keyof Required<RequestCacheOptions>]: Che
   forceRefresh: boolean,
   onlyIfCached: boolean,
   key: expect((value: unknown) => typeof value === 'string' && value !== '', 'a non-empty string'),
+}
+
+/** Options that only a request has. */
+const OF_REQUESTS: readonly string[] = Object.keys(REQUEST_CHECKS).filter((name) => !Object.hasOwn(RULE_CHECKS, name))
+
+/** Names that a fetch may have for something else. */
+const COMMON: ReadonlySet<string> = new Set(['enabled', 'filter', 'key', 'override', 'tags'])
+
+/**
+ * A session's own methods take options of the cache as `httpCache`; beside it they would be lost on fetch.
+ * @throws OptionError
+ */
+export function checkPlaced(request: object): void {
+  for (const name of Object.keys(request)) {
+    if (!Object.hasOwn(REQUEST_CHECKS, name) || COMMON.has(name)) continue
+    const message = `${name} is an option of the cache: give it as httpCache: { ${name} }`
+    throw new OptionError('ERR_OPTION_UNKNOWN', name, message)
+  }
 }
 
 const STORE_METHODS = ['read', 'write', 'update', 'delete', 'close'] as const
@@ -133,6 +181,13 @@ const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check } = {
   backgroundFill: bytes,
   readAhead: bytes,
   autoClose: boolean,
+  cleanup: (value, name) => {
+    if (typeof value !== 'object' || value instanceof Date) return interval(value, name)
+    members(value, name, { every: interval, expiredFor: duration }, 'a duration, or { every, expiredFor }')
+    interval((value as { every?: unknown } | null)?.every, `${name}.every`)
+  },
+  broadcast: checkBroadcast,
+  clearSiteData: boolean,
   clock: expect(
     (value: unknown) => typeof (value as { now?: unknown } | null)?.now === 'function',
     'an object with now(): ms since the epoch',
@@ -152,9 +207,32 @@ function check(
   }
 }
 
+/** What other caches call it, in lower case and without underscores. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  allowablecodes: 'allowedStatusCodes',
+  allowedcodes: 'allowedStatusCodes',
+  backend: 'store',
+  cache: 'store',
+  cachename: 'store',
+  disabled: 'enabled',
+  includeheaders: 'matchHeaders',
+  jar: 'cookies',
+  cookiejar: 'cookies',
+  maxage: 'expireAfter',
+  ttl: 'expireAfter',
+}
+
 function unknown(name: string, known: readonly string[], where: string): OptionError {
-  const near = nearest(name, known)
-  const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`
+  const plain = name.replaceAll('_', '')
+  const elsewhere = ELSEWHERE[plain.toLowerCase()]
+  const near = elsewhere !== undefined && known.includes(elsewhere) ? elsewhere : nearest(name, known)
+  const misplaced = near === undefined && where !== 'httpCache' ? nearest(plain, OF_REQUESTS) : undefined
+  const hint =
+    near !== undefined
+      ? `did you mean ${near}?`
+      : misplaced !== undefined
+        ? `${misplaced} is for one request: httpCache: { ${misplaced} }`
+        : `known are ${known.join(', ')}`
   return new OptionError('ERR_OPTION_UNKNOWN', name, `${where}: unknown option ${name}; ${hint}`)
 }
 

@@ -34,9 +34,15 @@ export class Background {
   }
 
   /** Revalidates for a flight that `start` gave. */
-  refresh(x: Exchange, key: string, found: Found, flight: Flight<Catch>): void {
+  refresh(
+    x: Exchange,
+    key: string,
+    found: Found,
+    flight: Flight<Catch>,
+    reason: 'stale' | 'refresh-ahead' = 'stale',
+  ): void {
     const conditions = found.entry === null ? [] : conditionsFor(found.entry.meta)
-    const plan: AskingPlan = { kind: 'revalidate', reason: 'stale', conditions, onError: 'fail' }
+    const plan: AskingPlan = { kind: 'revalidate', reason, conditions, onError: 'fail' }
     const headers = x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-'))
     const origin = x.refreshOrigin ?? x.origin
     const background: Exchange = { ...x, origin, request: { ...x.request, headers }, signal: null }

@@ -5,26 +5,38 @@
  */
 import { copyOf } from './bytes.ts'
 import { bypass, plan as decide } from '../policy/plan.ts'
-import type { Answer, Plan, TagMark } from '../policy/decision.ts'
+import type { Answer, Plan } from '../policy/decision.ts'
+import { Cleaner, type Cleanup } from './cleaner.ts'
 import { Events } from './events.ts'
 import { Fences } from './fences.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import { Forwarder } from './forward.ts'
+import { Invalidations } from './invalidations.ts'
 import { Keeper } from './keeper.ts'
-import { Leases, type Lease } from './lease.ts'
+import { Leases } from './lease.ts'
 import { Lookup, NOTHING, type Found } from './lookup.ts'
 import { isPromise } from './maybe.ts'
+import { holdFor, Refreshes } from './refreshes.ts'
 import { Searches } from './searches.ts'
 import { Pending } from './pending.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
-import { isEvicting, isLocking, type Clock, type MaybePromise, type Store, type StoredEntry } from './ports.ts'
+import {
+  isEvicting,
+  isListable,
+  isLocking,
+  type Clock,
+  type MaybePromise,
+  type Store,
+  type StoredEntry,
+} from './ports.ts'
 import { bodyFailure, isReadable } from './readable.ts'
 import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import { LeaderLeft, SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
+import { slid } from './slid.ts'
 import { StoreGuard } from './store-guard.ts'
-import { tagKey, Tags, urlTag } from './tags.ts'
+import { originFence, tagKey, Tags, urlTag } from './tags.ts'
 import { gatewayTimeout } from './synthetic.ts'
 
 export interface EngineOptions {
@@ -64,6 +76,7 @@ export class Engine {
   readonly events: Events = new Events()
   readonly store: Store
   readonly counters: Counters = new Counters()
+  readonly invalidations: Invalidations
   readonly #options: EngineOptions
   readonly #clock: Clock
   readonly #guard: StoreGuard
@@ -75,7 +88,9 @@ export class Engine {
   readonly #leases: Leases | null
   readonly #searches: Searches
   readonly #forwarder: Forwarder
+  readonly #refreshes: Refreshes
   readonly #unwatch: (() => void) | null
+  #cleaner: Cleaner | null = null
 
   constructor(options: EngineOptions) {
     const { store, clock, readTimeout, writeTimeout } = options
@@ -84,6 +99,8 @@ export class Engine {
     this.store = store
     this.#guard = new StoreGuard(store, this.events, clock, { readTimeout, writeTimeout })
     this.#tags = new Tags(this.#guard, clock, this.#fences)
+    const sawParts = (): boolean => this.#forwarder.sawParts
+    this.invalidations = new Invalidations(this.#guard, this.#fences, this.#tags, this.counters, sawParts)
     this.#lookup = new Lookup(this.#guard, this.#tags)
     const { lease, collapseTimeout } = options
     this.#leases =
@@ -95,12 +112,24 @@ export class Engine {
       keeper: new Keeper(this.#guard, this.#searches),
       events: this.events,
       counters: this.counters,
-      fence: (keys, tags) => this.fence(keys, tags),
-      invalidate: (keys, tags) => this.#invalidateAll(keys, tags),
+      fence: (keys, tags) => this.invalidations.fence(keys, tags),
+      invalidate: async (keys, tags) => {
+        await this.invalidations.keys(keys)
+        if (tags.length > 0) await this.invalidations.tags(tags, 'revalidate')
+      },
       tags: this.#tags,
       fences: this.#fences,
       pending: this.#pending,
       keysUnder: (key) => this.#lookup.keysUnder(key),
+    })
+    this.#refreshes = new Refreshes({
+      guard: this.#guard,
+      lookup: this.#lookup,
+      flights: this.#flights,
+      fences: this.#fences,
+      leases: this.#leases,
+      background: this.#forwarder.background,
+      isHit: async (x, found) => (await this.#plan(x, found)).plan.kind === 'hit',
     })
     this.events.on('error', () => {
       this.counters.errors += 1
@@ -151,24 +180,26 @@ export class Engine {
     x.signal?.throwIfAborted()
     const flight = this.#joinable(key, x, key)
     const found = await this.#lookup.find(x, key, await primary)
-    const other =
-      found.entry === null ? ((await this.#justStored(x, key, flight)) ?? (await this.#similar(x, key))) : null
-    const { usable, plan } = await this.#plan(x, other ?? found)
+    if (found.entry !== null) return this.#decided(x, key, found)
+    if (flight?.storing) {
+      const justStored = await this.#justStored(x, key, flight)
+      if (justStored !== null) return justStored
+      // What may not be used as it is may be validated: it is there by now.
+      const again = await this.#lookup.find(x, key, await this.#guard.readAnew(key))
+      if (again.entry !== null) return this.#decided(x, key, again)
+    }
+    return this.#decided(x, key, (await this.#similar(x, key)) ?? found)
+  }
+
+  async #decided(x: Exchange, key: string, found: Found): Promise<Reply> {
+    const { usable, plan } = await this.#plan(x, found)
     return this.#perform(x, key, usable, plan)
   }
 
-  /**
-   * What this process is storing while the store does not show it yet: who has read a body to its end may count on its being there.
-   * @param flight what was under way before the store was read
-   */
-  async #justStored(x: Exchange, key: string, flight: Flight<Catch> | undefined): Promise<Found | null> {
-    if (flight === undefined || !flight.storing) return null
+  /** What this process is storing while the store does not show it yet: who has read a body to its end may count on its being there. */
+  async #justStored(x: Exchange, key: string, flight: Flight<Catch>): Promise<Reply | null> {
     const landing = await flight.wait(x.signal, this.#options.readTimeout)
-    if (landing.kind !== 'landed' || landing.value.kind === 'nothing' || this.#isOvertaken(flight, x, key)) return null
-    const { value } = landing
-    const at = value.kind === 'entry' && value.entry.key === key ? value.entry : await this.#guard.readAnew(key)
-    const found = await this.#lookup.find(x, key, at)
-    return found.entry === null ? null : found
+    return landing.kind === 'landed' && !this.#isOvertaken(flight, x, key) ? this.#shared(x, key, landing.value) : null
   }
 
   /** An entry of another query that may answer this one (searches.ts). */
@@ -240,38 +271,19 @@ export class Engine {
   ): Promise<Reply> {
     const { entry } = found
     if (entry === null) throw new TypeError('policy answered from an entry that is not there')
+    const ahead = plan.kind === 'hit' && this.#refreshes.isDue(x, plan.reason, plan.refresh, entry)
     const outcome = plan.kind === 'hit' ? 'hit' : 'stale'
-    const reply = this.#storedReply(x, entry, { outcome, reason: plan.reason, answer: plan.answer })
+    // What is being fetched anew has a lifetime of its own, and must find the version it began with.
+    const slides = plan.kind === 'hit' && plan.reason === 'fresh' && !ahead && this.#flights.get(key) === undefined
+    const used = slides ? slid(this.#guard, this.#pending, x, entry) : entry
+    const reply = this.#storedReply(x, used, { outcome, reason: plan.reason, answer: plan.answer })
     if (!(await isReadable(reply, this.#guard))) {
       return this.#perform(x, key, NOTHING, this.#decide(x, NOTHING))
     }
     this.#count(reply, x.request.method)
-    if (plan.kind === 'stale' && plan.refresh) this.#refresh(x, key, found)
+    if (ahead) this.#refreshes.begin(x, key, found, 'refresh-ahead')
+    else if (plan.kind === 'stale' && plan.refresh) this.#refreshes.begin(x, key, found, 'stale')
     return reply
-  }
-
-  /** Refreshes in the background, unless this process or another is at it, or has been since this answer was looked up. */
-  #refresh(x: Exchange, key: string, found: Found): void {
-    const { background } = this.#forwarder
-    const flight = background.start(key, this.#flights, this.#fences.epoch)
-    if (flight === null) return x.refreshSkipped?.()
-    this.#refreshOnce(x, key, found, flight).catch((error: unknown) => flight.fail(error))
-  }
-
-  async #refreshOnce(x: Exchange, key: string, found: Found, flight: Flight<Catch>): Promise<void> {
-    const lease = (await this.#leases?.tryTake(key)) ?? 'failed'
-    if (lease === 'taken' || (await this.#isFresh(x, key))) {
-      if (typeof lease === 'object') await lease.release(true)
-      flight.land({ kind: 'stored' })
-      return x.refreshSkipped?.()
-    }
-    if (typeof lease === 'object') holdFor(flight, lease)
-    this.#forwarder.background.refresh(x, key, found, flight)
-  }
-
-  async #isFresh(x: Exchange, key: string): Promise<boolean> {
-    const found = await this.#lookup.find(x, key, await this.#guard.readAnew(key))
-    return (await this.#plan(x, found)).plan.kind === 'hit'
   }
 
   #storedReply(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts> & { answer?: Answer }): StoredReply {
@@ -323,7 +335,7 @@ export class Engine {
   #isOvertaken(flight: Flight<Catch>, x: Exchange, key: string): boolean {
     if (flight.epoch === this.#fences.epoch) return false
     const tags = [urlTag(x.redactUrl(x.request.url)), ...x.effective.tags]
-    return this.#fences.overtook(flight.epoch, [key, ...tags.map(tagKey)])
+    return this.#fences.overtook(flight.epoch, [key, originFence(x.request.url), ...tags.map(tagKey)])
   }
 
   /** Leads this process's flight; where other processes may have one too, only after theirs (lease.ts). */
@@ -406,34 +418,6 @@ export class Engine {
     return this.#lookup.keysUnder(key)
   }
 
-  /** Deletes keys and fences what is under way for them; how many there were. */
-  async invalidate(keys: readonly string[]): Promise<number> {
-    this.fence(keys, [])
-    const count = await this.#guard.delete(keys)
-    this.counters.invalidated += count
-    return count
-  }
-
-  /** Invalidates what carries a tag, and fences what is under way for it (tags.ts). */
-  async invalidateTags(tags: readonly string[], mode: TagMark['mode']): Promise<void> {
-    await this.#tags.invalidate(tags, mode)
-  }
-
-  async #invalidateAll(keys: readonly string[], tags: readonly string[]): Promise<void> {
-    await this.invalidate(keys)
-    if (tags.length > 0) await this.invalidateTags(tags, 'revalidate')
-  }
-
-  /** Fences what is under way for keys and tags: it is not stored (fences.ts). For a caller that is about to delete what is stored. */
-  fence(keys: readonly string[], tags: readonly string[]): void {
-    if (keys.length + tags.length > 0) this.#fences.raise([...keys, ...tags.map(tagKey)])
-  }
-
-  /** Fences everything under way: for a caller that is about to empty the store. */
-  fenceAll(): void {
-    this.#fences.raiseAll()
-  }
-
   /** The stored entry a request would be answered from, fresh or not; undefined: none. */
   async find(x: Exchange): Promise<ResponseEntry | undefined> {
     if (x.key === null) return undefined
@@ -459,9 +443,18 @@ export class Engine {
     if (this.events.wants('evicted')) this.events.emit({ type: 'evicted', key, size, reason })
   }
 
+  /** Deletes from time to time what is of no more use, where the store can list what it holds (cleaner.ts). */
+  clean(cleanup: Cleanup): void {
+    const { store, events } = this
+    const { random } = this.#options
+    if (isListable(store))
+      this.#cleaner = new Cleaner({ store, guard: this.#guard, events, clock: this.#clock, random }, cleanup)
+  }
+
   /** Lets go of the store, which others may go on using. */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#unwatch?.()
+    await this.#cleaner?.stop(this.#options.writeTimeout)
   }
 
   /** Waits for writes that need nothing more from an origin, but no longer than a write may take. */
@@ -473,12 +466,6 @@ export class Engine {
   get inFlight(): number {
     return this.#flights.size
   }
-}
-
-/** The flight has the lease until it lands. */
-function holdFor(flight: Flight<Catch>, lease: Lease): void {
-  flight.mayStore = () => lease.confirm()
-  flight.onLanding = (landing) => void lease.release(!(landing.kind === 'landed' && landing.value.kind === 'nothing'))
 }
 
 /** Whether two requests may share one exchange: ranges are told apart, and conditions of the caller are its own affair. */

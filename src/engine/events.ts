@@ -22,6 +22,8 @@ export type CacheEvent =
   | { readonly type: 'evicted'; readonly key: string; readonly size: number; readonly reason: 'entries' | 'bytes' }
   /** A background refresh failed: nobody else would hear of it. */
   | (Base & { readonly type: 'refresh-failed'; readonly error: unknown })
+  /** Background cleanup deleted so many entries (option `cleanup`). */
+  | { readonly type: 'cleaned'; readonly key: null; readonly deleted: number }
   /** A store failed and the request went on without it. */
   | {
       readonly type: 'error'
@@ -30,14 +32,22 @@ export type CacheEvent =
       readonly error: StoreError
     }
 
-export type StoreOperation = 'read' | 'write' | 'update' | 'delete' | 'list' | 'open' | 'close' | 'filter' | 'lock'
+export type StoreOperation =
+  | 'read'
+  | 'write'
+  | 'update'
+  | 'delete'
+  | 'list'
+  | 'open'
+  | 'close'
+  | 'filter'
+  | 'lock'
+  | 'broadcast'
 
 export type CacheEventType = CacheEvent['type']
 
 /** The event of one type. */
 export type CacheEventOf<T extends CacheEventType> = Extract<CacheEvent, { readonly type: T }>
-
-type Listener = (event: CacheEvent) => void
 
 /** A channel of node:diagnostics_channel. */
 export interface EventChannel {
@@ -45,20 +55,35 @@ export interface EventChannel {
   publish(message: unknown): void
 }
 
+interface DiagnosticsChannel {
+  channel(name: string): EventChannel
+}
+
+interface Runtime {
+  getBuiltinModule?: (id: string) => unknown
+  emitWarning?: (warning: string, options: object) => void
+}
+
+const runtime = (globalThis as { process?: Runtime }).process
+
+/** The channel `keepfresh` of node:diagnostics_channel, where the runtime has it: events of every cache are published there. */
+export function diagnosticsChannel(): EventChannel | null {
+  const module = runtime?.getBuiltinModule?.('node:diagnostics_channel') as DiagnosticsChannel | undefined
+  return module?.channel('keepfresh') ?? null
+}
+
 /** A minimal emitter: listeners by type, and for all. */
-export class Events {
-  #byType = new Map<CacheEventType | '*', Set<Listener>>()
+export class Events<E extends { readonly type: string } = CacheEvent> {
+  #byType = new Map<string, Set<(event: E) => void>>()
   #channel: EventChannel | null = null
 
   /** Calls `listener` for every event of this type ('*': of any); returns a function that stops it. */
-  on<T extends CacheEventType>(type: T, listener: (event: CacheEventOf<T>) => void): () => void
-  on(type: '*', listener: (event: CacheEvent) => void): () => void
-  on(type: CacheEventType | '*', listener: (event: never) => void): () => void {
-    const listeners = this.#byType.get(type) ?? new Set<Listener>()
+  on<T extends E['type']>(type: T | '*', listener: (event: Extract<E, { readonly type: T }>) => void): () => void {
+    const listeners = this.#byType.get(type) ?? new Set()
     this.#byType.set(type, listeners)
-    listeners.add(listener as Listener)
+    listeners.add(listener as (event: E) => void)
     return () => {
-      listeners.delete(listener as Listener)
+      listeners.delete(listener as (event: E) => void)
       if (listeners.size === 0) this.#byType.delete(type)
     }
   }
@@ -69,12 +94,12 @@ export class Events {
   }
 
   /** Whether anybody would hear an event of this type: ask before making one on the hit path. */
-  wants(type: CacheEventType): boolean {
+  wants(type: E['type']): boolean {
     if (this.#channel?.hasSubscribers) return true
     return this.#byType.size > 0 && (this.#byType.has(type) || this.#byType.has('*'))
   }
 
-  emit(event: CacheEvent): void {
+  emit(event: E): void {
     for (const listeners of [this.#byType.get(event.type), this.#byType.get('*')]) {
       if (listeners) for (const listener of listeners) call(listener, event)
     }
@@ -84,19 +109,13 @@ export class Events {
 }
 
 /** RELIABILITY 165: what a listener throws is its own affair; it is reported as an uncaught error would be, but never here. */
-function call(listener: Listener, event: CacheEvent): void {
+function call<E>(listener: (event: E) => void, event: E): void {
   try {
     listener(event)
   } catch (error) {
-    reportListenerError(error)
+    runtime?.emitWarning?.(`keepfresh: an event listener threw: ${String(error)}`, {
+      type: 'KeepfreshWarning',
+      code: 'KEEPFRESH_LISTENER',
+    })
   }
-}
-
-function reportListenerError(error: unknown): void {
-  const { emitWarning } =
-    (globalThis as { process?: { emitWarning?: (warning: string, options: object) => void } }).process ?? {}
-  emitWarning?.(`keepfresh: an event listener threw: ${String(error)}`, {
-    type: 'KeepfreshWarning',
-    code: 'KEEPFRESH_LISTENER',
-  })
 }

@@ -24,6 +24,8 @@ export interface KeyOptions {
   readonly sortParams: boolean
   /** Ignored in query, JSON and form bodies and matched headers; redacted in everything stored. */
   readonly ignoredParams: ReadonlySet<string>
+  /** The member of a JSON body in which alone ignored names are looked for; null: anywhere. Bodies without it: anywhere, too. */
+  readonly contentRootKey?: string | null
   /** Request headers that are part of the key; true: all but transport and conditional ones. */
   readonly matchHeaders: true | readonly string[]
   /** Private cache: requests that differ in these credentials never share an entry (a digest of them is in the key). */

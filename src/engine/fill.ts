@@ -14,6 +14,7 @@ import type { Fences } from './fences.ts'
 import { BodyInterrupted, type Sink, type SinkAbandoned } from './live-body.ts'
 import { isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
+import { merged } from '../policy/conditional.ts'
 import { mayCombine } from '../policy/partial.ts'
 import { combine, wholeHeaders } from './parts.ts'
 import type { Pending } from './pending.ts'
@@ -159,8 +160,15 @@ export class Fill implements Sink {
     const { guard, keeper } = this.#tools
     if (!this.#fenced()) await keeper.index(draft)
     // Looked at last: what deletes the entry's key may have come before the entry, or before its row in the index.
-    if (this.#fenced()) await guard.delete([draft.head.key])
+    if (this.#fenced()) await this.#takeBack(draft.head)
     else if (orphans.length > 0) await guard.delete(orphans)
+  }
+
+  /** Unless what is there by now is newer. */
+  async #takeBack({ key, createdAt }: Draft['head']): Promise<void> {
+    const { guard } = this.#tools
+    const there = await guard.readAnew(key)
+    if (there === undefined || there.createdAt <= createdAt) await guard.delete([key])
   }
 
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
@@ -204,6 +212,8 @@ export class Fill implements Sink {
     if (combined.size > this.maxSize) return this.#writeInline(this.#draft, bytes)
     const { complete, total } = combined
     const key = complete ? this.#draft.primary : meta.key
+    // RFC 9110 section 15.3.7.3: fields that the new part left out are those of the stored ones.
+    const headers = merged(before.meta.headers, meta.headers)
     const joined = trust(
       complete && total !== null
         ? {
@@ -211,11 +221,11 @@ export class Fill implements Sink {
             key,
             status: 200,
             statusText: 'OK',
-            headers: wholeHeaders(meta.headers, total),
+            headers: wholeHeaders(headers, total),
             parts: null,
             total: null,
           }
-        : { ...meta, parts: combined.parts, total },
+        : { ...meta, headers, parts: combined.parts, total },
     )
     const draft: Draft = { ...this.#draft, head: entryHead(joined) }
     await this.#writeStream(draft, combined.open())

@@ -73,6 +73,11 @@ export class Forwarder {
     this.#unshareable.forget(flightKey)
   }
 
+  /** Whether this process stored under keys with more parts than the URL (bypass.ts). */
+  get sawParts(): boolean {
+    return this.#bypass.sawParts
+  }
+
   /** Past the cache (bypass.ts). */
   bypass(x: Exchange, reason: BypassReason): Promise<Reply> {
     return this.#bypass.forward(x, reason)
@@ -204,7 +209,7 @@ export class Forwarder {
     const { entry } = found
     if (entry === null || entry.meta.method === 'HEAD' || x.effective.readOnly) return
     const { requestTime, responseTime } = received
-    const outcome = headUpdate(entry.meta, response, requestTime, responseTime, x.effective.policy)
+    const outcome = headUpdate(entry.meta, response, requestTime, responseTime, x.effective.policy, x.request)
     if (outcome.kind === 'refresh')
       await this.#update(entry, renewed(entry.meta, outcome.headers, outcome.terms, received))
     else if (outcome.kind === 'refuse' && outcome.drop) await this.#options.guard.delete([entry.key])
@@ -327,7 +332,9 @@ export class Forwarder {
 
   async #refused(asked: Asked, outcome: Refusal): Promise<Reply> {
     const { x, key, found, plan, flight, response } = asked
-    if (response.status === 304 && !askedConditionally(x.request)) return this.#unexpectedNotModified(asked)
+    // Conditions of ours took the place of the caller's: a 304 to them is no answer to its own.
+    if (response.status === 304 && (plan.conditions.length > 0 || !askedConditionally(x.request)))
+      return this.#unexpectedNotModified(asked)
     // A newer response takes the place of the older one even where it may not be stored itself.
     const superseded =
       plan.kind === 'miss' && found.entry !== null && response.status < 400 && outcome.reason !== 'read-only'

@@ -8,6 +8,7 @@
 import { getHeader } from '../http/headers.ts'
 import { parseDate } from '../http/date.ts'
 import type { ResponseHead } from '../http/message.ts'
+import { originOf } from '../http/uri.ts'
 import type { Outcome, ResponseMeta, Terms, Variant, VariantIndex } from '../policy/decision.ts'
 import { freshUntil } from '../policy/freshness.ts'
 import { keepUntil } from '../policy/keep.ts'
@@ -178,10 +179,4 @@ export class Keeper {
 function dateOf(meta: ResponseMeta): number {
   const date = getHeader(meta.headers, 'date')
   return (date === null ? null : parseDate(date, meta.responseTime)) ?? meta.responseTime
-}
-
-/** The origin part of an absolute URL. */
-export function originOf(url: string): string {
-  const end = url.indexOf('/', url.indexOf('://') + 3)
-  return end < 0 ? url : url.slice(0, end)
 }

@@ -101,9 +101,13 @@ function defaultKey(
   if (sensitive !== '') digests.push(labelled('params', sensitive))
   if (body !== null) {
     digests.push(
-      labelled('body', canonicalBody(body, getHeader(request.headers, 'content-type'), options.ignoredParams)),
+      labelled(
+        'body',
+        canonicalBody(body, getHeader(request.headers, 'content-type'), options.ignoredParams, options.contentRootKey),
+      ),
     )
   }
+  if (request.method === 'QUERY') digests.push(labelled('content', JSON.stringify(contentFields(request))))
   const matched = matchedHeaders(request, options)
   if (matched !== '') digests.push(labelled('headers', matched))
   const identity = identityOf(request, options, shared)
@@ -182,6 +186,14 @@ function identityOf(request: RequestHead, options: KeyOptions, shared: boolean):
     if (value !== null) pairs.push([name, value])
   }
   return pairs.length === 0 ? '' : JSON.stringify(pairs)
+}
+
+/** What QUERY says of its content is part of the key, too (RFC 10008 section 2.7); a multipart boundary says nothing (row 56). */
+function contentFields(request: RequestHead): readonly (string | null)[] {
+  return ['content-type', 'content-encoding', 'content-language'].map((name) => {
+    const value = getHeader(request.headers, name)
+    return value !== null && /^multipart\//i.test(value) ? (value.split(';', 1)[0] ?? value) : value
+  })
 }
 
 /** The keys an entry may live under beside the primary one. */

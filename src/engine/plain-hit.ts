@@ -42,6 +42,8 @@ function decide({ enabled, demand, policy, filter, cacheStatus }: Effective): bo
     !refresh &&
     !forceRefresh &&
     !policy.alwaysRevalidate &&
+    policy.sliding === null &&
+    policy.refreshAhead === null &&
     policy.methods.has('GET') &&
     !(policy.expireAfter?.kind === 'seconds' && policy.expireAfter.seconds === 0) &&
     filter === null &&

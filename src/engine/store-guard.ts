@@ -3,10 +3,12 @@
  *
  * Rule 1: a read that fails, is late or is garbage is a miss and an `error` event; garbage is deleted.
  * Rule 2: a write that fails or is late costs the entry, never the response.
- * Rule 3: what could not be deleted is remembered here, and not served again by this process (B35).
- * Rule 4: after FAILURES failures in a row the store is left alone for a while, then probed with one call (B37).
+ * Rule 3: what could not be deleted, or was being written when it was deleted, is remembered here (a tombstone), and not served again
+ *         by this process (B35).
+ * Rule 4: after some failures in a row the store is left alone for a while, then probed with one call (circuit.ts, B37).
  */
 import { StoreError } from '../errors.ts'
+import { Circuit } from './circuit.ts'
 import type { StoreOperation, Events } from './events.ts'
 import { chain, isPromise } from './maybe.ts'
 import { isTrusted, isValidMeta } from './meta.ts'
@@ -21,16 +23,17 @@ import {
   type Version,
 } from './ports.ts'
 import { after, quietlyAfter, inTime } from './timer.ts'
-
-const FAILURES = 5
-const FIRST_PAUSE = 1000
-const LONGEST_PAUSE = 30_000
-const MAX_TOMBSTONES = 10_000
+import { Tombstones } from './tombstones.ts'
 
 export interface GuardOptions {
   /** Milliseconds a read may take; writes, updates and deletes get `writeTimeout`. */
   readonly readTimeout: number
   readonly writeTimeout: number
+}
+
+/** Twenty reads long, from a second to half a minute; never shorter than a read. Nobody's answer waits for a write of a short body. */
+export function writeTimeoutFor(readTimeout: number): number {
+  return Math.max(readTimeout, Math.min(Math.max(20 * readTimeout, 1000), 30_000))
 }
 
 /** What a write may want to know. */
@@ -41,6 +44,8 @@ export interface WriteOptions {
   readonly background?: boolean
   /** Called when a write that was given up has come to be stored after all. */
   readonly late?: () => void
+  /** The bytes of a stream that are all at hand: a second more for each megabyte. A stream without it has no limit here (live-body.ts). */
+  readonly size?: number
 }
 
 interface Attempt<T, U> extends WriteOptions {
@@ -50,39 +55,8 @@ interface Attempt<T, U> extends WriteOptions {
   readonly map: (value: T) => U
   /** What is answered where the store failed. */
   readonly otherwise: U
-  /** No time limit: the body's is another's affair (live-body.ts). */
+  /** No time limit. */
   readonly unlimited?: boolean
-}
-
-/** Rule 4. */
-class Circuit {
-  readonly #clock: Clock
-  failures = 0
-  #pause = FIRST_PAUSE
-  #closedUntil = 0
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  failed(): void {
-    if (++this.failures < FAILURES) return
-    this.#closedUntil = this.#clock.now() + this.#pause
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-  }
-
-  succeeded(): void {
-    this.failures = 0
-    this.#pause = FIRST_PAUSE
-  }
-
-  /** One call may try the store again once its pause is over; the next ones wait for its result. */
-  mayProbe(): boolean {
-    const now = this.#clock.now()
-    if (now < this.#closedUntil) return false
-    this.#closedUntil = now + this.#pause
-    return true
-  }
 }
 
 export class StoreGuard {
@@ -92,8 +66,8 @@ export class StoreGuard {
   readonly #options: GuardOptions
   /** Reads under way, by key. */
   readonly #reading = new Map<string, Promise<StoredEntry | undefined>>()
-  /** Keys whose deletion failed, with the instant: entries created until then are gone for us. */
-  readonly #tombstones = new Map<string, number>()
+  /** Rule 3. */
+  readonly #tombstones: Tombstones
   /** Apart: a store whose writes work while its reads hang must not be asked on every request. */
   readonly #reads: Circuit
   readonly #writes: Circuit
@@ -103,6 +77,7 @@ export class StoreGuard {
     this.#events = events
     this.clock = clock
     this.#options = options
+    this.#tombstones = new Tombstones(clock)
     this.#reads = new Circuit(clock)
     this.#writes = new Circuit(clock)
   }
@@ -128,7 +103,7 @@ export class StoreGuard {
 
   /** Reads anew, and tells what is not there (undefined) from what could not be read (null). */
   readKnown(key: string): MaybePromise<StoredEntry | undefined | null> {
-    if (this.#reads.failures >= FAILURES && !this.#reads.mayProbe()) return null
+    if (!this.#reads.mayCall()) return null
     let result: MaybePromise<StoredEntry | undefined>
     try {
       result = this.store.read(key)
@@ -154,13 +129,13 @@ export class StoreGuard {
 
   /** B30, B40: an entry is what it says and is the one asked for. */
   #checked(key: string, entry: StoredEntry | undefined): StoredEntry | undefined | null {
-    if (this.#reads.failures > 0) this.#reads.succeeded()
+    this.#reads.succeeded()
     if (entry === undefined) return undefined
     if (typeof entry !== 'object' || entry === null || !isTrusted(entry.meta)) {
       if (!isSoundEntry(entry)) return this.#readFailed(key, corrupt(this.store.name, 'a malformed entry'))
     }
     if (entry.meta.key !== key) return this.#readFailed(key, corrupt(this.store.name, 'the entry of another key'))
-    if (this.#tombstones.size > 0 && entry.createdAt <= (this.#tombstones.get(key) ?? -1)) return undefined
+    if (this.#tombstones.cover(entry)) return undefined
     return entry
   }
 
@@ -181,17 +156,23 @@ export class StoreGuard {
     body: Uint8Array | ReadableStream<Uint8Array>,
     options: WriteOptions = NO_OPTIONS,
   ): MaybePromise<boolean> {
+    const { key } = head
+    const began = this.#tombstones.serial
     return this.#attempt({
       ...options,
       operation: 'write',
-      key: head.key,
-      call: () => this.#changing([head.key], () => this.store.write(head, body)),
+      key,
+      call: () =>
+        this.#tombstones.writing(
+          key,
+          this.#changing([key], () => this.store.write(head, body)),
+        ),
       map: () => {
-        this.#tombstones.delete(head.key)
+        this.#tombstones.written(key, began)
         return true
       },
       otherwise: false,
-      unlimited: !(body instanceof Uint8Array),
+      unlimited: !(body instanceof Uint8Array) && options.size === undefined,
     })
   }
 
@@ -208,8 +189,9 @@ export class StoreGuard {
   /** How many were deleted; what could not be deleted is buried here. */
   delete(keys: readonly string[]): MaybePromise<number> {
     if (keys.length === 0) return 0
+    this.#tombstones.deleting(keys)
     const bury = (): number => {
-      for (const key of keys) this.#bury(key)
+      this.#tombstones.bury(keys)
       return 0
     }
     const done = this.#attempt({
@@ -262,21 +244,13 @@ export class StoreGuard {
     })
   }
 
-  #bury(key: string): void {
-    if (this.#tombstones.size >= MAX_TOMBSTONES) {
-      const [oldest] = this.#tombstones.keys()
-      if (oldest !== undefined) this.#tombstones.delete(oldest)
-    }
-    this.#tombstones.set(key, this.clock.now())
-  }
-
   #discard(key: string): void {
     void this.delete([key])
   }
 
   #attempt<T, U>(attempt: Attempt<T, U>): MaybePromise<U> {
     const { operation, key, call, map, otherwise, isOwnFailure } = attempt
-    if (this.#writes.failures >= FAILURES && !this.#writes.mayProbe()) return otherwise
+    if (!this.#writes.mayCall()) return otherwise
     const failed = (error: unknown): U => {
       if (!isOwnFailure?.(error)) this.#failed(operation, key, error)
       return otherwise
@@ -288,18 +262,18 @@ export class StoreGuard {
       return failed(error)
     }
     const succeeded = (value: T): U => {
-      if (this.#writes.failures > 0) this.#writes.succeeded()
+      this.#writes.succeeded()
       return map(value)
     }
     if (!isPromise(result)) return succeeded(result)
     return (attempt.unlimited ? result : this.#inTime(result, attempt)).then(succeeded, failed)
   }
 
-  #inTime<T, U>(result: Promise<T>, { operation, late, background }: Attempt<T, U>): Promise<T> {
-    const { writeTimeout } = this.#options
-    return inTime(result, writeTimeout, background ? quietlyAfter : after, () => {
+  #inTime<T, U>(result: Promise<T>, { operation, late, background, size = 0 }: Attempt<T, U>): Promise<T> {
+    const limit = this.#options.writeTimeout + size / 1000
+    return inTime(result, limit, background ? quietlyAfter : after, () => {
       if (late) result.then(late, () => undefined)
-      return this.#late(operation, writeTimeout)
+      return this.#late(operation, limit)
     })
   }
 

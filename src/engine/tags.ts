@@ -6,6 +6,7 @@
  */
 import { cacheGroups } from '../policy/groups.ts'
 import { getHeader } from '../http/headers.ts'
+import { originOf } from '../http/uri.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { ResponseMeta, TagMark } from '../policy/decision.ts'
 import type { Effective } from './exchange.ts'
@@ -23,6 +24,8 @@ export const groupTag = (origin: string, group: string): string => `group ${orig
 /** The tag all entries of a URL carry whose key has more parts than the URL: what invalidates the URL reaches them by it. */
 export const urlTag = (url: string): string => `url ${url}`
 
+export const isUrlTag = (tag: string): boolean => tag.startsWith('url ')
+
 /** The tags of a response: the user's, those in its tag header fields (members separated by spaces or commas), and its groups. */
 export function tagsOf(effective: Effective, response: ResponseHead, origin: string): readonly string[] {
   const tags = new Set(effective.tags)
@@ -33,9 +36,12 @@ export function tagsOf(effective: Effective, response: ResponseHead, origin: str
   return tags.size === 0 ? NO_TAGS : [...tags]
 }
 
+/** The name by which everything of an origin that is under way is fenced. */
+export const originFence = (url: string): string => `\norigin ${originOf(url)}`
+
 /** The names by which an invalidation reaches an entry that is under way (fences.ts). */
 export function fenceNames(primary: string, { key, url, tags }: Pick<ResponseMeta, 'key' | 'url' | 'tags'>): string[] {
-  return [primary, key, tagKey(urlTag(url)), ...tags.map(tagKey)]
+  return [primary, key, originFence(url), tagKey(urlTag(url)), ...tags.map(tagKey)]
 }
 
 export const NO_TAGS: readonly string[] = Object.freeze([])

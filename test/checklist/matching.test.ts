@@ -219,6 +219,31 @@ describe('ignored and matched', () => {
     expect(await posted([{ headers: { 'x-kind': 'a' } }, { headers: { 'X-Kind': 'b' } }], options)).toBe(2)
   })
 
+  test('row 60: contentRootKey: names are ignored in that member of a JSON body, at any depth, and nowhere beside it', async () => {
+    const options = { ignoredParams: ['id'], contentRootKey: 'variables' }
+    const body = (variables: unknown, id: number): SessionRequest => ({ json: { id, query: 'q', variables } })
+    expect(
+      await posted([body({ id: 1, a: { id: 2 } }, 1), body({ a: {} }, 1), body({ a: { id: [3] } }, 1)], options),
+    ).toBe(1)
+    expect(await posted([body({}, 1), body({}, 2)], options)).toBe(2)
+    expect(
+      await posted([{ json: { variables: 1, query: 'q' } }, { json: { query: 'q', variables: 1 } }], options),
+    ).toBe(1)
+    // The member itself counts, whatever its name, and so does its being there.
+    expect(await posted([body({}, 1), { json: { id: 1, query: 'q' } }], options)).toBe(2)
+    expect(await posted([body(1, 1), body(2, 1)], { ignoredParams: ['variables'], contentRootKey: 'variables' })).toBe(
+      2,
+    )
+    // Bodies without it, and other kinds of bodies: anywhere.
+    expect(await posted([{ json: { id: 1, q: 1 } }, { json: { id: 2, q: 1 } }, { json: { q: 1 } }], options)).toBe(1)
+    expect(await posted([{ json: [{ id: 1 }] }, { json: [{ id: 2 }] }], options)).toBe(1)
+    expect(await posted([{ form: { id: 1, q: 1 } }, { form: { q: 1 } }], options)).toBe(1)
+    // By URL, too.
+    const urlsExpireAfter = { '*/graphql': { contentRootKey: 'variables' } }
+    expect(await posted([body({ id: 1 }, 1), body({ id: 2 }, 2)], { ignoredParams: ['id'], urlsExpireAfter })).toBe(1)
+    expect(() => at.session({ contentRootKey: '' })).toThrow(/contentRootKey must be a non-empty string/)
+  })
+
   test('row 61: credentials are never shared by default: they count, by a digest', async () => {
     const names = ['authorization', 'proxy-authorization', 'x-api-key', 'x-auth-token', 'x-api-token', 'x-access-token']
     const store = new MemoryStore()

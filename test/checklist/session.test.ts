@@ -1,6 +1,6 @@
 /** Checklist section 1.1: session and configuration. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -138,6 +138,51 @@ describe('stores and options', () => {
     })
   })
 
+  test('row 6: a store by URL whose package is missing is told to whoever needs it; closing is no error then', async () => {
+    const code = `
+      import { registerHooks } from 'node:module'
+      registerHooks({
+        resolve(name, context, next) {
+          if (name === 'redis') throw Object.assign(new Error('hidden'), { code: 'ERR_MODULE_NOT_FOUND' })
+          return next(name, context)
+        },
+      })
+      const { CachedSession, createCachedFetch } = await import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)})
+      const store = 'redis://localhost:1'
+      const s = new CachedSession({ store })
+      const cached = createCachedFetch({ store })
+      for (const ask of [(url) => s.get(url), (url) => s.get(url), cached])
+        await ask('http://localhost:1/').catch(({ code, message }) => console.log(code, /npm install redis/.test(message)))
+      await s.close()
+      await cached.close()`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
+      timeout: 20_000,
+    })
+    expect(stdout).toBe('ERR_MISSING_PEER true\n'.repeat(3))
+  })
+
+  test('rows 11, 12: closing opens nothing; what is closed before its store was opened stays closed', async () => {
+    const path = join(folder(), 'never.db')
+    const cached = at.cached({ store: `sqlite:${path}` })
+    const s = at.session({ store: `sqlite:${path}` })
+    for (const one of [cached, s]) await one.close()
+    expect(existsSync(path)).toBe(false)
+    await expect(cached(`${at.origin.url}/get`)).rejects.toMatchObject({ code: 'ERR_SESSION_CLOSED' })
+    await expect(s.get('/get')).rejects.toMatchObject({ code: 'ERR_SESSION_CLOSED' })
+  })
+
+  test('I3: a listener may come before the store is opened, and go again', async () => {
+    const cached = at.cached({ store: `sqlite:${join(folder(), 'a.db')}` })
+    const heard: string[] = []
+    cached.on('miss', ({ url }) => heard.push(url))
+    cached.on('miss', () => heard.push('never'))()
+    expect(cached.stats()).toMatchObject({ misses: 0, hitRatio: 0 })
+    await text(cached(`${at.origin.url}/get`))
+    expect(heard).toEqual([`${at.origin.url}/get`])
+    expect(cached.stats().misses).toBe(1)
+    await cached.close()
+  })
+
   test('row 7: SQLite takes every option of its library; row 23: each path is a cache of its own', async () => {
     const path = join(folder(), 'a.db')
     const store = new SqliteStore({ path, open: { enableForeignKeyConstraints: false } })
@@ -147,6 +192,29 @@ describe('stores and options', () => {
     expect((await got(other.get('/get')))[1]).toBe(false)
     await store.close()
     expect(at.origin.count('/get')).toBe(2)
+  })
+
+  test('row 8: names of other caches lead to ours; options in the wrong place are told where they belong', async () => {
+    const others = {
+      backend: 'store',
+      cache_name: 'store',
+      allowable_codes: 'allowedStatusCodes',
+      include_headers: 'matchHeaders',
+      disabled: 'enabled',
+      ttl: 'expireAfter',
+      cookie_jar: 'cookies',
+      stale_if_error: 'staleIfError',
+    }
+    for (const [theirs, ours] of Object.entries(others))
+      expect(() => at.session({ [theirs]: 1 } as SessionOptions)).toThrow(
+        `unknown option ${theirs}; did you mean ${ours}?`,
+      )
+    for (const name of ['only_if_cached', 'forceRefresh', 'refresh'])
+      expect(() => at.session({ [name]: true } as SessionOptions)).toThrow(/is for one request: httpCache: \{ \w+ \}/)
+    await using s = at.session()
+    for (const request of [{ expireAfter: 5 }, { refresh: true }, { onlyIfCached: true }])
+      await expect(s.get('/get', request as object)).rejects.toThrow(/give it as httpCache: \{ \w+ \}/)
+    expect(at.origin.requests).toHaveLength(0)
   })
 
   test('row 8: a misspelt option is an error wherever it is given', async () => {

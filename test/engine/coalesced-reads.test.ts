@@ -73,6 +73,27 @@ it('who has read a body to its end finds it, though the store takes its time', a
   expect([second.status, second.fromCache, origin.count('/etag/tagged')]).toEqual([304, true, 1])
 })
 
+it('what is still being written, and may not be used as it is, is validated', async () => {
+  const store = distant()
+  const slow: Store = {
+    ...store,
+    write: async (...args) => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return store.write(...args)
+    },
+  }
+  const asked: (string | null)[] = []
+  const site = (async (_url: unknown, init?: RequestInit) => {
+    asked.push(new Headers(init?.headers).get('if-none-match'))
+    const headers = { 'cache-control': 'max-age=60, no-cache', etag: '"a"' }
+    return asked.at(-1) === '"a"' ? new Response(null, { status: 304, headers }) : new Response('whole', { headers })
+  }) as typeof globalThis.fetch
+  const { fetch } = bench({ store: slow, fetch: site })
+  await (await fetch('https://site.test/')).text()
+  expect(await (await fetch('https://site.test/')).text()).toBe('whole')
+  expect(asked).toEqual([null, '"a"'])
+})
+
 it('65: what is still being written when it is invalidated answers nobody who asks after that', async () => {
   const store = distant()
   const slow: Store = {
@@ -89,4 +110,33 @@ it('65: what is still being written when it is invalidated answers nobody who as
   version = 2
   await fetch(`${origin.url}/doc`, { method: 'POST' })
   expect(await (await fetch(`${origin.url}/doc`)).text()).toBe('v2')
+})
+
+it('65: what came to be stored after its deletion is not seen before its writer takes it back', async () => {
+  const store = distant()
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const
+  const [mayWrite, mayEnd] = gates
+  const written = Promise.withResolvers<void>()
+  const slow: Store = {
+    ...store,
+    write: async (...args) => {
+      await mayWrite.promise
+      await store.write(...args)
+      written.resolve()
+      await mayEnd.promise
+    },
+  }
+  let version = 1
+  origin.route('/doc', () => ({ headers: { 'cache-control': 'max-age=60' }, body: `v${version}` }))
+  const { fetch } = bench({ store: slow })
+  const read = async (): Promise<string> => (await fetch(`${origin.url}/doc`)).text()
+  expect(await read()).toBe('v1')
+  version = 2
+  await fetch(`${origin.url}/doc`, { method: 'POST' })
+  mayWrite.resolve()
+  await written.promise
+  expect(await read()).toBe('v2')
+  mayEnd.resolve()
+  await until(() => fetch.stats().stored === 1)
+  expect(await read()).toBe('v2')
 })

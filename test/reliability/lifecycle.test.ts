@@ -15,7 +15,7 @@ import { answering, bench, FRESH, newFile, STORES, THOROUGH, until, useOrigin } 
 
 const origin = useOrigin()
 const YEAR = 365 * 86_400_000
-const URL_ = 'http://o.test/'
+const PAGE = 'http://o.test/'
 
 /** A source file, as a string literal for a script. */
 const at = (file: string): string => JSON.stringify(new URL(`../../src/${file}`, import.meta.url).href)
@@ -40,7 +40,7 @@ describe.each(STORES)('clocks, on %s', (_, make) => {
     const clock = new FakeClock()
     const answer = answering((_request, n) => new Response(String(n), { headers: { 'cache-control': 'max-age=3600' } }))
     const fetch = createCachedFetch({ store, clock, fetch: answer })
-    const get = async (): Promise<string> => (await fetch(URL_)).text()
+    const get = async (): Promise<string> => (await fetch(PAGE)).text()
     expect([await get(), await get()]).toEqual(['1', '1'])
     clock.advance(10 * YEAR)
     expect([await get(), await get()]).toEqual(['2', '2'])
@@ -49,7 +49,7 @@ describe.each(STORES)('clocks, on %s', (_, make) => {
     clock.advance(-3_600_000)
     expect(await get()).toBe('4')
     clock.advance(-30_000)
-    const slightly = await fetch(URL_)
+    const slightly = await fetch(PAGE)
     expect(cacheInfo(slightly)?.age).toBeGreaterThanOrEqual(0)
     expect(await slightly.text()).toBe('4')
     clock.advance(30_000 + 3_600_001)
@@ -65,7 +65,7 @@ test('K157: the system\u2019s clock set back an hour: what is stored ages on by 
   const monotonic = vi.spyOn(performance, 'now').mockReturnValue(start)
   const answer = answering((_request, n) => new Response(String(n), { headers: FRESH }))
   const fetch = createCachedFetch({ fetch: answer })
-  const get = async (): Promise<string> => (await fetch(URL_)).text()
+  const get = async (): Promise<string> => (await fetch(PAGE)).text()
   expect(await get()).toBe('1')
   now.mockReturnValue(wall - 3_600_000)
   expect(await get()).toBe('1')
@@ -91,14 +91,14 @@ test.each([
       () => new Response('x', { headers: { 'cache-control': 'max-age=60', etag: '"a"', date: date() } }),
     )
     const { fetch } = bench({ clock, fetch: answer })
-    const first = await fetch(URL_)
+    const first = await fetch(PAGE)
     await first.text()
     // A Date long past makes the answer old (apparent_age); one in the future makes it no younger than it is.
     expect(cacheInfo(first)?.age).toBeCloseTo(Math.max(0, -shift / 1000), -1)
-    await (await fetch(URL_)).text()
+    await (await fetch(PAGE)).text()
     expect(answer.count()).toBe(requests)
     clock.advance(61_000)
-    await (await fetch(URL_)).text()
+    await (await fetch(PAGE)).text()
     expect(answer.count()).toBe(requests + 1)
   },
 )
@@ -116,7 +116,7 @@ test.each([
 ])('K159: Expires in %s', async (_title, expires, fresh) => {
   const answer = answering(() => new Response('x', { headers: { expires } }))
   const { fetch } = bench({ clock: new FakeClock(Date.UTC(2026, 2, 29, 1, 59, 59)), fetch: answer })
-  for (let n = 0; n < 2; n++) await (await fetch(URL_)).text()
+  for (let n = 0; n < 2; n++) await (await fetch(PAGE)).text()
   expect(answer.count()).toBe(fresh ? 1 : 2)
 })
 
@@ -130,7 +130,7 @@ test('K160: waiting times of a month are waiting times of a month, not of a mill
     const answer = answering(() => new Response('x'))
     const lasting = bench({ fetch: answer, expireAfter })
     for (let n = 0; n < 2; n++) {
-      await (await lasting.fetch(URL_)).text()
+      await (await lasting.fetch(PAGE)).text()
       lasting.clock.advance(YEAR)
     }
     expect(answer.count()).toBe(1)
@@ -149,7 +149,7 @@ test('K160: a month is no millisecond: storeTimeout', async () => {
     storeTimeout: '30d',
     fetch: answering(() => new Response('x', { headers: FRESH })),
   })
-  await (await fetch(URL_)).text()
+  await (await fetch(PAGE)).text()
   expect(events.map(({ type }) => type)).not.toContain('error')
 })
 
@@ -166,7 +166,7 @@ test('K160: a year is no millisecond: lockLease', async () => {
     return new Response('x', { headers: FRESH })
   })
   const { fetch } = bench({ store, lockLease: '365d', singleFlight: 'store', fetch: answer })
-  await (await fetch(URL_)).text()
+  await (await fetch(PAGE)).text()
   await until(() => fetch.stats().stored === 1)
   // Once: before the entry is written.
   expect(renewed).toBe(1)
@@ -226,13 +226,13 @@ test('K161: close() twice is close() once, also at the same time; use after clos
     store: `sqlite:${newFile()}`,
     fetch: answering(() => new Response('x', { headers: FRESH })),
   })
-  await (await fetch(URL_)).text()
+  await (await fetch(PAGE)).text()
   await Promise.all([fetch.close(), fetch.close(), fetch[Symbol.asyncDispose]()])
   await fetch.close()
-  await expect(fetch(URL_)).rejects.toThrow(StateError)
+  await expect(fetch(PAGE)).rejects.toThrow(StateError)
   const session = new CachedSession({ store: new MemoryStore() })
   await Promise.all([session.close(), session.close()])
-  await expect(session.get(URL_)).rejects.toMatchObject({ code: 'ERR_SESSION_CLOSED' })
+  await expect(session.get(PAGE)).rejects.toMatchObject({ code: 'ERR_SESSION_CLOSED' })
 })
 
 test('K161: a close while requests are under way: they end, and nothing is thrown elsewhere', async () => {
@@ -275,7 +275,7 @@ test('K164: several instances on one store, and on one file, in one process and 
   const answer = answering(() => new Response('x', { headers: FRESH }))
   const shared = new SqliteStore(path)
   const clients = [shared, shared, new SqliteStore(path)].map((store) => createCachedFetch({ store, fetch: answer }))
-  for (const client of clients) for (const part of ['a', 'b']) await (await client(URL_ + part)).text()
+  for (const client of clients) for (const part of ['a', 'b']) await (await client(PAGE + part)).text()
   expect(answer.count()).toBe(2)
   const script = `
     import { createCachedFetch } from ${at('index.ts')}

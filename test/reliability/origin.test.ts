@@ -555,7 +555,7 @@ describe('10: a body that passes through unstored is whole, however late it is r
     const { fetch } = bench({ store: new MemoryStore() })
     const url = `${origin().url}/large/${64 * 1024 * 1024}?cache-control=no-store`
     for (const look of [() => 0, (response: Response) => response.body?.locked])
-      for (let n = 0; n < 2; n++) look(await fetch(`${url}&n=${n}`, { httpCache: false }))
+      for (let n = 0; n < 2; n++) look(await fetch(`${url}&n=${n}`, { httpCache: { enabled: false } }))
     expect(origin().inFlight).toBe(4)
     await until(() => {
       collect()

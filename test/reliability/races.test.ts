@@ -219,7 +219,7 @@ describe.each(STORES)('on %s', (_, make) => {
 })
 
 describe('D65: what an invalidation overtakes is not stored', () => {
-  const URL_ = 'http://o.test/'
+  const PAGE = 'http://o.test/'
 
   interface Held {
     readonly fetch: Bench['fetch']
@@ -256,11 +256,11 @@ describe('D65: what an invalidation overtakes is not stored', () => {
     ),
   )('%s, by %s', async (_title, by, inits) => {
     const { fetch, answer, open, store } = held()
-    const early = inits.map(async (init) => (await fetch(URL_, init)).text())
+    const early = inits.map(async (init) => (await fetch(PAGE, init)).text())
     await until(() => answer.count() === inits.length)
-    if (by === 'PUT') await fetch(URL_, { method: 'PUT' })
+    if (by === 'PUT') await fetch(PAGE, { method: 'PUT' })
     else if (by === 'clear') await fetch.cache.clear()
-    else await fetch.cache.delete(by === 'url' ? { url: URL_ } : { pattern: 'o.test/**' })
+    else await fetch.cache.delete(by === 'url' ? { url: PAGE } : { pattern: 'o.test/**' })
     open()
     await Promise.all(early)
     await settled()
@@ -285,12 +285,12 @@ describe('D65: what an invalidation overtakes is not stored', () => {
     }
     const { fetch, answer, open } = held({ store: late, storeTimeout: 60 }, { ...FRESH, vary: 'accept' })
     open()
-    expect(await (await fetch(URL_, { headers: { accept: 'a' } })).text()).toBe('answer 1')
+    expect(await (await fetch(PAGE, { headers: { accept: 'a' } })).text()).toBe('answer 1')
     await settled()
-    await fetch(URL_, { method: 'PUT' })
+    await fetch(PAGE, { method: 'PUT' })
     writing.open()
     await settled()
-    expect((await fetch(URL_, { headers: { accept: 'a' } })).fromCache).toBe(false)
+    expect((await fetch(PAGE, { headers: { accept: 'a' } })).fromCache).toBe(false)
     expect(answer.count()).toBe(3)
   })
 
@@ -308,27 +308,27 @@ describe('D65: what an invalidation overtakes is not stored', () => {
     const { fetch, open, events } = { ...held({ store, storeTimeout: 0.01 }), events: [] as string[] }
     fetch.on('error', ({ operation }) => events.push(operation))
     open()
-    await (await fetch(URL_)).text()
+    await (await fetch(PAGE)).text()
     await until(() => events.includes('write'))
-    await fetch(URL_, { method: 'PUT' })
+    await fetch(PAGE, { method: 'PUT' })
     writing.open()
     await until(() => landed)
     await settled()
-    expect(inner.read(`GET ${URL_}`)).toBeUndefined()
+    expect(inner.read(`GET ${PAGE}`)).toBeUndefined()
   })
 
   test('who asks after it is not answered by what was asked for before it', async () => {
     for (const headers of [{}, { authorization: 'a' }]) {
       const { fetch, answer, open } = held()
-      const early = fetch(URL_, { headers }).then((response) => response.text())
+      const early = fetch(PAGE, { headers }).then((response) => response.text())
       await until(() => answer.count() === 1)
-      await fetch(URL_, { method: 'PUT' })
-      const after = fetch(URL_, { headers }).then((response) => response.text())
+      await fetch(PAGE, { method: 'PUT' })
+      const after = fetch(PAGE, { headers }).then((response) => response.text())
       await until(() => answer.count() === 3)
       open()
       expect([await early, await after]).toEqual(['answer 1', 'answer 3'])
       await settled()
-      expect(await (await fetch(URL_, { headers })).text()).toBe('answer 3')
+      expect(await (await fetch(PAGE, { headers })).text()).toBe('answer 3')
     }
   })
 
@@ -342,33 +342,33 @@ describe('D65: what an invalidation overtakes is not stored', () => {
         controller.close()
       },
     })
-    const put = fetch.cache.put(URL_, new Response(stream, { headers: FRESH }))
+    const put = fetch.cache.put(PAGE, new Response(stream, { headers: FRESH }))
     await settled()
-    await fetch(URL_, { method: 'PUT' })
+    await fetch(PAGE, { method: 'PUT' })
     body.open()
-    expect([await put, await fetch.cache.has(URL_), answer.count()]).toEqual([false, false, 1])
+    expect([await put, await fetch.cache.has(PAGE), answer.count()]).toEqual([false, false, 1])
     const posting = gate()
     const posted = answering(async ({ method }) => {
       if (method === 'PUT') return new Response(null, { status: 204 })
       await posting.opened
-      return new Response('old', { headers: { ...FRESH, 'content-location': URL_ } })
+      return new Response('old', { headers: { ...FRESH, 'content-location': PAGE } })
     })
     const other = bench({ fetch: posted })
-    const post = other.fetch(URL_, { method: 'POST' }).then((response) => response.text())
+    const post = other.fetch(PAGE, { method: 'POST' }).then((response) => response.text())
     await until(() => posted.count() === 1)
-    await other.fetch(URL_, { method: 'PUT' })
+    await other.fetch(PAGE, { method: 'PUT' })
     posting.open()
-    expect([await post, await other.fetch.cache.has(URL_)]).toEqual(['old', false])
+    expect([await post, await other.fetch.cache.has(PAGE)]).toEqual(['old', false])
   })
 
   test('what was put for one identity goes when the URL changes', async () => {
     const { fetch, open } = held()
     open()
     const init = { headers: { authorization: 'a' } }
-    expect(await fetch.cache.put(URL_, new Response('old', { headers: FRESH }), init)).toBe(true)
-    expect((await fetch(URL_, init)).fromCache).toBe(true)
-    await fetch(URL_, { method: 'PUT' })
-    expect((await fetch(URL_, init)).fromCache).toBe(false)
+    expect(await fetch.cache.put(PAGE, new Response('old', { headers: FRESH }), init)).toBe(true)
+    expect((await fetch(PAGE, init)).fromCache).toBe(true)
+    await fetch(PAGE, { method: 'PUT' })
+    expect((await fetch(PAGE, init)).fromCache).toBe(false)
   })
 })
 
