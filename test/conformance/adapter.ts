@@ -1,5 +1,5 @@
 /**
- * Between the suite's runner and a cached fetch: takes out what the runner puts in against the platform's own cache.
+ * Between the suite's runner and a cached fetch, or the plain one in front of an edge: takes out what the runner puts in against the platform's own cache.
  *
  * The runner (client/fetching.mjs) was written for uncached fetches in front of a proxy: it asks for `cache: 'no-store'`, so that the
  * client's own cache stays out of it, and, since the Fetch standard makes that mode add `Pragma: no-cache` and `Cache-Control: no-cache`,

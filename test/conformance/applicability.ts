@@ -7,8 +7,8 @@
  *         handed to the caller). Our client shows both, so only the former, listed here by name, are left out for a private cache.
  * Rule 4: two tests carry no flag although their directives bind shared caches only.
  */
-import type { CacheType } from './configuration.ts'
-import { GROUPS } from './suite.ts'
+import { GROUPS_OF, type CacheType, type Configuration } from './configuration.ts'
+import { GROUPS, withDependencies } from './suite.ts'
 import type { SuiteTest, TestGroup } from './suite.ts'
 
 const S_MAXAGE = 's-maxage is for shared caches (RFC 9111 section 5.2.2.10)'
@@ -42,6 +42,14 @@ export function notApplicable(group: TestGroup, test: SuiteTest, type: CacheType
   return SHARED_ONLY[test.id] ?? null
 }
 
+/** The tests that are run over the configuration's store, with all that they depend on; null: every one. */
+export function chosen({ store }: Configuration): ReadonlySet<string> | null {
+  const groups = GROUPS_OF[store]
+  if (groups === undefined) return null
+  const tests = GROUPS.filter(({ id }) => groups.has(id)).flatMap((group) => group.tests)
+  return new Set(tests.flatMap(({ id }) => [...withDependencies(id)]))
+}
+
 /** The suite without what does not apply, its `browser_only` flags lifted (the runner would leave those tests out). */
 export function applicable(type: CacheType): readonly TestGroup[] {
   return GROUPS.map((group) => ({
@@ -55,11 +63,14 @@ export function applicable(type: CacheType): readonly TestGroup[] {
 /** A newer suite may have tests that nobody has sorted yet: they are named here, and fail the run. */
 export function unsorted(): readonly string[] {
   const known = new Set(GROUPS.flatMap((group) => group.tests).map((test) => test.id))
+  const groups = new Set(GROUPS.map((group) => group.id))
+  const lost = Object.values(GROUPS_OF).flatMap((ids) => [...ids].filter((id) => !groups.has(id)))
   const gone = Object.keys(SHARED_ONLY).filter((id) => !known.has(id))
   const skipped = GROUPS.filter((group) => group.id !== 'surrogate-control')
     .flatMap((group) => group.tests)
     .filter((test) => test.browser_skip === true && !HIDDEN_BY_BROWSERS.test(test.id) && !(test.id in SHARED_ONLY))
   return [
+    ...lost.map((id) => `${id} is in GROUPS_OF, but not in the suite`),
     ...gone.map((id) => `${id} is in SHARED_ONLY, but not in the suite`),
     ...skipped.map((test) => `${test.id} is flagged browser_skip: does it bind a private cache?`),
   ]

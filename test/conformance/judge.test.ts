@@ -2,19 +2,22 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { adapt, assertUnused } from './adapter.ts'
-import { applicable, unsorted } from './applicability.ts'
+import { applicable, chosen, unsorted } from './applicability.ts'
+import { CONFIGURATION_NAMES, nameOf, runnable } from './configuration.ts'
 import { isSurprise, judge, listProblems } from './judge.ts'
 import type { ExpectedFailure, Verdict } from './judge.ts'
+import { paced } from './pace.ts'
 import { count, lastLine } from './report.ts'
 import { withDependencies } from './suite.ts'
 import type { SuiteInit } from './suite.ts'
 
 const PRIVATE = { type: 'private', store: 'memory' } as const
+const KOA = { type: 'shared', store: 'memory', edge: 'koa' } as const
 const reason = 'a reason that is long enough'
 const failure = ['Assertion', 'Response 2 does not come from cache'] as const
 
 function only(id: string, results: Parameters<typeof judge>[1], list: readonly ExpectedFailure[] = []): Verdict {
-  const [verdict] = judge(PRIVATE, results, list, id)
+  const [verdict] = judge(PRIVATE, results, list, new Set([id]))
   if (verdict === undefined) throw new Error(`no verdict on ${id}`)
   return verdict
 }
@@ -31,6 +34,53 @@ test('a failure that is not listed, and a listed test that passes, are surprises
   expect(isSurprise(only('vary-match', { 'vary-match': failure }, listed))).toBe(false)
   expect(isSurprise(only('vary-match', { 'vary-match': true }, listed))).toBe(true)
   expect(isSurprise(only('vary-match', { 'vary-match': failure }, elsewhere))).toBe(true)
+})
+
+test('what is listed for a shared fetch is not listed for an edge, nor what is for one edge for another', () => {
+  const expected = (...configurations: string[]): boolean => {
+    const list = [{ id: 'vary-match', configurations, reason }]
+    return judge(KOA, {}, list, new Set(['vary-match']))[0]?.expected === reason
+  }
+  expect([expected('edge'), expected('edge/koa')]).toEqual([true, true])
+  expect([expected('shared'), expected('shared/memory'), expected('edge/hono')]).toEqual([false, false, false])
+  expect([nameOf(KOA), nameOf({ ...KOA, store: 'redis' })]).toEqual(['edge/koa', 'edge/koa/redis'])
+  expect(CONFIGURATION_NAMES.has('edge')).toBe(true)
+})
+
+test('a run without names has every edge, each once; a name leaves the others out', () => {
+  const names = runnable({}).map(nameOf)
+  expect(names.filter((name) => name.startsWith('edge/'))).toEqual(
+    ['node', 'express', 'fastify', 'koa', 'hono', 'handler'].map((edge) => `edge/${edge}`),
+  )
+  expect(runnable({ edge: 'koa', store: 'sqlite' }).map(nameOf)).toEqual(['edge/koa/sqlite'])
+  expect(runnable({ store: 'sqlite' }).map(nameOf)).toEqual(['private/sqlite', 'shared/sqlite'])
+})
+
+test('of a slow store, the tests that are run bring along what they depend on', () => {
+  const tests = chosen({ type: 'shared', store: 'mongodb' })
+  expect(tests?.has('304-etag-update-response-Expires')).toBe(true)
+  // Of a group that is left out.
+  expect([tests?.has('freshness-max-age'), tests?.has('freshness-none')]).toEqual([false, true])
+  expect(chosen(PRIVATE)).toBe(null)
+})
+
+test('a test starts only while few requests are under way, and then goes on at once', async () => {
+  const seen: string[] = []
+  const answers: (() => void)[] = []
+  const fetch = paced((url) => {
+    seen.push(new URL(url).pathname)
+    return new Promise((resolve) => answers.push(() => resolve(new Response())))
+  }, 2)
+  const sent = ['/config/a', '/config/b', '/config/c', '/test/a'].map((path) => fetch(`http://localhost${path}`))
+  expect(seen).toEqual(['/config/a', '/config/b', '/test/a'])
+  answers[0]?.()
+  await sent[0]
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(seen).toEqual(['/config/a', '/config/b', '/test/a'])
+  answers[1]?.()
+  await sent[1]
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(seen).toEqual(['/config/a', '/config/b', '/test/a', '/config/c'])
 })
 
 test('failed set-ups, failed dependencies, retries and hangs are not passes', () => {
@@ -62,7 +112,7 @@ test('the last line counts passes, surprises, and what is not judged', () => {
     { ...base, kind: 'required', result: 'setup', expected: reason },
     { ...base, kind: 'check', result: 'no' },
   ]
-  const counts = count([{ configuration: PRIVATE, verdicts, notApplicable: 3, milliseconds: 0 }])
+  const counts = count([{ configuration: PRIVATE, verdicts, notRun: 3, milliseconds: 0 }])
   expect(lastLine(counts)).toBe('1 passed, 2 failed, 4 skipped')
 })
 
@@ -73,6 +123,7 @@ test('mistakes in the list of expected failures are found', () => {
     { id: 'other-authorization', configurations: ['private'], reason: 'short' },
     { id: 'vary-match', configurations: ['private/nowhere'], reason },
     { id: 'vary-match', configurations: ['shared'], reason },
+    { id: 'cc-resp-immutable-fresh', configurations: ['edge/koa'], reason },
   ]
   expect(listProblems(list)).toEqual([
     'no-such-test: no such test',
@@ -82,6 +133,7 @@ test('mistakes in the list of expected failures are found', () => {
     'other-authorization: does not apply to a private cache',
     "vary-match: no configuration 'private/nowhere'",
     'vary-match: listed twice',
+    'cc-resp-immutable-fresh: does not apply to a shared cache',
   ])
 })
 

@@ -9,13 +9,13 @@
 import { determineTestResult } from 'http-cache-tests/lib/display.mjs'
 import { notApplicable } from './applicability.ts'
 import { CONFIGURATION_NAMES, covers } from './configuration.ts'
-import type { Configuration } from './configuration.ts'
+import type { CacheType, Configuration } from './configuration.ts'
 import { GROUPS, findTest, kindOf } from './suite.ts'
 import type { Kind, RawResults, SuiteTest } from './suite.ts'
 
 export interface ExpectedFailure {
   readonly id: string
-  /** `private`, `shared`, or with the store: `shared/sqlite`. */
+  /** `private`, `shared`, `edge`, or more particular: `shared/sqlite`, `edge/koa`. */
   readonly configurations: readonly string[]
   /** Why this is right, or why it cannot be otherwise: one or two sentences. */
   readonly reason: string
@@ -46,17 +46,17 @@ const SYMBOLS: Readonly<Record<string, Result>> = {
   '-': 'hang',
 }
 
-/** The verdicts on one configuration; `only` limits them to some ids. */
+/** The verdicts on one configuration; `only` limits them to some tests. */
 export function judge(
   configuration: Configuration,
   results: RawResults,
   list: readonly ExpectedFailure[],
-  only: string | null,
+  only: ReadonlySet<string> | null,
 ): readonly Verdict[] {
   const verdicts: Verdict[] = []
   for (const group of GROUPS) {
     for (const test of group.tests) {
-      if (notApplicable(group, test, configuration.type) !== null || (only !== null && test.id !== only)) continue
+      if (notApplicable(group, test, configuration.type) !== null || (only !== null && !only.has(test.id))) continue
       const result = resultOf(test, results)
       verdicts.push({
         id: test.id,
@@ -114,13 +114,16 @@ export function listProblems(list: readonly ExpectedFailure[]): readonly string[
     if (reason.length < 20) problems.push(`${id}: a reason is a sentence`)
     for (const name of configurations)
       if (!CONFIGURATION_NAMES.has(name)) problems.push(`${id}: no configuration '${name}'`)
-    const binds = (type: 'private' | 'shared'): boolean =>
+    const binds = (type: CacheType): boolean =>
       GROUPS.some((group) => group.tests.some((each) => each.id === id && notApplicable(group, each, type) === null))
-    for (const type of ['private', 'shared'] as const) {
-      if (configurations.some((name) => name.startsWith(type)) && !binds(type))
-        problems.push(`${id}: does not apply to a ${type} cache`)
-    }
+    for (const type of new Set(configurations.map(typeOf)))
+      if (!binds(type)) problems.push(`${id}: does not apply to a ${type} cache`)
     seen.add(id)
   }
   return problems
+}
+
+/** The cache type that a name of configurations is about; that of an edge is shared. */
+function typeOf(name: string): CacheType {
+  return name.startsWith('private') ? 'private' : 'shared'
 }

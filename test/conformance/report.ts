@@ -1,5 +1,5 @@
 /** What the run prints: a line a configuration, then every failure with its reason. */
-import { CONFIGURATIONS, nameOf } from './configuration.ts'
+import { CONFIGURATIONS, nameOf, versionOf } from './configuration.ts'
 import type { Configuration } from './configuration.ts'
 import { isSurprise } from './judge.ts'
 import type { Verdict } from './judge.ts'
@@ -8,8 +8,8 @@ import type { Kind } from './suite.ts'
 export interface Run {
   readonly configuration: Configuration
   readonly verdicts: readonly Verdict[]
-  /** Tests that do not apply to this cache type. */
-  readonly notApplicable: number
+  /** Tests that do not apply to this cache type, or are not among those chosen for a slow store. */
+  readonly notRun: number
   readonly milliseconds: number
 }
 
@@ -18,7 +18,7 @@ export interface Counts {
   readonly passed: number
   /** Not as expected: failures that are not listed, and listed ones that pass. */
   readonly failed: number
-  /** Not judged: listed failures, and tests that do not apply. Checks are in none of the three. */
+  /** Not judged: listed failures, and tests that are not run. Checks are in none of the three. */
   readonly skipped: number
 }
 
@@ -26,7 +26,7 @@ export function count(runs: readonly Run[]): Counts {
   const judged = runs.flatMap((run) => run.verdicts).filter((verdict) => verdict.kind !== 'check')
   const failed = judged.filter(isSurprise).length
   const passed = judged.filter((verdict) => verdict.result === 'pass' && !isSurprise(verdict)).length
-  const apart = runs.reduce((sum, run) => sum + run.notApplicable, 0)
+  const apart = runs.reduce((sum, run) => sum + run.notRun, 0)
   return { passed, failed, skipped: judged.length - passed - failed + apart }
 }
 
@@ -60,9 +60,10 @@ function summary(run: Run): string {
   const judged = run.verdicts.filter((verdict) => verdict.kind !== 'check')
   const share = (100 * judged.filter((verdict) => verdict.result === 'pass').length) / Math.max(judged.length, 1)
   const check = `check ${yes} yes ${no} no${rest === 0 ? '' : ` ${rest} undecided`}`
-  const name = nameOf(run.configuration).padEnd(15)
+  const name = nameOf(run.configuration).padEnd(16)
+  const server = versionOf(run.configuration.store)
   const time = `${(run.milliseconds / 1000).toFixed(1)} s`
-  return `${name} ${of('required')}  ${of('optimal')}  (${share.toFixed(1)} %)  ${check}  ${run.notApplicable} not applicable  ${time}`
+  return `${name} ${of('required')}  ${of('optimal')}  (${share.toFixed(1)} %)  ${check}  ${run.notRun} not run  ${time}${server === null ? '' : `  ${server}`}`
 }
 
 function section(title: string, lines: readonly string[]): string[] {

@@ -1,15 +1,15 @@
 /**
  * Runs the outside suite http-cache-tests against keepfresh (or a peer): see README.md here.
  *
- *   node test/conformance/run.ts [--private] [--shared] [--store memory|sqlite|file|...] [--id TEST] [--json] [--subject keepfresh|undici|bare]
+ *   node test/conformance/run.ts [--private] [--shared] [--store memory|sqlite|file|...] [--edge node|express|...] [--id TEST] [--json] [--subject keepfresh|undici|bare]
  *
  * Exit code 0: as expected-failures.json says. 1: not so. 2: the run itself went wrong.
  */
 import { fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { notApplicable, unsorted } from './applicability.ts'
-import { MISSING, nameOf, runnable, STORES } from './configuration.ts'
+import { chosen, unsorted } from './applicability.ts'
+import { EDGES, LEFT_OUT, MISSING, nameOf, runnable, STORES } from './configuration.ts'
 import type { Configuration, SubjectName } from './configuration.ts'
 import { judge, listProblems } from './judge.ts'
 import type { ExpectedFailure } from './judge.ts'
@@ -19,9 +19,12 @@ import { GROUPS, findTest } from './suite.ts'
 import type { Job, Report } from './worker.ts'
 
 const AT_ONCE = 4
+const TOTAL = GROUPS.flatMap((group) => group.tests).length
 
 interface Options {
   readonly configurations: readonly Configuration[]
+  /** No store and no edge is named. */
+  readonly all: boolean
   readonly subject: SubjectName
   readonly id: string | null
   readonly json: boolean
@@ -33,18 +36,30 @@ function options(): Options {
       private: { type: 'boolean', default: false },
       shared: { type: 'boolean', default: false },
       store: { type: 'string' },
+      edge: { type: 'string' },
       id: { type: 'string' },
       json: { type: 'boolean', default: false },
       subject: { type: 'string', default: 'keepfresh' },
     },
   })
-  const { subject, store, id } = values
+  const { subject, id } = values
   if (subject !== 'keepfresh' && subject !== 'undici' && subject !== 'bare') throw new Error(`no subject '${subject}'`)
-  if (store !== undefined && !STORES.some((known) => known === store)) throw new Error(`no store '${store}'`)
+  const [store, edge] = [oneOf(STORES, values.store, 'store'), oneOf(EDGES, values.edge, 'edge')]
   if (id !== undefined && findTest(id) === undefined) throw new Error(`the suite has no test '${id}'`)
   const types = values.private === values.shared ? ['private', 'shared'] : [values.private ? 'private' : 'shared']
-  const configurations = runnable(store).filter((each) => types.includes(each.type))
-  return { configurations, subject, id: id ?? null, json: values.json }
+  const configurations = runnable({ ...(store && { store }), ...(edge && { edge }) })
+    .filter((each) => types.includes(each.type))
+    // A peer is a fetch.
+    .filter((each) => subject === 'keepfresh' || each.edge === undefined)
+  const all = store === undefined && edge === undefined
+  return { configurations, all, subject, id: id ?? null, json: values.json }
+}
+
+function oneOf<T extends string>(known: readonly T[], given: string | undefined, what: string): T | undefined {
+  const found = known.find((each) => each === given)
+  if (given !== undefined && found === undefined)
+    throw new Error(`no ${what} '${given}': there are ${known.join(', ')}`)
+  return found
 }
 
 /** The worker's report; its output goes to ours only when one test is looked at. */
@@ -64,24 +79,22 @@ function work(job: Job): Promise<Report> {
 }
 
 async function main(): Promise<number> {
-  const { configurations, subject, id, json } = options()
+  const { configurations, all, subject, id, json } = options()
   const judged = subject === 'keepfresh'
   const file = await readFile(new URL('expected-failures.json', import.meta.url), 'utf8')
   const list: readonly ExpectedFailure[] = judged ? JSON.parse(file) : []
   const problems = [...unsorted(), ...listProblems(list)]
+  if (all && LEFT_OUT.length > 0) console.error(`not run, no server: ${LEFT_OUT.join(', ')}`)
   const reports = await inTurns(configurations.map((configuration) => () => work({ configuration, subject, id })))
   const runs = configurations.map((configuration, index): Run => {
     const { results = {}, milliseconds = 0 } = reports[index] ?? {}
-    return {
-      configuration,
-      milliseconds,
-      verdicts: judge(configuration, results, list, id),
-      notApplicable: id === null ? countNotApplicable(configuration) : 0,
-    }
+    const only = id === null ? chosen(configuration) : new Set([id])
+    const verdicts = judge(configuration, results, list, only)
+    return { configuration, milliseconds, verdicts, notRun: id === null ? TOTAL - verdicts.length : 0 }
   })
   const counts = count(runs)
   for (const problem of problems) console.error(problem)
-  if (configurations.length === 0) throw new Error(`no server for it: ${MISSING.join(', ')}`)
+  if (configurations.length === 0) throw new Error(`nothing to run: no server for ${MISSING.join(', ') || 'any'}`)
   console.log(json ? JSON.stringify({ subject, counts, problems, runs }, null, 2) : print(runs, judged))
   // JSON on stdout stays JSON: the line for machines is inside as `counts`, and on stderr.
   if (json) console.error(lastLine(counts))
@@ -92,14 +105,12 @@ async function main(): Promise<number> {
 /** A few at a time: each is hundreds of requests at once, and has the machine's two cores to share. */
 async function inTurns<T>(jobs: readonly (() => Promise<T>)[]): Promise<T[]> {
   const results: T[] = []
-  for (let at = 0; at < jobs.length; at += AT_ONCE) {
-    results.push(...(await Promise.all(jobs.slice(at, at + AT_ONCE).map((job) => job()))))
+  const left = jobs.entries()
+  const next = async (): Promise<void> => {
+    for (const [at, job] of left) results[at] = await job()
   }
+  await Promise.all(Array.from({ length: AT_ONCE }, next))
   return results
-}
-
-function countNotApplicable({ type }: Configuration): number {
-  return GROUPS.flatMap((group) => group.tests.filter((test) => notApplicable(group, test, type) !== null)).length
 }
 
 try {

@@ -1,30 +1,59 @@
-/** The cache under test, as a user gets it: no option is set but the ones that name the configuration. */
+/** The cache under test, as a user gets it: no option is set but the ones that name the configuration, and, at an edge, `onError`. */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Store } from 'keepfresh'
-import { serverOf, type StoreName } from './configuration.ts'
+import { serverOf, type Configuration, type EdgeName, type StoreName } from './configuration.ts'
+import { START } from './edges.ts'
+import { createPlainClient } from './plain-fetch.ts'
 import type { SuiteFetch } from './suite.ts'
 
 export interface Subject {
+  /** Where the suite's client is sent, if that is not the suite's server itself. */
+  readonly url?: string
   readonly fetch: SuiteFetch
   close(): Promise<void>
 }
 
-/** Hundreds of tests at once queue for a server on two cores: what is tested is what it answers, not when. */
+/** Seconds. Hundreds of tests at once queue for a server on two cores: what is tested is what it answers, not when. */
 const PATIENT = 20
 
-export async function createSubject(options: { shared: boolean; store: StoreName }): Promise<Subject> {
-  const { createCachedFetch } = await import('keepfresh')
+/** @param origin the suite's server */
+export async function createSubject({ type, store: name, edge }: Configuration, origin: string): Promise<Subject> {
   const directory = await mkdtemp(join(tmpdir(), 'keepfresh-conformance-'))
-  const store = await makeStore(options.store, directory)
-  const patience = serverOf(options.store) === null ? {} : { storeTimeout: PATIENT }
+  const store = await makeStore(name, directory)
+  const options = { store, ...(serverOf(name) === null ? {} : { storeTimeout: PATIENT }) }
+  const subject = edge === undefined ? await cachedFetch(type, options) : await atEdge(edge, origin, options)
   return {
-    fetch: createCachedFetch({ store, shared: options.shared, ...patience }),
+    ...subject,
     close: async () => {
+      await subject.close()
       await store.close()
       await rm(directory, { recursive: true })
+    },
+  }
+}
+
+export interface StoreOptions {
+  readonly store: Store
+  readonly storeTimeout?: number
+}
+
+async function cachedFetch(type: Configuration['type'], options: StoreOptions): Promise<Subject> {
+  const { createCachedFetch } = await import('keepfresh')
+  return { fetch: createCachedFetch({ ...options, shared: type === 'shared' }), close: () => Promise.resolve() }
+}
+
+async function atEdge(edge: EdgeName, origin: string, options: StoreOptions): Promise<Subject> {
+  const target = await START[edge](origin, options)
+  const client = createPlainClient()
+  return {
+    url: target.url,
+    fetch: client.fetch,
+    close: async () => {
+      await client.close()
+      await target.close()
     },
   }
 }
@@ -41,7 +70,11 @@ const MAKERS: Readonly<Record<StoreName, (directory: string, server: string) => 
   memcached: async (_, servers) =>
     new (await import('keepfresh/memcached')).MemcachedStore({ servers: servers.split(','), namespace: randomUUID() }),
   mongodb: async (_, url) =>
-    new (await import('keepfresh/mongodb')).MongoStore({ url, database: `conformance_${randomUUID().slice(0, 8)}` }),
+    new (await import('keepfresh/mongodb')).MongoStore({
+      url,
+      database: `conformance_${randomUUID().slice(0, 8)}`,
+      commandTimeout: PATIENT * 1000,
+    }),
   dynamodb: async (_, endpoint) =>
     new (await import('keepfresh/dynamodb')).DynamoStore({
       table: `conformance_${randomUUID().slice(0, 8)}`,
