@@ -1,121 +1,152 @@
 /**
- * Response caches against each other and against the frameworks' own handlers: `node bench/servers.ts [--quick] [--write]`.
- * One process a contender, loaded in turns by wrk; medians over the rounds, ratios to the plain handler of the same framework.
+ * Response caches against each other and against the frameworks' own handlers:
+ * `node bench/servers.ts [hits-1k|hits-64k|uncacheable|server-herd]... [--quick] [--visitors 10000] [--contenders TEXT,...] [--write]`.
+ * One process a contender, loaded in turns; medians over the rounds. Renews docs/server/benchmarks.md with --write.
  */
-import { execFileSync, fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { commandOf, writeDocument } from './lib/document.ts'
 import { describe, machine } from './lib/machine.ts'
 import { installPeers } from './lib/peers.ts'
+import type { Finished } from './lib/scenario-process.ts'
+import { markdown } from './lib/tables.ts'
+import type { Report, Target } from './lib/types.ts'
+import { herd, herdRows } from './servers/herd.ts'
+import { findLoader } from './servers/load.ts'
+import { HERD_DELAY, type Mode } from './servers/page.ts'
+import { baseOf, raceRates, rateRatio, rateRows, type Rate } from './servers/rates.ts'
 
-const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, write: { type: 'boolean', default: false } },
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    visitors: { type: 'string' },
+    contenders: { type: 'string' },
+    write: { type: 'boolean', default: false },
+  },
 })
 const [ROUNDS, SECONDS] = values.quick ? [3, 1] : [7, 2]
+const VISITORS = Number(values.visitors ?? (values.quick ? 2000 : 10_000))
+const LOADER = findLoader()
 
+const FRAMEWORKS = ['Express', 'Koa', 'Fastify', 'Hono']
+const OURS = ['node:http', ...FRAMEWORKS].flatMap((name) => [name, `${name} + keepfresh`])
+const PEERS = ['Express + apicache', 'Koa + koa-cash', 'Fastify + @fastify/caching', 'Hono + hono/cache']
+const PROXIES = ['nginx proxy_cache', 'Varnish']
+/** Each framework with what belongs to it. */
 const HITS = [
   'node:http',
   'Map, by hand',
   'node:http + keepfresh',
-  'Express',
-  'Express + keepfresh',
-  'Express + apicache',
-  'Koa',
-  'Koa + keepfresh',
-  'Fastify',
-  'Fastify + keepfresh',
-  'Hono',
-  'Hono + keepfresh',
+  ...FRAMEWORKS.flatMap((name) => [name, `${name} + keepfresh`, ...PEERS.filter((peer) => peer.startsWith(name))]),
+  ...PROXIES,
 ]
-const UNCACHEABLE = ['node:http, no-store', 'node:http + keepfresh, no-store']
+/** Who has a cache. */
+const CACHES = HITS.filter((name) => name.includes(' + ') || PROXIES.includes(name))
 
-interface Server {
-  readonly kind: string
-  readonly url: string
-  readonly process: ChildProcess
-  readonly rates: number[]
+const LOAD = `${LOADER.name}, ${ROUNDS} rounds of ${SECONDS} s for each; requests a second are medians, ratios are medians of the rounds' ratios. The processor time is that of the server's processes: a busy machine does less to it than to requests a second.`
+const COLUMNS = [
+  'contender',
+  'requests/s',
+  "of the framework's own handler",
+  'of node:http',
+  'processor us a request',
+  'of the own handler, by processor',
+  'the handler runs',
+]
+
+interface Section {
+  readonly title: string
+  readonly about: string
+  run(): Promise<Report>
 }
 
-async function start(kind: string, bytes: number): Promise<Server> {
-  const child = fork(new URL('servers/server.ts', import.meta.url), [kind, String(bytes)], { execArgv: [] })
-  const [port] = (await once(child, 'message')) as [number]
-  return { kind, url: `http://127.0.0.1:${port}`, process: child, rates: [] }
+const SECTIONS: Readonly<Record<string, Section>> = {
+  'hits-1k': {
+    title: 'Hits, 1 KB',
+    about: `Every request after the first may be answered from the cache. ${LOAD} nginx has one worker; Varnish has threads, and so more than one core. @fastify/caching sets header fields and keeps no responses. hono/cache has the CacheStorage of undici behind it, since Node has none.`,
+    run: () =>
+      rates(HITS, 'hit', 1024, (found) => [least('node:http + keepfresh', found, 1.05), ...frameworks(found, 1)]),
+  },
+  'hits-64k': {
+    title: 'Hits, 64 KB',
+    about: LOAD,
+    run: () => rates(HITS, 'hit', 65_536, () => []),
+  },
+  uncacheable: {
+    title: 'What an uncacheable request pays',
+    about: `The handler says \`no-store\`, so that it runs for every request. ${LOAD}`,
+    run: () => rates(OURS, 'no-store', 1024, (found) => [least('node:http + keepfresh', found, 0.95)]),
+  },
+  'server-herd': {
+    title: 'A herd',
+    about: `${VISITORS} visitors ask at once, each on a connection that is open already, for a page that has been kept and has expired; its handler takes ${HERD_DELAY} ms. nginx has \`proxy_cache_lock\` and \`proxy_cache_use_stale updating\` switched on; it and Varnish, by its default grace, hand out the expired page while one request renews it.`,
+    run: herds,
+  },
 }
 
-/** Requests a second. */
-function load({ url }: Server, seconds: number): number {
-  const out = execFileSync('wrk', ['-t1', '-c32', `-d${seconds}`, `${url}/page`], { encoding: 'utf8' })
-  if (/Non-2xx/.test(out)) throw new Error(`${url}: ${out}`)
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1])
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN
-}
-
-async function race(kinds: readonly string[], bytes: number): Promise<string> {
-  const servers = []
-  for (const kind of kinds) servers.push(await start(kind, bytes))
-  for (const server of servers) {
-    await (await fetch(`${server.url}/page`)).arrayBuffer()
-    load(server, 1)
+async function rates(
+  kinds: readonly string[],
+  mode: Mode,
+  bytes: number,
+  goals: (found: readonly Rate[]) => Target[],
+): Promise<Report> {
+  const found = await raceRates(wanted(kinds), { mode, bytes, rounds: ROUNDS, seconds: SECONDS, loader: LOADER })
+  return {
+    tables: [{ title: `${bytes / 1024} KB`, columns: COLUMNS, rows: rateRows(found) }],
+    targets: goals(found),
+    notes: [],
   }
-  for (let round = 0; round < ROUNDS; round++) for (const server of servers) server.rates.push(load(server, SECONDS))
-  const rows = servers.map(({ kind, rates }) => {
-    const own = servers.find(
-      (each) => each.kind === (kind.includes('no-store') ? UNCACHEABLE[0] : kind.split(' + ')[0]),
-    )
-    const base = own === undefined || kind.startsWith('Map') ? servers[0] : own
-    return `| ${kind} | ${Math.round(median(rates))} | ${(median(rates) / median(base?.rates ?? [])).toFixed(2)} |`
-  })
-  for (const server of servers) server.process.kill()
-  return ['| contender | requests/s | of the plain handler |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
-/** Thousands at once on a page nobody has asked for: how often the handler ran. */
-async function herd(): Promise<string> {
-  const server = await start('node:http + keepfresh', 1024)
-  const count = values.quick ? 2000 : 10_000
-  const { request, Agent } = await import('node:http')
-  const agent = new Agent({ keepAlive: true, maxSockets: 1000 })
-  const one = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      request(`${server.url}/herd`, { agent }, (response) => response.resume().on('end', resolve))
-        .on('error', reject)
-        .end()
-    })
-  await Promise.all(Array.from({ length: count }, one))
-  agent.destroy()
-  const runs = await (await fetch(`${server.url}/runs`)).text()
-  server.process.kill()
-  return `${count} requests at once on a cold page ran the handler ${runs} time(s).`
+function least(kind: string, found: readonly Rate[], limit: number): Target {
+  const own = found.find((rate) => rate.kind === kind)
+  const got = own === undefined ? Number.NaN : rateRatio(own, baseOf(own, found))
+  return { what: `${kind}, of ${kind.split(' + ')[0]}`, sense: 'at least', limit, got, unit: 'x' }
 }
 
+function frameworks(found: readonly Rate[], limit: number): Target[] {
+  return FRAMEWORKS.map((name) => least(`${name} + keepfresh`, found, limit))
+}
+
+async function herds(): Promise<Report> {
+  const results = []
+  for (const kind of wanted(CACHES)) {
+    process.stderr.write(`  ${kind}\n`)
+    results.push(await herd(kind, VISITORS))
+  }
+  const targets = results
+    .filter(({ kind }) => kind.endsWith('keepfresh'))
+    .map(({ kind, runs }): Target => ({
+      what: `${kind}: runs of the handler`,
+      sense: 'at most',
+      limit: 1,
+      got: runs,
+      unit: '',
+    }))
+  const columns = ['contender', 'runs of the handler', 'all answered after, ms']
+  return { tables: [{ title: `${VISITORS} visitors`, columns, rows: herdRows(results) }], targets, notes: [] }
+}
+
+/** What ratios are of runs in any case. */
+function wanted(kinds: readonly string[]): string[] {
+  const parts = values.contenders?.split(',')
+  return kinds.filter((kind, i) => parts === undefined || i === 0 || parts.some((part) => kind.includes(part)))
+}
+
+const unknown = positionals.filter((name) => !(name in SECTIONS))
+if (unknown.length > 0)
+  throw new Error(`no section ${unknown.join(', ')}; there are ${Object.keys(SECTIONS).join(', ')}`)
 installPeers()
-const text = [
-  '# Server benchmarks',
-  '',
-  `\`node bench/servers.ts${values.quick ? ' --quick' : ''}\`: wrk, one thread, 32 connections, ${ROUNDS} rounds of ${SECONDS} s each, medians.`,
-  describe(machine()),
-  '',
-  '## Hits, 1 KB',
-  '',
-  await race(HITS, 1024),
-  '',
-  '## Hits, 64 KB',
-  '',
-  await race(HITS.slice(0, 6), 65_536),
-  '',
-  '## What an uncacheable request pays',
-  '',
-  await race(UNCACHEABLE, 1024),
-  '',
-  '## A herd',
-  '',
-  await herd(),
-  '',
-].join('\n')
-console.log(text)
-if (values.write) writeFileSync(new URL('../docs/server/benchmarks.md', import.meta.url), text)
+console.log(`${describe(machine())}\n`)
+const finished: Record<string, Finished> = {}
+for (const [name, { title, about, run }] of Object.entries(SECTIONS)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue
+  const started = performance.now()
+  process.stderr.write(`${name} ...\n`)
+  finished[name] = { title, about, report: await run() }
+  console.log(`${markdown({ title, about }, finished[name].report)}\n`)
+  process.stderr.write(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
+}
+const document = new URL('../docs/server/benchmarks.md', import.meta.url)
+if (values.write) writeDocument(finished, commandOf('npm run bench -- --servers'), document)
 process.exit(0)

@@ -5,7 +5,7 @@ import { clientOf } from '../lib/web.ts'
 export const contender: Contender = {
   name: 'make-fetch-happen',
   package: 'make-fetch-happen',
-  stores: ['disk'],
+  stores: ['file'],
   note: 'make-fetch-happen keeps files (cacache).',
   async setup(_origin, { dir }) {
     const fetch = makeFetchHappen.defaults({ cachePath: dir })

@@ -23,7 +23,7 @@ class Bounded implements Cache {
 
   constructor(name: EvictionName, size: number) {
     this.#size = size
-    this.#policy = makePolicy(name, size, generator(3))
+    this.#policy = makePolicy(name, generator(3))
   }
 
   get(key: string): number | undefined {

@@ -17,7 +17,7 @@ interface Held {
 }
 
 export function replayExpiring(name: TimedName, { ids, footprint }: Requests, size: number): number {
-  const policy = policyFor(name, size)
+  const policy = policyFor(name)
   const timed = name === 'ttl' || name === 'tlru'
   const lifetimes = lifetimesOf(footprint)
   const held = new Map<string, Held>()
@@ -46,10 +46,10 @@ export function replayExpiring(name: TimedName, { ids, footprint }: Requests, si
   return hits / ids.length
 }
 
-function policyFor(name: TimedName, size: number): TimedPolicy {
+function policyFor(name: TimedName): TimedPolicy {
   if (name === 'ttl') return new SoonestFirst()
   if (name === 'tlru') return new TimeAwareLru()
-  return makePolicy(name, size, generator(3))
+  return makePolicy(name, generator(3))
 }
 
 /** From 200 to 200,000 requests, each power of ten as likely. */

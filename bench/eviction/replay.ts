@@ -7,7 +7,7 @@ import { LruCache } from './lru-cache.ts'
 
 /** The share of requests that were hits. */
 export function replay(name: EvictionName, { ids, footprint }: Requests, size: number): number {
-  const policy = makePolicy(name, size, generator(3))
+  const policy = makePolicy(name, generator(3))
   const nodes: (EvictionNode | undefined)[] = Array.from({ length: footprint })
   let hits = 0
   let held = 0

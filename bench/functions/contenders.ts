@@ -1,5 +1,5 @@
 /** Caches of async functions, each set up as its own documentation says, for 10,000 entries that live an hour. */
-import { AsyncCache, memoize } from '../../src/memo/index.ts'
+import { AsyncCache, memoize } from 'keepfresh/memo'
 
 export type Load = (key: string) => Promise<unknown>
 
@@ -9,17 +9,27 @@ export interface FunctionCache {
   get(key: string): Promise<unknown>
   /** The values of keys that are there; null: it has no such method. */
   readonly getMany: ((keys: string[]) => Promise<unknown>) | null
+  /** Removes what it keeps in a server, and closes its connections. */
+  readonly close?: () => Promise<void>
 }
 
 export interface FunctionContender {
   readonly label: string
   /** The npm package; null for what is part of this repository. */
   readonly package: string | null
-  setup(load: Load): Promise<FunctionCache>
+  /** `where`: the server that it keeps things in, and a name for them there; only for those that do. */
+  setup(load: Load, where: Where): Promise<FunctionCache>
 }
 
-const MAX = 10_000
-const HOUR = 3600
+export interface Where {
+  /** redis://host:port */
+  readonly redis: string
+  readonly name: string
+}
+
+export const MAX = 10_000
+/** Seconds. */
+export const HOUR = 3600
 
 export const contenders: readonly FunctionContender[] = [
   {

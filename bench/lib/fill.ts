@@ -8,6 +8,8 @@ import { openRawTable, sampleMeta } from './raw-table.ts'
 /** All entries have this body: 1 KB of text. */
 export const BODY: Buffer = bodyFor('text', 1024)
 const SLICE = 10_000
+/** Writes under way at a time, where each is a request of its own. */
+const WRITERS = 64
 const HOUR = 3_600_000
 
 /** Any URL of the same form at every number of entries, so that keys are equally long. */
@@ -30,11 +32,32 @@ export function fillRaw(file: string, entries: number, expiry: Expiry = inAnHour
 
 /** The entries are made by the client itself, from responses of a fetch that asks nobody; only the writing is in bulk. */
 export async function fillKeepfresh(file: string, entries: number, expiry: Expiry = inAnHour): Promise<void> {
-  const sqlite = new SqliteStore(file)
+  const store = new SqliteStore(file)
+  await fillStore(store, entries, expiry)
+  store.close()
+}
+
+/** Any store: in bulk where it can, else many writes at a time. */
+export async function fillStore(store: Store, entries: number, expiry: Expiry = inAnHour): Promise<void> {
+  for await (const heads of headsOf(store, entries, expiry)) {
+    if (store instanceof SqliteStore) {
+      await store.bulk((batch) => heads.forEach((head) => batch.write(head, BODY)))
+      continue
+    }
+    const left = heads.values()
+    const writer = async (): Promise<void> => {
+      for (const head of left) await store.write(head, BODY)
+    }
+    await Promise.all(Array.from({ length: WRITERS }, writer))
+  }
+}
+
+/** What a client would write beside the bodies, in slices. */
+async function* headsOf(store: Store, entries: number, expiry: Expiry): AsyncGenerator<readonly EntryHead[]> {
   let written: EntryHead[] = []
   const collecting: Store = {
     name: 'collecting',
-    limits: sqlite.limits,
+    limits: { ...store.limits, shared: false },
     read: () => undefined,
     write: (head) => void written.push(head),
     update: () => false,
@@ -44,14 +67,12 @@ export async function fillKeepfresh(file: string, entries: number, expiry: Expir
   const fetch = createCachedFetch({ store: collecting, fetch: async () => answer() })
   for (let i = 0; i < entries; i += SLICE) {
     for (let j = i; j < Math.min(i + SLICE, entries); j++) await (await fetch(urlOfEntry(j))).arrayBuffer()
-    const heads = written
+    if (written.length !== Math.min(SLICE, entries - i))
+      throw new Error(`${written.length} of ${SLICE} entries were written`)
+    yield written.map((head, n) => ({ ...head, expiresAt: expiry(i + n) }))
     written = []
-    if (heads.length !== Math.min(SLICE, entries - i))
-      throw new Error(`${heads.length} of ${SLICE} entries were written`)
-    await sqlite.bulk((batch) => heads.forEach((head, n) => batch.write({ ...head, expiresAt: expiry(i + n) }, BODY)))
   }
   await fetch.close()
-  sqlite.close()
 }
 
 function answer(): Response {

@@ -8,8 +8,11 @@ export interface LargeOrder {
   readonly origin: string
   readonly url: string
   readonly dir: string
+  readonly server: string
   /** How many times the body is read, one after the other. */
   readonly reads: number
+  /** Nobody reads it after this process: what is kept in a server is removed. */
+  readonly last: boolean
 }
 
 export interface LargeResult {
@@ -19,9 +22,9 @@ export interface LargeResult {
   readonly peak: number
 }
 
-const { module, store, origin, url, dir, reads } = JSON.parse(process.argv[2] ?? '') as LargeOrder
+const { module, store, origin, url, dir, server, reads, last } = JSON.parse(process.argv[2] ?? '') as LargeOrder
 const { contender } = (await import(module)) as { contender: Contender }
-const client = await contender.setup(origin, { store, dir })
+const client = await contender.setup(origin, { store, dir, server })
 if (client.drain === null) throw new Error('it cannot store what is read as a stream')
 const bytes: number[] = []
 const ms: number[] = []
@@ -30,6 +33,7 @@ for (let i = 0; i < reads; i++) {
   bytes.push(await client.drain(url))
   ms.push(performance.now() - started)
 }
+if (last) await client.clear?.()
 // What is still being stored belongs to the read.
 await client.close()
 const result: LargeResult = { bytes, ms, peak: process.resourceUsage().maxRSS * 1024 }

@@ -1,22 +1,23 @@
-/** Finds the contenders and floors, each a file of its own; what fails to load is skipped, and said. */
+/** Finds the contenders and floors, each a file of its own; what fails to load is named in every report. */
 import { readdirSync } from 'node:fs'
-import type { Contender, LoadedContender } from './types.ts'
+import { messageOf } from './attempt.ts'
+import type { Absent, Contender, LoadedContender } from './types.ts'
 
 export interface Loaded {
   readonly contenders: readonly LoadedContender[]
   readonly floors: readonly LoadedContender[]
+  readonly absent: readonly Absent[]
 }
 
-/** `only`: file names or parts of them; null: all. Floors are always loaded. */
-export async function load(only: readonly string[] | null, log: (line: string) => void): Promise<Loaded> {
-  return { contenders: await loadFrom('contenders', only, log), floors: await loadFrom('floors', null, log) }
+/** Those of one scenario. `only`: file names or parts of them; null: all. Floors are always loaded. */
+export async function load(scenario: string, only: readonly string[] | null): Promise<Loaded> {
+  const absent: Absent[] = []
+  const all = await loadFrom('contenders', only, absent)
+  const contenders = all.filter(({ scenarios }) => scenarios?.includes(scenario) ?? true)
+  return { contenders, floors: await loadFrom('floors', null, absent), absent }
 }
 
-async function loadFrom(
-  folder: string,
-  only: readonly string[] | null,
-  log: (line: string) => void,
-): Promise<LoadedContender[]> {
+async function loadFrom(folder: string, only: readonly string[] | null, absent: Absent[]): Promise<LoadedContender[]> {
   const found: LoadedContender[] = []
   const base = new URL(`../${folder}/`, import.meta.url)
   const files = readdirSync(base).filter((file) => file.endsWith('.ts'))
@@ -28,7 +29,7 @@ async function loadFrom(
       const { contender } = (await import(module)) as { contender: Contender }
       found.push({ ...contender, module })
     } catch (error) {
-      log(`skipped ${folder}/${name}: ${error instanceof Error ? error.message : String(error)}`)
+      absent.push({ name, why: messageOf(error) })
     }
   }
   return found
@@ -36,5 +37,6 @@ async function loadFrom(
 
 /** Ours first, then by name; the first floor of a table is the one that ratios are of. */
 function place(file: string): number {
-  return ['keepfresh.ts', 'map.ts'].includes(file) ? 0 : 1
+  if (file === 'keepfresh.ts' || file === 'map.ts') return 0
+  return file.startsWith('keepfresh') ? 1 : 2
 }

@@ -6,8 +6,10 @@
  *    not thrown together: a turn has a fixed length, so that fast rounds would count for more.
  * 3. Rubbish of one subject is not paid for by the next: the young is collected before each turn, all of it before each round, or before
  *    each turn where calls leave tens of kilobytes behind.
+ * 4. Who throws, or does not answer for half a minute, is out of the race, and its result says why.
  */
 import { setImmediate } from 'node:timers/promises'
+import { messageOf, within } from './attempt.ts'
 import { median, quantile } from './stats.ts'
 
 export interface Subject {
@@ -38,9 +40,13 @@ export interface Result {
   /** The median of each round, us. */
   readonly rounds: readonly number[]
   readonly calls: number
+  /** Why it did not get to the end; its numbers are then none. */
+  readonly failure: string | null
 }
 
 const GROUP_US = 50
+/** ms that a turn may take longer than it should. */
+const PATIENCE = 30_000
 
 class Lane {
   readonly subject: Subject
@@ -48,6 +54,7 @@ class Lane {
   readonly tails: number[] = []
   calls = 0
   waves = 1
+  failure: string | null = null
   private readonly concurrency: number
   constructor(subject: Subject, concurrency: number) {
     this.subject = subject
@@ -64,9 +71,19 @@ class Lane {
     await Promise.all(pending)
   }
 
-  /** Runs for `ms`, returning the samples in us per call. */
+  /** Runs for `ms`, returning the samples in us per call; none once it has failed. */
   async turn(ms: number, maxCalls: number): Promise<number[]> {
     const samples: number[] = []
+    if (this.failure !== null) return samples
+    try {
+      await within(this.sample(samples, ms, maxCalls), ms + PATIENCE)
+    } catch (error) {
+      this.failure = messageOf(error)
+    }
+    return samples
+  }
+
+  private async sample(samples: number[], ms: number, maxCalls: number): Promise<void> {
     const end = performance.now() + ms
     const lastCall = this.calls + maxCalls
     let before = performance.now()
@@ -76,19 +93,25 @@ class Lane {
       samples.push(((after - before) * 1000) / (this.waves * this.concurrency))
       before = after
     }
-    return samples
   }
 
   /** Warms up, and finds how many waves make a group. */
   async warmUp(ms: number, maxCalls: number): Promise<void> {
     const samples = await this.turn(ms, maxCalls)
     const wave = median(samples.slice(samples.length >> 1)) * this.concurrency
-    this.waves = Math.max(1, Math.ceil(GROUP_US / wave))
+    this.waves = Math.max(1, Math.ceil(GROUP_US / wave) || 1)
+  }
+
+  async round(ms: number, maxCalls: number): Promise<void> {
+    const samples = await this.turn(ms, maxCalls)
+    this.rounds.push(median(samples))
+    this.tails.push(quantile(samples, 0.95))
   }
 
   result(): Result {
-    const { rounds, tails, calls } = this
-    return { label: this.subject.label, median: median(rounds), p95: median(tails), rounds, calls }
+    const { rounds, tails, calls, failure } = this
+    const [typical, tail] = failure === null ? [median(rounds), median(tails)] : [Number.NaN, Number.NaN]
+    return { label: this.subject.label, median: typical, p95: tail, rounds, calls, failure }
   }
 }
 
@@ -101,19 +124,17 @@ export async function race(subjects: readonly Subject[], options: RaceOptions): 
     globalThis.gc?.()
     for (let i = 0; i < lanes.length; i++) {
       const lane = lanes[(i + round) % lanes.length]
-      if (lane === undefined) continue
+      if (lane === undefined || lane.failure !== null) continue
       await setImmediate()
       await globalThis.gc?.({ execution: 'async', type: collect === 'turn' ? 'major' : 'minor' })
-      const samples = await lane.turn(options.turn, maxCalls)
-      lane.rounds.push(median(samples))
-      lane.tails.push(quantile(samples, 0.95))
+      await lane.round(options.turn, maxCalls)
     }
   }
   return new Map(lanes.map((lane) => [lane.subject.label, lane.result()]))
 }
 
-/** How many times `a` takes of `b`: the median over the rounds; NaN where one is missing. */
+/** How many times `a` takes of `b`: the median over the rounds; NaN where one is missing or failed. */
 export function ratio(a: Result | undefined, b: Result | undefined): number {
-  if (a === undefined || b === undefined) return Number.NaN
+  if (a === undefined || b === undefined || a.failure !== null || b.failure !== null) return Number.NaN
   return median(a.rounds.map((value, round) => value / (b.rounds[round] ?? Number.NaN)))
 }

@@ -2,15 +2,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { messageOf } from './attempt.ts'
 import { load } from './load.ts'
 import { startOrigin } from './origin-process.ts'
-import type { Report, Scenario } from './types.ts'
+import type { Report, Scenario, StoreKind } from './types.ts'
 
 /** What run.ts sends as the one argument, as JSON. */
 export interface Order {
   readonly scenario: string
   readonly quick: boolean
   readonly only: readonly string[] | null
+  readonly stores: readonly StoreKind[] | null
   readonly size: number
   readonly entries: readonly number[] | null
 }
@@ -21,11 +23,11 @@ export interface Finished {
   readonly report: Report
 }
 
-const { scenario: name, quick, only, size, entries } = JSON.parse(process.argv[2] ?? '') as Order
+const { scenario: name, only, ...order } = JSON.parse(process.argv[2] ?? '') as Order
 const log = (line: string): void => void process.stderr.write(`${line}\n`)
 
 const { scenario } = (await import(new URL(`../scenarios/${name}.ts`, import.meta.url).href)) as { scenario: Scenario }
-const { contenders, floors } = await load(only, log)
+const loaded = await load(name, only)
 const origin = await startOrigin()
 const root = mkdtempSync(join(tmpdir(), 'keepfresh-bench-'))
 let directories = 0
@@ -39,13 +41,28 @@ console.warn = (...args: unknown[]) => {
   warned.add(line)
 }
 
+// What a contender throws where nobody can catch it would end the run for all: it is told instead.
+const stray = new Set<string>()
+process.on('uncaughtException', (error) => {
+  if (!stray.has(messageOf(error))) log(`not caught: ${error.stack ?? String(error)}`)
+  stray.add(messageOf(error))
+})
+
 try {
-  const report = await scenario.run({ quick, contenders, floors, origin, size, entries, tmp, log })
-  const finished: Finished = { title: scenario.title, about: scenario.about, report }
+  const report = await scenario.run({ ...order, ...loaded, origin, tmp, log })
+  const notes = [
+    ...report.notes,
+    ...loaded.absent.map((absent) => `${absent.name} could not be loaded: ${absent.why}`),
+    ...[...stray].map((message) => `Somebody threw where nobody could catch it: ${message}`),
+  ]
+  const finished: Finished = { title: scenario.title, about: scenario.about, report: { ...report, notes } }
   await new Promise((resolve) => process.send?.(finished, resolve))
+} catch (error) {
+  log(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  process.exitCode = 1
 } finally {
   await origin.close()
   rmSync(root, { recursive: true, force: true })
 }
 // Some contenders leave timers and sockets behind.
-process.exit(0)
+process.exit()

@@ -7,7 +7,7 @@ export interface CachedAgent {
   close(): Promise<void>
 }
 
-export function cachedAgent({ store, dir }: SetupOptions): CachedAgent {
+export function cachedAgent({ store, dir }: Pick<SetupOptions, 'store' | 'dir'>): CachedAgent {
   const agent = new Agent()
   const sqlite = store === 'sqlite' ? new cacheStores.SqliteCacheStore({ location: `${dir}/undici.db` }) : null
   const dispatcher = agent.compose(interceptors.cache({ store: sqlite ?? new cacheStores.MemoryCacheStore() }))

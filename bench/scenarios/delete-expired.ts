@@ -1,6 +1,6 @@
 import { SqliteStore } from 'keepfresh/sqlite'
 import { copyFileSync } from 'node:fs'
-import { setImmediate } from 'node:timers/promises'
+import { watched } from '../lib/blocks.ts'
 import { fillKeepfresh, fillRaw, inAnHour, type Expiry } from '../lib/fill.ts'
 import { openRawTable } from '../lib/raw-table.ts'
 import { digits, median, times } from '../lib/stats.ts'
@@ -13,6 +13,8 @@ interface Deletion {
   readonly ms: number
   /** The longest time, ms, in which the event loop did nothing else. */
   readonly block: number
+  /** The most processor time, ms, between two turns of the event loop. */
+  readonly cpu: number
 }
 
 interface Subject {
@@ -43,7 +45,15 @@ export const scenario: Scenario = {
       rows.push(...tableRows(entries, results))
       if (entries === sizes.at(-1)) targets.push(...goals(entries, results))
     }
-    const columns = ['entries', 'who', 'ms', 'of one DELETE', 'longest block, ms', 'worst round, ms']
+    const columns = [
+      'entries',
+      'who',
+      'ms',
+      'of one DELETE',
+      'longest block, ms',
+      'worst round, ms',
+      'its processor time, ms',
+    ]
     return { tables: [{ title: 'Half of the entries', columns, rows }], targets, notes: [] }
   },
 }
@@ -85,34 +95,13 @@ async function raceDeletions(
       copyFileSync(subject.file, copy)
       globalThis.gc?.()
       const { run, close } = await subject.remove(copy)
-      const { ms, block, count } = await watched(run)
+      const { ms, block, cpu, value: count } = await watched(run)
       close()
       if (count !== Math.ceil(entries / 2)) throw new Error(`${subject.label} deleted ${count} of ${entries}`)
-      results.get(subject.label)?.push({ ms, block })
+      results.get(subject.label)?.push({ ms, block, cpu })
     }
   }
   return results
-}
-
-/** Runs it while a ticker counts the time between turns of the event loop. */
-async function watched(run: () => Promise<number>): Promise<Deletion & { count: number }> {
-  const state = { running: true }
-  let block = 0
-  const ticker = (async () => {
-    for (let last = performance.now(); state.running;) {
-      await setImmediate()
-      const now = performance.now()
-      block = Math.max(block, now - last)
-      last = now
-    }
-  })()
-  await setImmediate()
-  const started = performance.now()
-  const count = await run()
-  const ms = performance.now() - started
-  state.running = false
-  await ticker
-  return { ms, block, count }
 }
 
 function tableRows(entries: number, results: ReadonlyMap<string, readonly Deletion[]>): Cell[][] {
@@ -123,6 +112,7 @@ function tableRows(entries: number, results: ReadonlyMap<string, readonly Deleti
     times(ratioOf(results, label)),
     digits(median(rounds.map(({ block }) => block))),
     digits(Math.max(...rounds.map(({ block }) => block))),
+    digits(Math.max(...rounds.map(({ cpu }) => cpu))),
   ])
 }
 

@@ -12,7 +12,10 @@ export const scenario: Scenario = {
   about:
     '32 URLs (16 with `--quick`) are stored, then asked for again and again. A call is the request and the reading of its body. The origin is asked nothing while the clock runs.',
   async run(context) {
-    const hits = await raceHits(context, ['memory'], (shape, bytes) => (shape === 'json' ? [parse(bytes)] : []))
+    const hits = await raceHits(context, {
+      stores: ['memory'],
+      extra: (shape, bytes) => (shape === 'json' ? [parse(bytes)] : []),
+    })
     return { tables: hitTables(hits, FLOOR, OURS), targets: goals(hits.results), notes: hits.notes }
   },
 }

@@ -1,15 +1,12 @@
-import { enter, leave, notesOf, type Entrant } from '../lib/entrants.ts'
-import { SIZES } from '../lib/hits.ts'
-import { race, ratio, type Result } from '../lib/race.ts'
-import { digits, times } from '../lib/stats.ts'
-import type { Context, Scenario, Table, Target } from '../lib/types.ts'
+import { SIZES, timeCell } from '../lib/hits.ts'
+import { raceMisses, type Misses } from '../lib/misses.ts'
+import { ratio } from '../lib/race.ts'
+import { times } from '../lib/stats.ts'
+import type { Scenario, Table, Target } from '../lib/types.ts'
 
 const FLOOR = 'floor: fetch'
 const MEMORY = 'keepfresh, memory'
 const SQLITE = 'keepfresh, sqlite'
-
-/** By label. */
-type Results = ReadonlyMap<string, Result>
 
 export const scenario: Scenario = {
   title: 'Miss',
@@ -18,78 +15,32 @@ export const scenario: Scenario = {
   async run(context) {
     const tables: Table[] = []
     const targets: Target[] = []
-    let notes: string[] = []
+    const notes = new Set<string>()
     for (const [size, bytes] of SIZES) {
       for (const concurrency of [1, 32]) {
         context.log(`  ${size} x${concurrency}`)
-        const entrants = await enter(context, ['memory', 'sqlite', 'disk'], ['none'])
-        const results = await raceMisses(context, entrants, bytes, concurrency)
-        const unstored = await findUnstored(context, entrants, bytes, results)
-        await leave(entrants)
-        notes = notesOf(entrants)
-        tables.push(tableOf(`${size}, ${concurrency} at a time`, results, unstored))
-        targets.push(goal(size, concurrency, MEMORY, results), goal(size, concurrency, SQLITE, results))
+        const stores = ['memory', 'sqlite', 'file'] as const
+        const misses = await raceMisses(context, { stores, floors: ['none'], bytes, concurrency })
+        for (const note of misses.notes) notes.add(note)
+        tables.push(tableOf(`${size}, ${concurrency} at a time`, misses))
+        targets.push(goal(size, concurrency, MEMORY, misses), goal(size, concurrency, SQLITE, misses))
       }
     }
-    return { tables, targets, notes }
+    return { tables, targets, notes: [...notes] }
   },
 }
 
-function urlOf(context: Context, { prefix }: Entrant, bytes: number, i: number): string {
-  return `${context.origin.url}${prefix}text/${bytes}/${i}`
-}
-
-async function raceMisses(
-  context: Context,
-  entrants: readonly Entrant[],
-  bytes: number,
-  concurrency: number,
-): Promise<Results> {
-  const subjects = entrants.map((entrant) => ({
-    label: entrant.label,
-    call: (i: number) => entrant.client.arrayBuffer(urlOf(context, entrant, bytes, i)),
-  }))
-  const timing = context.quick ? { rounds: 3, turn: 25, warmUp: 50 } : { rounds: 9, turn: 60, warmUp: 200 }
-  const asked = (): Promise<number[]> => Promise.all(entrants.map(({ prefix }) => context.origin.count(prefix)))
-  const before = await asked()
-  const results = await race(subjects, { ...timing, concurrency })
-  for (const [i, after] of (await asked()).entries()) {
-    const { label = '' } = entrants[i] ?? {}
-    const [calls, requests] = [results.get(label)?.calls, after - (before[i] ?? 0)]
-    if (calls !== requests) throw new Error(`${label}: ${calls} calls were ${requests} requests at the origin`)
-  }
-  return results
-}
-
-/** Asks again for some of the last URLs: the labels of those that go to the origin again, so that what they did was not storing. */
-async function findUnstored(
-  context: Context,
-  entrants: readonly Entrant[],
-  bytes: number,
-  results: Results,
-): Promise<Set<string>> {
-  const unstored = new Set<string>()
-  for (const entrant of entrants.filter(({ store }) => store !== 'none')) {
-    const { label, prefix, client } = entrant
-    const before = await context.origin.count(prefix)
-    const calls = results.get(label)?.calls ?? 0
-    for (let i = 1; i <= 10; i++) await client.arrayBuffer(urlOf(context, entrant, bytes, calls - i))
-    if ((await context.origin.count(prefix)) > before) unstored.add(label)
-  }
-  return unstored
-}
-
-function tableOf(title: string, results: Results, unstored: ReadonlySet<string>): Table {
+function tableOf(title: string, { results, unstored }: Misses): Table {
   const rows = [...results.values()].map((result) => [
     unstored.has(result.label) ? `${result.label} (**not stored**)` : result.label,
-    `${digits(result.median)} (${digits(result.p95)})`,
+    timeCell(result),
     times(ratio(result, results.get(FLOOR))),
     times(ratio(result, results.get(MEMORY))),
   ])
   return { title, columns: ['contender', 'us (p95)', 'of fetch', `of ${MEMORY}`], rows }
 }
 
-function goal(size: string, concurrency: number, label: string, results: Results): Target {
+function goal(size: string, concurrency: number, label: string, { results }: Misses): Target {
   const got = ratio(results.get(label), results.get(FLOOR))
   return {
     what: `${size}, ${concurrency} at a time: ${label}, of fetch`,

@@ -10,7 +10,7 @@ export const scenario: Scenario = {
   about:
     'As above, with the entries in an SQLite file; below, those that keep files of another kind. The file is in the page cache.',
   async run(context) {
-    const hits = await raceHits(context, ['sqlite', 'disk'])
+    const hits = await raceHits(context, { stores: ['sqlite', 'file'] })
     const found = hits.results.get(caseName('1 KB', 'text', 1))
     const request = [...(found?.keys() ?? [])].find((label) => label.startsWith('undici.request')) ?? ''
     return {

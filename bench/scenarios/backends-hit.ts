@@ -1,0 +1,64 @@
+import { CASES, caseTable, eachBackend, type Case, type Part } from '../lib/backends.ts'
+import { caseName, labelsOf, markMisses, raceHits, timeCell, type Hits } from '../lib/hits.ts'
+import { ratio, type Result } from '../lib/race.ts'
+import type { Backend } from '../lib/services.ts'
+import { times } from '../lib/stats.ts'
+import type { Context, Scenario, Target } from '../lib/types.ts'
+
+const SIZES = CASES.filter(({ concurrency }) => concurrency === 1).map(({ size }) => size)
+
+/** Most of the floor that a hit may take, one at a time; and where another wide limit is set, that. */
+const LIMITS: Readonly<Record<string, { one: number; wide: number }>> = {
+  sqlite: { one: 1.5, wide: 1.5 },
+  file: { one: 1.2, wide: 1.2 },
+  redis: { one: 1.25, wide: 1.6 },
+  mongodb: { one: 1.3, wide: 1.3 },
+  dynamodb: { one: 1.3, wide: 1.3 },
+  memcached: { one: 1.3, wide: 1.3 },
+}
+
+export const scenario: Scenario = {
+  title: 'Hit, by backend',
+  about:
+    'A call is a request and the reading of its body as bytes, out of the store; `store.read alone` is the same without HTTP. The floor is the raw client getting one value of the same size. Times are us a call, 1 or 32 calls at a time.',
+  run: (context) => eachBackend(context, (backend, title) => measure(context, backend, title)),
+}
+
+async function measure(context: Context, backend: Backend, title: string): Promise<Part> {
+  const hits = await raceHits(context, {
+    stores: [backend.store],
+    sizes: SIZES,
+    shapes: ['arrayBuffer'],
+    turn: context.quick ? 25 : 100,
+  })
+  const table = caseTable(
+    title,
+    labelsOf(hits.results),
+    ['us (p95)', 'of floor'],
+    (label, of) => {
+      const own = resultOf(hits, label, of)
+      return [timeCell(own), times(ratio(own, resultOf(hits, backend.floor, of)))]
+    },
+    (label) => markMisses(hits, label),
+  )
+  return { tables: [table], targets: goals(backend, hits), notes: hits.notes }
+}
+
+function resultOf({ results }: Hits, label: string, { size, concurrency }: Case): Result | undefined {
+  return results.get(caseName(size[0], 'arrayBuffer', concurrency))?.get(label)
+}
+
+function goals({ store, title, floor }: Backend, hits: Hits): Target[] {
+  const limits = LIMITS[store]
+  const ours = `keepfresh, ${store}`
+  const small = CASES.filter(({ size }) => size[1] === 1024)
+  const targets = small.map((of): Target => {
+    const limit = (of.concurrency === 1 ? limits?.one : limits?.wide) ?? Number.NaN
+    const got = ratio(resultOf(hits, ours, of), resultOf(hits, floor, of))
+    return { what: `${title}, ${of.name}, of the floor`, sense: 'at most', limit, got, unit: 'x' }
+  })
+  const [one] = small
+  if (store !== 'file' || one === undefined) return targets
+  const got = resultOf(hits, 'keepfresh, file, sync: true', one)?.median ?? Number.NaN
+  return [...targets, { what: `${title}, ${one.name}, sync: true`, sense: 'at most', limit: 15, got, unit: ' us' }]
+}
