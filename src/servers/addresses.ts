@@ -3,6 +3,7 @@
  * line and Host say, so that a hit parses no URL.
  */
 import { primaryKey } from '../engine/key.ts'
+import { isPlainEffective } from '../engine/plain-hit.ts'
 import type { MaybePromise } from '../engine/ports.ts'
 import type { HeaderList } from '../http/message.ts'
 import type { RouteSettings, ServerSettings } from './options.ts'
@@ -11,8 +12,12 @@ export interface Address {
   /** Absolute, serialised, without a fragment. */
   readonly url: string
   readonly settings: RouteSettings
-  /** The primary key; null: fields of the request are part of it. */
+  /** The primary key of requests without an identity; null: their fields are part of it. */
   readonly key: string | null
+  /** Whether a plain request for it may take the engine's fast lane. */
+  readonly plain: boolean
+  /** Whether it is that of `purge.path`. */
+  readonly purges: boolean
 }
 
 /** A host and perhaps a port: nothing that would become a part of a path or of another host. */
@@ -21,58 +26,93 @@ const HOST = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?
 /** Addresses remembered for each route. */
 const MAX_KNOWN = 10_000
 
+/** Addresses by scheme, host and target. Most requests are for the host of the one before. */
+class Known {
+  readonly #byHost = new Map<string, Map<string, Address>>()
+  /** Hosts and addresses: what it costs. */
+  size = 0
+  #host: string | undefined = undefined
+  #secure: boolean | null = null
+  #targets = new Map<string, Address>()
+
+  get(target: string, host: string | undefined, secure: boolean): Address | undefined {
+    if (host !== this.#host || secure !== this.#secure) this.#turnTo(host, secure)
+    return this.#targets.get(target)
+  }
+
+  #turnTo(host: string | undefined, secure: boolean): void {
+    this.#makeRoom()
+    this.#host = host
+    this.#secure = secure
+    const name = secure ? `s ${host}` : `p ${host}`
+    let targets = this.#byHost.get(name)
+    if (targets === undefined) {
+      this.#byHost.set(name, (targets = new Map()))
+      this.size += 1
+    }
+    this.#targets = targets
+  }
+
+  /** Under the host that was asked for last. */
+  add(target: string, address: Address): void {
+    this.#makeRoom()
+    this.#targets.set(target, address)
+    this.size += 1
+  }
+
+  #makeRoom(): void {
+    if (this.size < MAX_KNOWN) return
+    this.#byHost.clear()
+    this.#targets.clear()
+    this.size = 0
+    // The next request turns to its host anew, and so makes its map known again.
+    this.#secure = null
+  }
+}
+
 export class Addresses {
   readonly #settings: ServerSettings
-  readonly #plain = new Map<string, Address>()
-  readonly #byRoute = new WeakMap<RouteSettings, Map<string, Address>>()
-  /** Request fields that tell identities apart in the key. */
-  readonly #identities: readonly string[]
+  readonly #plain = new Known()
+  readonly #byRoute = new WeakMap<RouteSettings, Known>()
+  /** Names of request fields that tell identities apart in keys. */
+  readonly identities: readonly string[]
 
   constructor(settings: ServerSettings) {
     this.#settings = settings
-    this.#identities = settings.plain.effective.key.identityHeaders
+    this.identities = settings.plain.effective.key.identityHeaders.filter((name) => !EXEMPT.has(name))
   }
 
   /** Null: the request line or Host is no URL of ours, and the handler shall say so. */
   of(target: string, host: string | undefined, secure: boolean, route: RouteSettings | undefined): Address | null {
-    const known = this.#mapOf(route)
-    const name = secure ? `s ${String(host)} ${target}` : `p ${String(host)} ${target}`
-    const found = known.get(name)
+    const known = route === undefined ? this.#plain : this.#knownOf(route)
+    const found = known.get(target, host, secure)
     if (found !== undefined) return found
     const url = this.urlOf(target, host, secure)
     if (url === null) return null
     const settings = route ?? this.#routeOf(url)
-    const address = { url, settings, key: plainKey(url, settings) }
-    if (known.size >= MAX_KNOWN) known.clear()
-    known.set(name, address)
+    const path = this.#settings.purge?.path
+    const purges = path !== undefined && (target === path || target.startsWith(`${path}?`))
+    const key = purges ? null : plainKey(url, settings)
+    const address = { url, settings, key, plain: key !== null && isPlainEffective(settings.effective), purges }
+    known.add(target, address)
     return address
   }
 
-  #mapOf(route: RouteSettings | undefined): Map<string, Address> {
-    if (route === undefined) return this.#plain
+  /** How many hosts and addresses are remembered for requests that no route was named for. */
+  get size(): number {
+    return this.#plain.size
+  }
+
+  #knownOf(route: RouteSettings): Known {
     let known = this.#byRoute.get(route)
-    if (known === undefined) this.#byRoute.set(route, (known = new Map()))
+    if (known === undefined) this.#byRoute.set(route, (known = new Known()))
     return known
-  }
-
-  /** Whether a request has none of the fields that identities are told by: then an address with a key has its key. */
-  isAnonymous(headers: Readonly<Record<string, unknown>>): boolean {
-    for (const name of this.#identities) {
-      if (headers[name] !== undefined && !EXEMPT.has(name)) return false
-    }
-    return true
-  }
-
-  /** As `isAnonymous`, for a Fetch request. */
-  isAnonymousFetch(headers: Headers): boolean {
-    for (const name of this.#identities) if (!EXEMPT.has(name) && headers.has(name)) return false
-    return true
   }
 
   urlOf(target: string, host: string | undefined, secure: boolean): string | null {
     const { baseUrl } = this.#settings
     // An absolute-form target names its own origin (RFC 9112 section 3.2.2), but it is the visitor who says so.
-    if (!target.startsWith('/')) return null
+    if (!target.startsWith('/') || target.includes('#')) return null
     if (baseUrl === null && (host === undefined || !HOST.test(host))) return null
     const origin = baseUrl ?? (host === undefined ? null : `${secure ? 'https' : 'http'}://${host}`)
     const url = origin === null ? null : URL.parse(origin + target)
@@ -87,9 +127,9 @@ export class Addresses {
     return this.#settings.plain
   }
 
-  /** The key of a request with these fields. */
-  keyOf({ key, url, settings }: Address, headers: () => HeaderList): MaybePromise<string> {
-    return key ?? primaryKey({ method: 'GET', url, headers: headers() }, null, settings.effective.key, true)
+  /** The key of a request with these fields: identities among them are part of it (RELIABILITY 85). */
+  keyOf({ url, settings }: Address, headers: HeaderList): MaybePromise<string> {
+    return primaryKey({ method: 'GET', url, headers }, null, settings.effective.key, true)
   }
 }
 

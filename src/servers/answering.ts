@@ -63,7 +63,7 @@ export function refusesByItself({ headers }: ResponseHead): boolean {
 /**
  * Whether an answer looks as if it could be kept: cheap, and wrong only on the side of looking again.
  * @param field its Cache-Control, null where it has none
- * @param expires whether it has Expires
+ * @param expires whether it has Expires; looked at only where it has no Cache-Control
  */
 export function looksShareable(status: number, field: string | null, expires: boolean, policy: PolicyOptions): boolean {
   if (field === null) {

@@ -6,7 +6,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Duration } from '../clients/durations.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
-import { NodeGate } from './node-gate.ts'
+import { NodeGate, type VisitOptions } from './node-gate.ts'
 import { ruleSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
@@ -62,9 +62,14 @@ export const responseCache: FastifyPluginAsync<ServerCacheOptions> = Object.assi
     fastify.decorate('responseCache', apiOf(cache))
     fastify.addHook('onRoute', ({ config }) => void rules.of(config))
     fastify.addHook('onRequest', (request, reply, next) => {
-      const route = rules.of(request.routeOptions.config)
-      const { originalUrl } = request
-      gate.enter(request.raw, reply.raw, ...visitOf(request, reply, next, route), originalUrl)
+      // Fastify makes `routeOptions` anew whenever it is asked for them.
+      const route = rules.any ? rules.of(request.routeOptions.config) : undefined
+      const visit = new FastifyVisit(request, reply, route)
+      const proceed = (): void => {
+        visit.begin()
+        next()
+      }
+      gate.enter(request.raw, reply.raw, proceed, visit, request.originalUrl)
     })
     fastify.addHook('onClose', () => cache.close())
   },
@@ -76,39 +81,50 @@ export const responseCache: FastifyPluginAsync<ServerCacheOptions> = Object.assi
   },
 )
 
-type Entered = Parameters<NodeGate['enter']>
+class FastifyVisit implements VisitOptions {
+  readonly route: RouteSettings | undefined
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  /** What earlier hooks had set, before later ones and the handler. */
+  #early: ReturnType<FastifyReply['getHeaders']> | null = null
 
-function visitOf(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  next: () => void,
-  route: RouteSettings | undefined,
-): [proceed: Entered[2], options: Entered[3]] {
-  let early: ReturnType<FastifyReply['getHeaders']> | null = null
-  const proceed = (): void => {
-    early = reply.getHeaders()
-    next()
+  constructor(request: FastifyRequest, reply: FastifyReply, route: RouteSettings | undefined) {
+    this.route = route
+    this.#request = request
+    this.#reply = reply
   }
-  const options = {
-    ...(route && { route }),
-    signedIn: () => {
-      const { user, session } = request as { user?: unknown; session?: unknown }
-      return isSignedIn(user, session)
-    },
-    // What earlier hooks had set by reply.header goes with an answer that does not pass through the reply.
-    answering: () => {
-      const fields = early ?? reply.getHeaders()
-      for (const [name, value] of Object.entries(fields)) if (value !== undefined) reply.raw.setHeader(name, value)
-    },
-    done: () => void reply.hijack(),
+
+  /** The handler's turn. */
+  begin(): void {
+    this.#early = this.#reply.getHeaders()
   }
-  return [proceed, options]
+
+  signedIn(): boolean {
+    const { user, session } = this.#request as { user?: unknown; session?: unknown }
+    return isSignedIn(user, session)
+  }
+
+  /** What earlier hooks had set by reply.header goes with an answer that does not pass through the reply. */
+  answering(): void {
+    const { raw } = this.#reply
+    const fields = this.#early ?? this.#reply.getHeaders()
+    for (const name in fields) {
+      const value = fields[name as keyof typeof fields]
+      if (value !== undefined) raw.setHeader(name, value)
+    }
+  }
+
+  done(): void {
+    this.#reply.hijack()
+  }
 }
 
 /** The settings of routes by the `config` they were defined with. */
 class Rules {
   readonly #cache: ServerCache
   readonly #known = new WeakMap<object, RouteSettings>()
+  /** Whether any route has settings of its own. */
+  any = false
 
   constructor(cache: ServerCache) {
     this.#cache = cache
@@ -121,6 +137,7 @@ class Rules {
     if (found !== undefined) return found
     const settings = ruleSettings(this.#cache.settings.plain, config.cache)
     this.#known.set(config, settings)
+    this.any = true
     return settings
   }
 }

@@ -11,7 +11,8 @@ import { routeSettings, type RouteOptions, type RouteSettings, type ServerCacheO
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
 import { waitUntilAmong } from './wait-until.ts'
-import { FINISH, WebGate, type WebVisit } from './web-gate.ts'
+import { WebGate } from './web-gate.ts'
+import { FINISH, type WebVisit } from './web-visit.ts'
 
 export { cacheControl, cacheTags } from './cache-control.ts'
 export type { CacheDirectives } from './cache-control.ts'
@@ -78,8 +79,7 @@ async function pass(
   next: () => Promise<void>,
   route?: RouteSettings,
 ): Promise<void> {
-  const visit = new HonoVisit(app, c, next, route)
-  const made = gate.enter(visit)
+  const made = gate.enter(new HonoVisit(app, c, next, route))
   const response = isPromise(made) ? await made : made
   if (c.finalized && response === c.res) return
   // Hono would merge the fields of the response before into this one.

@@ -1,8 +1,7 @@
 /** What a node:http request says: its fields, the name it was asked under, who asks; and the conditions the handler is not to see. */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import type { HeaderLine, HeaderList } from '../http/message.ts'
-import type { ServerSettings } from './options.ts'
+import type { HeaderLine, HeaderList, RequestHead } from '../http/message.ts'
 import { isSignedIn } from './signed-in.ts'
 
 /** What a visitor's conditions were, before they were hidden from the handler. */
@@ -26,25 +25,42 @@ export function hideConditions(request: IncomingMessage): void {
   if (own.length > 0 || !originals.has(request)) originals.set(request, own)
 }
 
-/** The fields of a request, every line. */
-export function requestLines({ rawHeaders }: IncomingMessage): HeaderLine[] {
+/**
+ * The fields of a request, every line: as they came, and as those in front have left them (a gateway that hands over no raw lines at
+ * all, a token moved from a cookie into Authorization, a plan that only the server may name). What was taken away there counts still.
+ */
+export function requestLines({ rawHeaders, headers }: IncomingMessage): HeaderLine[] {
   const lines: HeaderLine[] = []
+  /** Where the only line of a name is; -1: there are several. */
+  const places = new Map<string, number>()
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    lines.push([(rawHeaders[at] ?? '').toLowerCase(), rawHeaders[at + 1] ?? ''])
+    const name = (rawHeaders[at] ?? '').toLowerCase()
+    // HTTP/2 has the request line among the fields.
+    if (name.startsWith(':')) continue
+    places.set(name, places.has(name) ? -1 : lines.length)
+    lines.push([name, rawHeaders[at + 1] ?? ''])
+  }
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || name.startsWith(':')) continue
+    const place = places.get(name)
+    if (place === undefined) for (const one of typeof value === 'string' ? [value] : value) lines.push([name, one])
+    else if (place >= 0 && typeof value === 'string') lines[place] = [name, value]
   }
   return lines
 }
 
-/** The name it was asked under. */
-export function hostOf({ headers }: IncomingMessage, { trustProxy }: ServerSettings): string | undefined {
-  const forwarded = trustProxy ? headers['x-forwarded-host'] : undefined
-  const host = typeof forwarded === 'string' ? forwarded.split(',')[0]?.trim() : headers.host
-  return host ?? (typeof headers[':authority'] === 'string' ? headers[':authority'] : undefined)
+/** The name and scheme a proxy in front was asked by, where it is to be believed. */
+export function forwarded({ headers }: IncomingMessage): { host: string | undefined; secure: boolean | undefined } {
+  const scheme = first(headers['x-forwarded-proto'])
+  return { host: first(headers['x-forwarded-host']), secure: scheme === undefined ? undefined : scheme === 'https' }
 }
 
-export function isSecure({ socket, headers }: IncomingMessage, { trustProxy }: ServerSettings): boolean {
-  const forwarded = trustProxy ? headers['x-forwarded-proto'] : undefined
-  if (typeof forwarded === 'string') return forwarded.split(',')[0]?.trim() === 'https'
+function first(list: string | string[] | undefined): string | undefined {
+  return typeof list === 'string' ? list.split(',')[0]?.trim() : undefined
+}
+
+export function isEncrypted({ socket }: IncomingMessage): boolean {
   return (socket as TLSSocket).encrypted === true
 }
 
@@ -54,8 +70,7 @@ export function askedBySomebody(request: IncomingMessage): boolean {
   return isSignedIn(user, session)
 }
 
-/** A GET with a body asks for more than its URL says: it is the handler's own affair (RELIABILITY 106). */
-export function hasBody({ method, headers }: IncomingMessage): boolean {
-  if (method !== 'GET' && method !== 'HEAD') return false
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+/** A request as policy sees it. */
+export function headOf(request: IncomingMessage, url: string): RequestHead {
+  return { method: request.method ?? 'GET', url, headers: requestLines(request) }
 }

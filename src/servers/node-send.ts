@@ -1,5 +1,5 @@
 /** Sending a stored reply on a node:http response. A hit writes one prepared array of fields and one buffer. */
-import { ServerResponse } from 'node:http'
+import { ServerResponse, STATUS_CODES } from 'node:http'
 import { currentAge } from '../policy/age.ts'
 import type { HeaderList } from '../http/message.ts'
 import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
@@ -9,8 +9,11 @@ import { setPhrase } from './node-before.ts'
 import type { Sender } from './node-capture.ts'
 
 interface Prepared {
+  /** Our name in Cache-Status that the fields are right for: several caches may share a store. */
+  readonly name: string | null
   /** The second of age the fields are right for. */
   readonly age: number
+  readonly phrase: string
   readonly fields: string[]
   /** Text of one byte a character where the body is short: node:http then sends head and body in one piece. */
   readonly body: Buffer | string
@@ -32,20 +35,24 @@ export function sendWhole(response: ServerResponse, reply: StoredReply, bytes: U
   const { entry } = reply
   const age = Math.floor(currentAge(entry.meta, reply.now))
   let ready = prepared.get(entry)
-  if (ready === undefined || ready.age !== age) {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const body = bytes.length <= AS_TEXT ? buffer.toString('latin1') : buffer
-    ready = { age, fields: fieldsOf(reply.head.headers, bytes.length, statusLine(reply, name)), body }
-    prepared.set(entry, ready)
-  }
+  if (ready === undefined || ready.age !== age || ready.name !== name)
+    prepared.set(entry, (ready = prepare(reply, bytes, age, name)))
   if (response.writeHead !== NATIVE.writeHead || response.end !== NATIVE.end) {
-    begin(response, entry.meta.status, '', ready.fields)
+    begin(response, entry.meta.status, ready.phrase, ready.fields)
     response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
     return
   }
-  response.writeHead(entry.meta.status, ready.fields)
+  response.writeHead(entry.meta.status, ready.phrase, ready.fields)
   if (typeof ready.body === 'string') response.end(ready.body, 'latin1')
   else response.end(ready.body)
+}
+
+function prepare(reply: StoredReply, bytes: Uint8Array, age: number, name: string | null): Prepared {
+  const { status, statusText } = reply.entry.meta
+  const phrase = statusText === '' ? (STATUS_CODES[status] ?? '') : statusText
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const body = bytes.length <= AS_TEXT ? buffer.toString('latin1') : buffer
+  return { name, age, phrase, fields: fieldsOf(reply.head.headers, bytes.length, statusLine(reply, name)), body }
 }
 
 /**
@@ -117,19 +124,19 @@ export function senderOf({ writeHead, write, end, flushHeaders }: ServerResponse
 
 async function pump(response: ServerResponse, body: ReplyBody, sender: Sender): Promise<void> {
   const reader = body.stream().getReader()
-  // It may have left before there was anything to send: nothing would tell us any more.
-  let gone = response.destroyed
   const wake: { up: (() => void) | null } = { up: null }
+  // It may have left before there was anything to send: nothing would tell us any more.
+  const visitor = { gone: response.destroyed }
   response.once('close', () => {
-    gone = true
+    visitor.gone = true
     wake.up?.()
   })
   response.on('drain', () => wake.up?.())
   try {
-    while (!gone) {
+    while (!visitor.gone) {
       const { done, value } = await reader.read()
       if (done) return void sender.end.call(response)
-      if (!sender.write.call(response, value, 'utf8') && !gone)
+      if (!sender.write.call(response, value, 'utf8') && !visitor.gone)
         await new Promise<void>((resolve) => (wake.up = resolve))
     }
     await reader.cancel()

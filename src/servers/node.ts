@@ -57,11 +57,11 @@ export function responseCache(options: ServerCacheOptions = {}): NodeCache {
   }
   return Object.assign(middleware, apiOf(cache), {
     route(rule: RouteOptions): NodeMiddleware {
-      const options = { route: routeSettings(cache.settings.plain, rule) }
-      return (request, response, next) => gate.enter(request, response, next, options, targetOf(request))
+      const route = { route: routeSettings(cache.settings.plain, rule) }
+      return (request, response, next) => gate.enter(request, response, next, route, targetOf(request))
     },
     wrap(handler: NodeHandler, rule?: RouteOptions): NodeHandler {
-      const route = rule === undefined ? {} : { route: routeSettings(cache.settings.plain, rule) }
+      const route = rule === undefined ? undefined : { route: routeSettings(cache.settings.plain, rule) }
       return (request, response) => {
         gate.enter(request, response, () => run(handler, request, response, cache), route)
       }

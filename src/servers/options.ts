@@ -35,12 +35,24 @@ export type RouteRules =
   | Readonly<Record<string, Duration | RouteOptions>>
   | readonly (readonly [pattern: UrlPatternLike, rule: Duration | RouteOptions])[]
 
-/** The PURGE endpoint: who may use it. */
-export type PurgeOptions =
-  /** Requests with `Authorization: Bearer TOKEN`. */
-  | { readonly token: string }
-  /** Requests this function lets through. */
-  | { readonly authorize: (request: { readonly url: string; readonly headers: Headers }) => boolean | Promise<boolean> }
+/** Purging by HTTP: who may, and where besides PURGE requests. */
+export type PurgeOptions = (
+  | {
+      /** Requests with `Authorization: Bearer TOKEN`; 16 characters or more. */
+      readonly token: string
+    }
+  | {
+      /** Requests this function lets through. */
+      readonly authorize: (request: {
+        readonly method: string
+        readonly url: string
+        readonly headers: Headers
+      }) => boolean | Promise<boolean>
+    }
+) & {
+  /** A path such as '/-/cache', under which GET lists what is stored and DELETE purges what its query names. Default: none. */
+  readonly path?: string
+}
 
 /** Options of a server cache. */
 export interface ServerCacheOptions
@@ -72,7 +84,7 @@ export interface ServerCacheOptions
   trustProxy?: boolean
   /** The origin all URLs are put under in keys, such as 'https://example.com'; for sites that answer the same under any name. Default: what the request says. */
   baseUrl?: string
-  /** Answer PURGE requests. Default: they go to the handler. */
+  /** Answer PURGE requests, and those under `path`. Default: they go to the handler. */
   purge?: PurgeOptions
   /** Told of errors thrown by a handler that nobody else would hear of. Default: they are thrown where the process sees them. */
   onError?: (error: unknown) => void

@@ -8,15 +8,16 @@
 import { CacheClient } from '../clients/client.ts'
 import { ResponseCache } from '../clients/cache-view.ts'
 import { openerOf } from '../clients/store-url.ts'
+import type { UrlPatternLike } from '../clients/url-rules.ts'
 import type { CacheEvent, CacheEventOf, CacheEventType } from '../engine/events.ts'
 import type { Exchange } from '../engine/exchange.ts'
-import { isPlainEffective } from '../engine/plain-hit.ts'
 import type { Origin, Store } from '../engine/ports.ts'
 import { redactUrl } from '../engine/redact.ts'
 import type { CacheStats } from '../engine/stats.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
+import { formatDate } from '../http/date.ts'
 import { getHeader, hasHeader } from '../http/headers.ts'
-import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import { Addresses } from './addresses.ts'
 import { resolveServerOptions, type RouteSettings, type ServerCacheOptions, type ServerSettings } from './options.ts'
@@ -26,8 +27,12 @@ export interface PurgeQuery {
   /** A URL, or a path under `baseUrl`. */
   url?: string | readonly string[]
   tag?: string | readonly string[]
+  /** Keys of entries, as they are listed. */
+  key?: string | readonly string[]
   /** Everything whose URL starts so. Needs a store that can list. */
   prefix?: string
+  /** A glob on host and path, a RegExp, a URLPattern or a function. Needs a store that can list. */
+  pattern?: UrlPatternLike
   /** Everything. */
   all?: boolean
 }
@@ -42,6 +47,17 @@ export const CONDITIONS: ReadonlySet<string> = new Set([
   'range',
 ])
 
+interface Listening {
+  readonly type: CacheEventType | '*'
+  readonly listener: (event: never) => void
+  stop: (() => void) | null
+}
+
+/** For events of its own type only: whoever wants errors makes no hit slower. */
+function listen(client: CacheClient, one: Listening): void {
+  one.stop = client.engine.events.on(one.type, one.listener as (event: CacheEvent) => void)
+}
+
 export class ServerCache {
   readonly settings: ServerSettings
   /** The client whose engine this is; null while a store named by a URL is being loaded. */
@@ -49,7 +65,8 @@ export class ServerCache {
   #loading: Promise<CacheClient> | null = null
   /** Where requests go. */
   readonly addresses: Addresses
-  readonly #listeners: [type: '*', listener: (event: CacheEvent) => void][] = []
+  /** Those who want to hear of a client that is not there yet. */
+  readonly #waiting = new Set<Listening>()
   /** What is stored: listing, inspection, deletion, as a client's. */
   readonly entries: ResponseCache
 
@@ -75,7 +92,8 @@ export class ServerCache {
     if (this.#client !== null) return Promise.resolve(this.#client)
     this.#loading ??= openerOf(this.settings.client.storeUrl)().then((store: Store) => {
       const client = (this.#client = new CacheClient(this.settings.client, store))
-      for (const [type, listener] of this.#listeners) client.engine.events.on(type, listener)
+      for (const one of this.#waiting) listen(client, one)
+      this.#waiting.clear()
       return client
     })
     return this.#loading
@@ -85,41 +103,43 @@ export class ServerCache {
     type: T,
     listener: (event: T extends CacheEventType ? CacheEventOf<T> : CacheEvent) => void,
   ): () => void {
-    const all = (event: CacheEvent): void => {
-      if (type === '*' || event.type === type) listener(event as never)
+    const one: Listening = { type, listener: listener as (event: never) => void, stop: null }
+    if (this.#client === null) this.#waiting.add(one)
+    else listen(this.#client, one)
+    return () => {
+      this.#waiting.delete(one)
+      one.stop?.()
     }
-    if (this.#client !== null) return this.#client.engine.events.on('*', all)
-    this.#listeners.push(['*', all])
-    return () =>
-      void this.#listeners.splice(
-        this.#listeners.findIndex(([, known]) => known === all),
-        1,
-      )
   }
 
   stats(): CacheStats | null {
     return this.#client?.engine.stats() ?? null
   }
 
-  /** Whether hits of a route may take the engine's fast lane. */
-  isPlain({ effective }: RouteSettings): boolean {
-    return isPlainEffective(effective)
-  }
-
+  /** @param inside whose route may have its say until the answer is settled */
   exchange(
-    request: { readonly method: string; readonly url: string; readonly headers: HeaderList },
-    key: string | null,
-    { effective }: RouteSettings,
+    { method, url, headers }: RequestHead,
+    key: string,
+    inside: { readonly settings: RouteSettings },
     origin: Origin,
     more: Partial<Exchange> = {},
   ): Exchange {
-    const { ignoredParams } = effective.key
-    const redact = (url: string): string => redactUrl(url, ignoredParams)
-    return { request, key, effective, origin, signal: null, redactUrl: redact, ...more }
+    const { ignoredParams } = inside.settings.effective.key
+    return {
+      request: { method, url, headers: this.#plainHeaders(headers) },
+      key,
+      get effective() {
+        return inside.settings.effective
+      },
+      origin,
+      signal: null,
+      redactUrl: (each) => redactUrl(each, ignoredParams),
+      ...more,
+    }
   }
 
   /** The fields of a request that the engine and the handler of a kept answer see (rule 1). */
-  plainHeaders(headers: HeaderList): HeaderList {
+  #plainHeaders(headers: HeaderList): HeaderList {
     const { requestDirectives } = this.settings
     return headers.filter(([name, value]) => {
       if (CONDITIONS.has(name)) return false
@@ -130,39 +150,40 @@ export class ServerCache {
   }
 
   /**
-   * The head of an answer as the engine shall see it: with what rules 2 and 3 make of it.
+   * The head of an answer as the engine shall see it: with what rules 2 and 3 make of it, and a date.
    * @param signedIn a user or a session came with the request
    */
-  guarded(head: ResponseHead, signedIn: boolean, { effective, allowUsers }: RouteSettings): ResponseHead {
+  offered(head: ResponseHead, signedIn: boolean, { effective, allowUsers }: RouteSettings): ResponseHead {
     const { policy } = effective
-    const own = signedIn && !allowUsers ? 'private' : null
+    // Row 248: what has its visitor's browser forget things would have every visitor's do so.
+    const personal = (signedIn && !allowUsers) || hasHeader(head.headers, 'clear-site-data')
+    const own = personal ? 'private' : null
     const listed = policy.statuses?.has(head.status) || policy.expireAfterByStatus.has(head.status)
     const named = listed || (policy.expireAfter !== null && head.status < 400)
     // Without a word on how long, neither the answer's nor the route's, it is kept not even for serving it stale.
     const unsaid = !named && !isExplicit(head.headers, policy.targets) ? 'no-store' : null
     const added = own ?? unsaid
-    if (added === null) return head
-    const line: HeaderLine = ['cache-control', added]
-    return { ...head, headers: [...head.headers.filter(([name]) => !policy.targets.includes(name)), line] }
+    const headers: HeaderLine[] = []
+    for (const line of head.headers) if (added === null || !policy.targets.includes(line[0])) headers.push(line)
+    if (added !== null) headers.push(['cache-control', added])
+    if (!hasHeader(headers, 'date')) headers.push(['date', formatDate(this.settings.client.clock.now())])
+    return { ...head, headers }
   }
 
   /** Purges by URL, tag, prefix, or all of it. How many entries went, where that is known at once. */
   async purge(query: PurgeQuery): Promise<number> {
-    const { url, tag, prefix, all } = query
-    const client = await this.ready()
+    const { url, tag, key, prefix, pattern, all } = query
     if (all === true) {
       await this.entries.clear()
       return 0
     }
+    const start = prefix === undefined ? undefined : this.#absolute(prefix)
     let count = 0
-    const urls = url === undefined ? [] : typeof url === 'string' ? [url] : url
-    if (urls.length > 0) count += await this.entries.delete({ url: urls.map((each) => this.#absolute(each)) })
+    if (url !== undefined) count += await this.entries.delete({ url: [url].flat().map((each) => this.#absolute(each)) })
+    if (key !== undefined) count += await this.entries.delete({ key })
     if (tag !== undefined) await this.entries.invalidateTags(tag, 'delete')
-    if (prefix !== undefined) {
-      const start = this.#absolute(prefix)
-      count += await this.entries.delete({ pattern: (each: string | URL) => String(each).startsWith(start) })
-    }
-    void client
+    if (start !== undefined) count += await this.entries.delete({ pattern: ({ href }) => href.startsWith(start) })
+    if (pattern !== undefined) count += await this.entries.delete({ pattern })
     return count
   }
 
@@ -173,13 +194,11 @@ export class ServerCache {
     return baseUrl + url
   }
 
-  /** Whether a PURGE request may purge (M4). */
-  async mayPurge(url: string, headers: Headers): Promise<boolean> {
-    const { purge } = this.settings
-    if (purge === null) return false
-    if ('authorize' in purge) return purge.authorize({ url, headers })
-    const given = /^Bearer +(\S+)$/i.exec(headers.get('authorization') ?? '')?.[1] ?? ''
-    return sameSecret(given, purge.token)
+  /** Tells of a failure that no visitor hears of. */
+  report(error: unknown): void {
+    const { onError } = this.settings
+    if (onError !== null) onError(error)
+    else this.#client?.engine.events.emit({ type: 'refresh-failed', key: '', url: '', method: '', error })
   }
 
   async close(): Promise<void> {
@@ -192,14 +211,4 @@ function isExplicit(headers: HeaderList, targets: readonly string[]): boolean {
   if (targets.some((name) => hasHeader(headers, name)) || hasHeader(headers, 'expires')) return true
   const { maxAge, sMaxage } = parseCacheControl(getHeader(headers, 'cache-control'))
   return maxAge !== null || sMaxage !== null
-}
-
-const encoder = new TextEncoder()
-
-/** Compares in a time that does not depend on where they differ, on any runtime. */
-function sameSecret(given: string, secret: string): boolean {
-  const [left, right] = [encoder.encode(given), encoder.encode(secret)]
-  let difference = left.length ^ right.length
-  for (const [at, byte] of left.entries()) difference |= byte ^ (right[at % right.length] ?? 0)
-  return difference === 0
 }

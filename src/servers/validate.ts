@@ -76,13 +76,17 @@ const SERVER: { readonly [K in keyof Required<ServerCacheOptions>]: Check } = {
     (value) => typeof value === 'string' && /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
     'an http or https URL',
   ),
-  purge: must(isPurge, 'an object with a token of at least 16 characters, or with a function authorize'),
+  purge: must(
+    isPurge,
+    "an object with a token of at least 16 characters, or with a function authorize; its path, where it has one, starts with '/'",
+  ),
   onError: fn,
 }
 
 function isPurge(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
-  const { token, authorize } = value as { token?: unknown; authorize?: unknown }
+  const { token, authorize, path } = value as { token?: unknown; authorize?: unknown; path?: unknown }
+  if (path !== undefined && (typeof path !== 'string' || !/^\/[^?#\s]*$/.test(path))) return false
   return typeof authorize === 'function' || (typeof token === 'string' && token.length >= 16)
 }
 

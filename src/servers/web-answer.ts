@@ -1,12 +1,9 @@
 /** A handler's Response on its way to the visitor: as it came but for Cache-Status, Date and a missing ETag, or as a 304. */
 import type { Reply } from '../engine/exchange.ts'
-import { getHeader } from '../http/headers.ts'
-import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import type { HeaderList, ResponseHead } from '../http/message.ts'
+import { ownFields } from './gate.ts'
 import { isUnchanged, notModifiedHeaders, statusOf } from './answering.ts'
 import { isBodiless, linesOf, type Body } from './web-reply.ts'
-
-/** Fields that are made where the handler makes none. */
-const OURS = ['etag', 'date']
 
 /**
  * @param body what takes the place of its body; undefined: nothing does
@@ -33,12 +30,7 @@ export function answerWith(
 }
 
 function fieldsOf(own: Response, head: ResponseHead, info: Reply['info'], name: string | null): HeaderList {
-  const fields: HeaderLine[] = []
-  // What will be said on a hit is said now: both are answers with one validator and one date.
-  for (const field of info.stored ? OURS : []) {
-    const value = getHeader(head.headers, field)
-    if (value !== null && !own.headers.has(field)) fields.push([field, value])
-  }
+  const fields = ownFields(info, head, (field) => own.headers.has(field))
   if (name === null) return fields
   const before = own.headers.get('cache-status')
   const said = statusOf(name, info, null)
@@ -51,8 +43,20 @@ function notModified({ headers }: ResponseHead, fields: HeaderList): Response {
   return new Response(null, { status: 304, headers: [...kept, ...fields] as [string, string][] })
 }
 
+/**
+ * Responses by their bodies: undici empties the unread body of a response that was collected, also where another response has taken it
+ * over (RELIABILITY 14). Whoever has the body has its response.
+ */
+const owners = new WeakMap<ReadableStream, Response>()
+
+/** Keeps a response as long as its body is there. To be called before its body is all that is left of it. */
+export function keepWhole(response: Response): void {
+  if (response.body !== null) owners.set(response.body, response)
+}
+
 /** A handler's response with another body, and with fields beside its own. */
 export function dressed(response: Response, body: Body, fields: HeaderList): Response {
+  keepWhole(response)
   const made = new Response(body, response)
   for (const [name, value] of fields) made.headers.set(name, value)
   return made

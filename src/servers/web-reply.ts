@@ -27,6 +27,8 @@ export function isBodiless(method: string, status: number): boolean {
 }
 
 interface Prepared {
+  /** Our name in Cache-Status that the fields are right for: several caches may share a store. */
+  readonly name: string | null
   /** The second of age the fields are right for. */
   readonly age: number
   /** A plain object where no name comes twice: what runtimes take fastest. Never changed. */
@@ -61,10 +63,10 @@ export function wholeResponse(reply: StoredReply, bytes: Uint8Array, name: strin
   const { entry } = reply
   const age = Math.floor(currentAge(entry.meta, reply.now))
   let ready = prepared.get(entry)
-  if (ready === undefined || ready.age !== age) {
+  if (ready === undefined || ready.age !== age || ready.name !== name) {
     const fields = fieldsOf(reply, bytes.length, name)
     const body = ready?.body ?? asText(bytes as Uint8Array<ArrayBuffer>, fields)
-    ready = { age, fields: simplified(fields), body }
+    ready = { name, age, fields: simplified(fields), body }
     prepared.set(entry, ready)
   }
   const { status, statusText } = entry.meta

@@ -1,4 +1,5 @@
 /** A Fetch request: where it goes in the cache, and the same one made anew for the handler. */
+import type { RequestHead } from '../http/message.ts'
 import type { Address } from './addresses.ts'
 import type { RouteSettings } from './options.ts'
 import { CONDITIONS, type ServerCache } from './server-cache.ts'
@@ -22,13 +23,28 @@ function firstOf(list: string | null): string | null {
   return list === null ? null : (list.split(',')[0]?.trim() ?? null)
 }
 
+/** A request as policy sees it. */
+export function headOfRequest({ method, headers }: Request, url: string): RequestHead {
+  return { method, url, headers: [...headers] }
+}
+
+/** Whether it says who asks, in a field that is part of keys. */
+export function hasIdentity(headers: Headers, names: readonly string[]): boolean {
+  for (const name of names) if (headers.has(name)) return true
+  return false
+}
+
+/** Whether it may be answered with something other than the whole. */
+export function asksPart(headers: Headers): boolean {
+  return headers.has('if-none-match') || headers.has('if-modified-since') || headers.has('range')
+}
+
 /** Whether a request says what it wants of a cache; policy knows what to make of it. */
-export function hasDirectives({ headers }: Request): boolean {
+export function hasDirectives(headers: Headers): boolean {
   return headers.has('cache-control') || headers.has('pragma')
 }
 
-/** Whether a request asks for something other than the whole. */
-export function hasConditions({ headers }: Request): boolean {
+function hasConditions({ headers }: Request): boolean {
   for (const name of CONDITIONS) if (headers.has(name)) return true
   return false
 }

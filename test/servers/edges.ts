@@ -20,7 +20,7 @@ const noSignIn = (): never => {
 }
 
 /** node:http, Connect and Express. */
-function onNode(handler: Handler): NodeHandler {
+export function onNode(handler: Handler): NodeHandler {
   return async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const { method = '', url: path = '', headers } = req
     const signIn = (user: object): void => void Object.assign(req, { user })
@@ -90,7 +90,7 @@ const fastifyStart: Start = async (handler, options) => {
 
 export function fastifyHandler(app: FastifyInstance, handler: Handler): void {
   app.route({
-    method: ['GET', 'POST'],
+    method: ['GET', 'POST', 'DELETE'],
     url: '*',
     handler: async (request, reply) => {
       const { method, url: path, headers } = request

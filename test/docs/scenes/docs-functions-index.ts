@@ -11,6 +11,13 @@ export const forecasts = {
   of: async (city: string): Promise<Report> => ({ city, validFor: 600 }),
 }
 
+/** A language model. */
+export const model = {
+  async *stream(prompt: string): AsyncGenerator<string> {
+    yield* `an answer to ${prompt}\n`.split(/(?<= )/)
+  },
+}
+
 export interface Client {
   readonly tenant: string
   search(term: string): Promise<string[]>

@@ -26,7 +26,16 @@ export const client = {
     text: 'Hello.',
     finishReason: 'stop',
   }),
+  stream: async (
+    _request: object,
+    _options: { readonly signal: AbortSignal | undefined },
+  ): Promise<AsyncIterable<string>> =>
+    (async function* () {
+      yield* ['Hel', 'lo.']
+    })(),
 }
+
+export const getProduct: Memoized<(id: number) => Promise<object>> = memoize(async (id: number) => ({ id }))
 
 export class RateLimited extends Error {
   /** Seconds. */

@@ -46,7 +46,7 @@ export function keeping(edge: Edge): void {
       let runs = 0
       const { server } = await serve(({ method, headers }) => ({
         headers: FRESH,
-        body: `${headers['host']} ${method} ${++runs}`,
+        body: `${headers['host'] ?? headers[':authority']} ${method} ${++runs}`,
       }))
       await server.get('/x', { host: 'a.test' })
       await server.get('/x', { host: 'b.test' })

@@ -54,6 +54,60 @@ export function purging(edge: Edge): void {
       expect(await text()).toBe('run 8')
     })
 
+    it('row 246: under purge.path, GET lists and DELETE purges, for those who may', async () => {
+      const token = 'a-secret-of-sixteen'
+      const may = { authorization: `Bearer ${token}` }
+      let runs = 0
+      const { server } = await serve(
+        ({ path }) => ({ headers: { 'Cache-Tag': path.slice(1) }, body: `run ${++runs}` }),
+        { ttl: 60, purge: { token, path: '/-/cache' } },
+      )
+      const stored = async (): Promise<string[]> => {
+        const { entries } = JSON.parse((await server.get('/-/cache?limit=10', may)).text) as {
+          entries: { url: string; tags: string[] }[]
+        }
+        return entries.map(({ url, tags }) => `${new URL(url).pathname} ${tags.join()}`).toSorted()
+      }
+      const fill = async (): Promise<void> => {
+        for (const path of ['/a', '/b', '/c/d', '/c/e']) await server.get(path)
+      }
+      await fill()
+      expect(await stored()).toEqual(['/a a', '/b b', '/c/d c/d', '/c/e c/e'])
+      for (const method of ['GET', 'DELETE', 'POST']) {
+        expect((await server.get('/-/cache?all=1', {}, method)).status).toBe(401)
+        expect((await server.get('/-/cache?all=1', { authorization: 'Bearer no' }, method)).status).toBe(401)
+      }
+      expect((await server.get('/-/cache', may, 'DELETE')).status).toBe(400)
+      expect((await server.get('/-/cache?limit=x', may)).status).toBe(400)
+      expect((await server.get('/-/cache', may, 'POST')).status).toBe(405)
+      expect(await stored()).toHaveLength(4)
+      const remove = async (query: string): Promise<string[]> => {
+        expect((await server.get(`/-/cache?${query}`, may, 'DELETE')).status).toBe(200)
+        return stored()
+      }
+      expect(await remove('url=/a&url=/b')).toEqual(['/c/d c/d', '/c/e c/e'])
+      expect(await remove('pattern=*/c/d')).toEqual(['/c/e c/e'])
+      await fill()
+      expect(await remove('prefix=/c/')).toEqual(['/a a', '/b b'])
+      const { entries } = JSON.parse((await server.get('/-/cache?tag=a', may)).text) as { entries: { key: string }[] }
+      expect(entries).toHaveLength(1)
+      expect(await remove(`key=${encodeURIComponent(entries[0]?.key ?? '')}`)).toEqual(['/b b'])
+      expect(await remove('all=1')).toEqual([])
+      expect((await server.get('/-/cached')).text).toMatch(/^run/)
+    })
+
+    it('row 248: an answer with Clear-Site-Data is its visitor\u2019s alone', async () => {
+      let runs = 0
+      const { server } = await serve(
+        () => ({
+          headers: { 'Clear-Site-Data': '"cache", "cookies"', 'Cache-Control': 'public, max-age=60' },
+          body: `${++runs}`,
+        }),
+        { ttl: 60, override: true },
+      )
+      expect([(await server.get('/')).text, (await server.get('/')).text]).toEqual(['1', '2'])
+    })
+
     it('a store named by a URL is opened, and closed with the cache', async () => {
       let runs = 0
       const { server, cache } = await serve(() => ({ body: `run ${++runs}` }), { store: 'sqlite::memory:', ttl: 60 })

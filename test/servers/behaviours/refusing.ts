@@ -61,6 +61,73 @@ export function refusing(edge: Edge): void {
       })
     }
 
+    it('E85: who says who asks in a field of its own gets their own answer, by GET and by HEAD', async () => {
+      const { server } = await serve(
+        ({ headers }) => {
+          const who = headers['x-api-key'] ?? headers['x-auth-token'] ?? 'nobody'
+          return { headers: { ETag: `"${who}"` }, body: `for ${who}` }
+        },
+        { ttl: 60 },
+      )
+      const asked = [
+        {},
+        { 'x-api-key': 'alice' },
+        { 'x-api-key': 'bob' },
+        { 'x-auth-token': 'carol' },
+        { 'x-api-key': 'alice' },
+      ]
+      for (const round of [1, 2]) {
+        for (const headers of asked as Record<string, string>[]) {
+          const who = Object.values(headers)[0] ?? 'nobody'
+          const answer = await server.get('/', headers)
+          expect([round, answer.text]).toEqual([round, `for ${who}`])
+          expect((await server.get('/', headers, 'HEAD')).headers.etag).toBe(`"${who}"`)
+          expect((await server.get('/', { ...headers, range: 'bytes=4-' })).text).toBe(who)
+        }
+      }
+    })
+
+    it.each([
+      ['max-age=60', false],
+      ['', false],
+      ['max-age=60, public', true],
+      ['s-maxage=60', true],
+      ['max-age=60, must-revalidate', true],
+      ['max-age=60, public=x', false],
+      ['s-maxage=abc, max-age=60', false],
+    ])(
+      'E73: what an anonymous visitor was told with `%s` answers who carries Authorization: %s',
+      async (control, given) => {
+        let runs = 0
+        const { server } = await serve(
+          ({ headers }) => ({
+            ...(control !== '' && { headers: { 'Cache-Control': control } }),
+            body: `${headers['authorization'] ?? 'nobody'} ${++runs}`,
+          }),
+          { ttl: 60, staleWhileRevalidate: 60 },
+        )
+        const authorization = 'Bearer a'
+        expect((await server.get('/')).text).toBe('nobody 1')
+        expect((await server.get('/', { authorization })).text).toBe(given ? 'nobody 1' : 'Bearer a 2')
+        expect((await server.get('/', { authorization })).text).toBe(given ? 'nobody 1' : 'Bearer a 3')
+        expect((await server.get('/', { authorization }, 'HEAD')).status).toBe(200)
+        expect((await server.get('/')).text).toBe(control.includes('abc') ? `nobody ${runs}` : 'nobody 1')
+      },
+    )
+
+    it('E73: nor does it where both ask at once', async () => {
+      const { server } = await serve(
+        async ({ headers }) => {
+          await new Promise((resolve) => setTimeout(resolve, 30))
+          return { body: headers['authorization'] ?? 'nobody' }
+        },
+        { ttl: 60 },
+      )
+      const asked = Array.from({ length: 8 }, (_, n) => (n % 2 === 0 ? {} : { authorization: `Bearer ${n}` }))
+      const texts = (await Promise.all(asked.map((headers) => server.get('/', headers)))).map(({ text }) => text)
+      expect(texts).toEqual(asked.map(({ authorization }) => authorization ?? 'nobody'))
+    })
+
     it('a key that is not kept is asked about in full again once its answer may be shared', async () => {
       let runs = 0
       const { server } = await serve(() => ({

@@ -1,0 +1,53 @@
+/** What both gates do alike, whatever their messages are made of. */
+import type { ReplyInfo } from '../engine/exchange.ts'
+import type { Origin } from '../engine/ports.ts'
+import type { ResponseEntry } from '../engine/reply.ts'
+import { inTime, quietlyAfter } from '../engine/timer.ts'
+import { getHeader } from '../http/headers.ts'
+import type { HeaderLine, ResponseHead } from '../http/message.ts'
+import { directivesOf } from '../policy/targeted.ts'
+import type { RouteSettings } from './options.ts'
+
+/** What a cache further in may change of a visit: the route that is in force. */
+export interface Inside {
+  settings: RouteSettings
+}
+
+/** Methods whose success changes what is stored. */
+export const UNSAFE: RegExp = /^(?!GET$|HEAD$|OPTIONS$|TRACE$)/
+
+/** For an exchange that only looks. */
+export const neverAsk: Origin = () => Promise.reject(new Error('nothing is asked'))
+
+/** Milliseconds a handler may take to refresh a stale answer: nobody waits for it, and nobody would end it by leaving. */
+const REFRESH_LIMIT = 60_000
+
+/** What a refresh brings, if it brings it in time. @param late told when it does not */
+export function refreshed<T>(made: Promise<T>, late: () => void): Promise<T> {
+  return inTime(made, REFRESH_LIMIT, quietlyAfter, () => {
+    late()
+    return new Error('the handler takes too long to refresh a stale answer')
+  })
+}
+
+/** Fields that are made where the handler makes none. */
+const OURS = ['etag', 'date']
+
+/** What will be said on a hit is said on what was just stored: both are answers with one validator and one date. */
+export function ownFields({ stored }: ReplyInfo, head: ResponseHead, isSet: (name: string) => boolean): HeaderLine[] {
+  const fields: HeaderLine[] = []
+  for (const name of stored ? OURS : []) {
+    const value = getHeader(head.headers, name)
+    if (value !== null && !isSet(name)) fields.push([name, value])
+  }
+  return fields
+}
+
+/**
+ * Whether what is stored may answer a request with Authorization (RELIABILITY 73): what an anonymous visitor was told answers somebody
+ * known only if it says that it is for all, in the words that would have let it be stored from such a request (RFC 9111 section 3.5).
+ */
+export function isForAuthorized({ meta }: ResponseEntry, { effective: { policy } }: RouteSettings): boolean {
+  const { directives } = directivesOf(meta.headers, policy)
+  return directives.public || directives.mustRevalidate || (directives.sMaxage !== null && !directives.invalid)
+}

@@ -1,0 +1,215 @@
+/**
+ * A visitor of a node:http server whose handler may run: what the engine is given of its answer, and what the visitor gets in the end.
+ * The rules are those of node-gate.ts.
+ */
+import type { ServerResponse } from 'node:http'
+import type { AlreadyRead } from '../engine/engine.ts'
+import type { Reply } from '../engine/exchange.ts'
+import { LiveBody } from '../engine/live-body.ts'
+import { isPromise } from '../engine/maybe.ts'
+import type { MaybePromise, Origin, OriginResponse } from '../engine/ports.ts'
+import { StoredReply } from '../engine/reply.ts'
+import { LeaderLeft } from '../engine/single-flight.ts'
+import { atMost } from '../engine/timer.ts'
+import { hasHeader } from '../http/headers.ts'
+import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import { answered, isUnchanged, notModifiedHeaders, refusesByItself, statusOf } from './answering.ts'
+import { etagOf } from './etag.ts'
+import { isForAuthorized, ownFields, refreshed } from './gate.ts'
+import { restore, stateOf, type Before } from './node-before.ts'
+import { Capture } from './node-capture.ts'
+import type { Visit } from './node-gate.ts'
+import { askedBySomebody, headOf, hideConditions, originalConditions } from './node-request.ts'
+import { begin, sendReply, senderOf } from './node-send.ts'
+import { isOut, shadow } from './node-shadow.ts'
+import type { ServerCache } from './server-cache.ts'
+
+/** Milliseconds a visitor may take to read a stale answer and still be the one whose handler refreshes it. */
+const PATIENCE = 5000
+
+export class NodeLead {
+  readonly #cache: ServerCache
+  readonly #visit: Visit
+  /** What the handler gives, once it was asked. */
+  #capture: Capture | null = null
+  /** What was set before its turn. */
+  #before: Before | null = null
+  /** What it answered with, before the guards had their say. */
+  #own: ResponseHead | null = null
+  /** Whether a stale answer will be refreshed by its visitor's own handler. */
+  #refresh: 'unknown' | 'expected' | 'skipped' = 'unknown'
+  /** Resolved when a stored answer was handed to the response. */
+  readonly #answered = Promise.withResolvers<void>()
+
+  constructor(cache: ServerCache, visit: Visit) {
+    this.#cache = cache
+    this.#visit = visit
+  }
+
+  start(key: string, found?: AlreadyRead): void {
+    const { request, address, client } = this.#visit
+    const exchange = this.#cache.exchange(headOf(request, address.url), key, this.#visit, this.#ask, {
+      refreshOrigin: () => this.#refreshOrigin(),
+      refreshSkipped: () => {
+        if (this.#refresh === 'unknown') this.#refresh = 'skipped'
+        else this.#visit.options.done?.()
+      },
+    })
+    try {
+      const reply = client.engine.handle(exchange, found)
+      if (isPromise(reply)) reply.then((made) => this.#replied(made)).catch(this.failed)
+      else this.#replied(reply)
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  readonly #ask: Origin = () => {
+    const { response, request, proceed } = this.#visit
+    if (response.destroyed) throw new LeaderLeft('the visitor left before its turn')
+    this.#before = stateOf(response)
+    const capture = (this.#capture = new Capture(response))
+    if (request.method === 'GET' || request.method === 'HEAD') hideConditions(request)
+    proceed()
+    return this.#originResponse(capture)
+  }
+
+  /** Runs the handler once more for an answer that nobody waits for: its visitor has the stale one. */
+  async #refreshOrigin(): Promise<OriginResponse> {
+    const { request, response, proceed, options } = this.#visit
+    let sent = false
+    await atMost(
+      PATIENCE,
+      this.#answered.promise.then(() => isOut(response)).then(() => (sent = true)),
+    )
+    if (!sent || this.#before === null) {
+      options.done?.()
+      throw new Error('the visitor takes too long to read: the next one may refresh this')
+    }
+    hideConditions(request)
+    const capture = shadow(request, response, this.#before)
+    proceed()
+    const made = await refreshed(this.#originResponse(capture), () => capture.swallow())
+    capture.swallow()
+    return made
+  }
+
+  async #originResponse(capture: Capture): Promise<OriginResponse> {
+    const { settings, request, options } = this.#visit
+    const head = await capture.head
+    if (capture === this.#capture) this.#own = head
+    const offered = this.#cache.offered(head, options.signedIn?.() ?? askedBySomebody(request), settings)
+    const noBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
+    if (refusesByItself(offered)) return { ...offered, body: null, decoded: false }
+    if (!isSendable(head)) return { ...offered, headers: [['cache-control', 'no-store']], body: null, decoded: false }
+    const etag = this.#etagFor(head, capture)
+    const lines: HeaderLine[] = [...offered.headers]
+    if (etag !== null) lines.push(['etag', isPromise(etag) ? await etag : etag])
+    return { ...offered, headers: lines, body: noBody ? null : capture.tap(), decoded: false }
+  }
+
+  /** An answer given at once has an ETag by its bytes; one that comes in pieces has none of ours. */
+  #etagFor({ status, headers }: ResponseHead, { whole }: Capture): MaybePromise<string> | null {
+    if (!this.#cache.settings.etag || status !== 200 || this.#visit.request.method !== 'GET') return null
+    return hasHeader(headers, 'etag') || whole === null || whole.length === 0 ? null : etagOf(whole)
+  }
+
+  #replied(reply: Reply): void {
+    const { response, options } = this.#visit
+    if (reply instanceof StoredReply) return this.#stored(reply)
+    const capture = this.#capture
+    if (capture !== null) return this.#handled(capture, reply)
+    // A 504 of our own: only-if-cached, with nothing stored.
+    options.answering?.()
+    begin(response, reply.head.status, reply.head.statusText, flat(reply.head.headers))
+    response.end(reply.body?.bytes)
+    options.done?.()
+  }
+
+  /** What the handler gave goes on to the visitor, or a 304 for it. */
+  #handled(capture: Capture, { body, head, info }: Reply): void {
+    const { response, request } = this.#visit
+    const { cacheStatus, client } = this.#cache.settings
+    if (body instanceof LiveBody) body.leave(undefined)
+    else capture.untap()
+    const fields = ownFields(info, head, (name) => response.getHeader(name) !== undefined)
+    if (cacheStatus !== null) fields.push(statusField(response, statusOf(cacheStatus, info, null)))
+    const reads = request.method === 'HEAD' || request.method === 'GET'
+    if (!reads || !isUnchanged(originalConditions(request), head, client.clock.now())) return capture.pass(fields)
+    const kept = notModifiedHeaders((this.#own ?? head).headers)
+    capture.swallow()
+    clear(response)
+    const names = new Set(fields.map(([name]) => name))
+    const lines = [...kept.filter(([name]) => !names.has(name) && name !== 'transfer-encoding'), ...fields]
+    begin(response, 304, '', flat(lines), capture.original)
+    capture.original.end.call(response)
+  }
+
+  /** What is stored, in place of what the handler gave, if it was asked. */
+  #stored(reply: StoredReply): void {
+    const { request, response, options, address, proceed, authorized, settings } = this.#visit
+    const capture = this.#capture
+    // Another visitor's answer, which came while this one waited.
+    if (authorized && capture === null && !isForAuthorized(reply.entry, settings)) return proceed()
+    capture?.swallow()
+    if (response.headersSent) {
+      // Something in front has answered meanwhile (a timeout).
+      this.#answered.resolve()
+      return options.done?.()
+    }
+    if (this.#before !== null) restore(response, this.#before)
+    options.answering?.()
+    this.#before ??= stateOf(response)
+    const sender = capture?.original ?? senderOf(response)
+    const answer = answered(reply, headOf(request, address.url))
+    const sent = sendReply(response, answer, this.#cache.settings.cacheStatus, sender)
+    this.#answered.resolve(sent.catch((error: unknown) => this.#cache.report(error)))
+    // Who may refresh a stale answer is known by now, or when the lease is taken, or not.
+    if (this.#refresh === 'skipped' || reply.facts.reason !== 'stale-while-revalidate') options.done?.()
+    else this.#refresh = 'expected'
+  }
+
+  /** The engine's failure is the handler's, or ours: either way the visitor gets what the handler gives. */
+  readonly failed = (error: unknown): void => {
+    const { response, proceed } = this.#visit
+    if (this.#capture !== null) return this.#passAnyway(this.#capture)
+    if (!(error instanceof LeaderLeft)) this.#cache.report(error)
+    if (!response.headersSent && !response.destroyed) proceed()
+  }
+
+  /** What the handler gave as it is; where even that cannot be sent (a field no response may have), an error takes its place. */
+  #passAnyway(capture: Capture): void {
+    const { response } = this.#visit
+    try {
+      capture.untap()
+      capture.pass([])
+    } catch (error) {
+      this.#cache.report(error)
+      if (response.headersSent) return void response.destroy()
+      clear(response)
+      begin(response, 500, '', [], capture.original)
+      capture.original.end.call(response)
+    }
+  }
+}
+
+/** Whether node:http would send it: what it refuses is not kept either, but fails as it would without a cache. */
+function isSendable({ status, headers }: ResponseHead): boolean {
+  if (!Number.isInteger(status) || status < 100 || status > 999) return false
+  return headers.every(
+    ([name, value]) => /^[!#$%&'*+\-.^_`|~\w]+$/.test(name) && !/[^\t\x20-\x7e\x80-\xff]/.test(value),
+  )
+}
+
+function statusField(response: ServerResponse, own: string): HeaderLine {
+  const before = response.getHeader('cache-status')
+  return ['cache-status', before === undefined ? own : `${String(before)}, ${own}`]
+}
+
+function clear(response: ServerResponse): void {
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
+}
+
+function flat(headers: HeaderList): string[] {
+  return headers.flatMap(([name, value]) => [name, value])
+}

@@ -1,0 +1,257 @@
+/**
+ * A visitor of a Fetch handler whose handler may run: what the engine is given of its response, and what the visitor gets in the end.
+ * The rules are those of web-gate.ts.
+ */
+import type { AlreadyRead } from '../engine/engine.ts'
+import type { Reply } from '../engine/exchange.ts'
+import { LiveBody } from '../engine/live-body.ts'
+import type { OriginResponse } from '../engine/ports.ts'
+import { StoredReply } from '../engine/reply.ts'
+import { LeaderLeft } from '../engine/single-flight.ts'
+import type { HeaderLine, ResponseHead } from '../http/message.ts'
+import { answered, refusesByItself } from './answering.ts'
+import { etagOf } from './etag.ts'
+import { isForAuthorized, refreshed, UNSAFE } from './gate.ts'
+import type { ServerCache } from './server-cache.ts'
+import { answerWith, dressed, keepWhole } from './web-answer.ts'
+import { bytesFrom, noted, peek, shared, type Peeked } from './web-body.ts'
+import { headOf, isBodiless, ownResponse, storedResponse, type Body } from './web-reply.ts'
+import { announced, enclose, mayBeShared, type Visit, type WebVisit } from './web-visit.ts'
+import { forRefresh, headOfRequest, withoutConditions } from './web-request.ts'
+
+/** The handler's own failure, told from ours. */
+class HandlerFailed extends Error {
+  override readonly name: 'HandlerFailed' = 'HandlerFailed'
+}
+
+/** A handler's response as the engine sees it. */
+interface Made {
+  readonly head: ResponseHead
+  /** Null: none, or none that could be kept, which nobody has touched then. */
+  readonly body: ReadableStream<Uint8Array> | null
+  /** All of the body, where the handler gave it at once. */
+  readonly whole: Uint8Array<ArrayBuffer> | null
+  /** Whether the response's own body was read from: `body` takes its place. */
+  readonly touched: boolean
+  /** There is nothing more to keep the runtime alive for. */
+  readonly over: () => void
+}
+
+/** Bodies whose response was dropped unread: their handler is let go. */
+const dropped = new FinalizationRegistry<LiveBody>((body) => body.leave(undefined))
+
+const nothing = (): void => undefined
+
+export class WebLead {
+  readonly #cache: ServerCache
+  readonly #visit: Visit
+  /** What the handler gave; null: it was not asked. */
+  #own: Response | null = null
+  /** What the engine was given of it. */
+  #made: Made | null = null
+  /** What it threw instead. */
+  #failure: HandlerFailed | null = null
+  /** What a visitor gets who has to wait for the refresh of a stale answer; null: the stale answer. */
+  readonly #waited = Promise.withResolvers<Response | null>()
+
+  constructor(cache: ServerCache, visit: Visit) {
+    this.#cache = cache
+    this.#visit = visit
+  }
+
+  async start(key: string, found?: AlreadyRead): Promise<Response> {
+    const { of, address, client } = this.#visit
+    const { again, request } = of
+    const exchange = this.#cache.exchange(headOfRequest(request, address.url), key, this.#visit, () => this.#ask(), {
+      refreshOrigin: () => (again === null ? this.#refreshAndWait() : this.#refresh(again)),
+      refreshSkipped: () => this.#waited.resolve(null),
+    })
+    try {
+      return await this.#replied(await client.engine.handle(exchange, found))
+    } catch (error) {
+      // Also that of another visitor whose answer was to be shared.
+      if (error instanceof HandlerFailed || (error instanceof LeaderLeft && request.signal.aborted))
+        throw error.cause ?? error
+      this.#cache.report(error)
+      if (this.#own === null) return of.run(request, false)
+      return this.#made?.touched ? dressed(this.#own, this.#made.whole ?? this.#made.body, []) : this.#own
+    }
+  }
+
+  /** Runs the handler for this visitor, and for those who wait for the same. */
+  async #ask(): Promise<OriginResponse> {
+    try {
+      this.#own = await this.#run()
+      this.#made = await this.#make(this.#own)
+      return { ...this.#made.head, body: this.#made.body, decoded: false }
+    } catch (error) {
+      if (error instanceof HandlerFailed) this.#failure = error
+      throw error
+    }
+  }
+
+  async #run(): Promise<Response> {
+    const { of } = this.#visit
+    const { request } = of
+    const given = UNSAFE.test(request.method) ? request : withoutConditions(request)
+    enclose(given, this.#visit)
+    try {
+      return checked(await of.run(given, true))
+    } catch (error) {
+      if (request.signal.aborted) throw new LeaderLeft('the visitor left', { cause: error })
+      throw new HandlerFailed('the handler failed', { cause: error })
+    }
+  }
+
+  /** Runs the handler once more for an answer that nobody waits for. */
+  async #refresh(again: NonNullable<WebVisit['again']>): Promise<OriginResponse> {
+    const { of } = this.#visit
+    const work = Promise.withResolvers<void>()
+    of.waitUntil?.(work.promise)
+    try {
+      const request = forRefresh(of.request)
+      enclose(request, this.#visit)
+      const own = checked(await refreshed(Promise.resolve(again(request, false)), nothing))
+      const made = await this.#make(own)
+      if (made.body === null) await own.body?.cancel()
+      return { ...made.head, body: made.body, decoded: false }
+    } catch (error) {
+      this.#unheard(error)
+      throw error
+    } finally {
+      work.resolve()
+    }
+  }
+
+  /** It cannot run behind the visitor's back: who finds the stale answer waits, and gets the new one unless it is an error. */
+  async #refreshAndWait(): Promise<OriginResponse> {
+    try {
+      const own = await this.#run()
+      const { head, body, whole } = await this.#make(own)
+      if (head.status >= 500) {
+        void own.body?.cancel()
+        this.#waited.resolve(null)
+        return { ...head, body: null, decoded: false }
+      }
+      const stored = body !== null && mayBeShared(own, this.#visit.settings)
+      const info = { ...WAITED, stored, now: this.#cache.settings.client.clock.now() }
+      const [visitors, stores] = body === null || whole !== null ? [whole ?? own.body, body] : shared(body)
+      this.#waited.resolve(this.#answer(own, { head, info }, visitors))
+      return { ...head, body: stores, decoded: false }
+    } catch (error) {
+      this.#waited.resolve(null)
+      this.#unheard(error)
+      throw error
+    }
+  }
+
+  /** A failure that a stored answer hides from everybody. */
+  #unheard(error: unknown): void {
+    this.#cache.settings.onError?.(error instanceof HandlerFailed ? error.cause : error)
+  }
+
+  async #make(own: Response): Promise<Made> {
+    const { settings, of, somebody } = this.#visit
+    const head = this.#cache.offered(headOf(own), somebody || (of.signedIn?.() ?? false), settings)
+    const none = { head, body: null, whole: null, touched: false, over: nothing }
+    const refuses = refusesByItself(head) || own.status < 200
+    if (refuses || own.body === null || isBodiless(of.request.method, own.status)) return none
+    keepWhole(own)
+    const { body, over } = this.#keepingAlive(own.body)
+    if (!this.#wantsETag(own)) return { ...none, body, over }
+    const { whole, stream } = await begun(body)
+    const lines: HeaderLine[] = [...head.headers]
+    if (whole !== null && whole.length > 0) lines.push(['etag', await etagOf(whole)])
+    return { head: { ...head, headers: lines }, body: stream, whole, touched: true, over }
+  }
+
+  /** An answer given at once gets an ETag by its bytes; one that comes in pieces has none of ours. */
+  #wantsETag(own: Response): boolean {
+    const { of, settings } = this.#visit
+    if (!this.#cache.settings.etag || own.status !== 200 || of.request.method !== 'GET') return false
+    return !own.headers.has('etag') && mayBeShared(own, settings)
+  }
+
+  /** The body; the runtime is to stay alive until it is stored. */
+  #keepingAlive(body: ReadableStream<unknown>): Pick<Made, 'over'> & { body: ReadableStream<Uint8Array> } {
+    const { of, client } = this.#visit
+    const bytes = bytesFrom(body)
+    if (of.waitUntil === null) return { body: bytes, over: nothing }
+    const { promise, resolve: over } = Promise.withResolvers<void>()
+    const stored = async (): Promise<void> => {
+      await promise
+      // The store is handed the end in the same turn.
+      await new Promise((resolve) => setTimeout(resolve, 0))
+      await client.engine.drained()
+    }
+    of.waitUntil(stored())
+    return { body: noted(bytes, over), over }
+  }
+
+  async #replied(reply: Reply): Promise<Response> {
+    const { of, client } = this.#visit
+    if (reply instanceof StoredReply) return this.#stored(reply)
+    const [own, made] = [this.#own, this.#made]
+    if (own === null || made === null) return announced(of, ownResponse(reply))
+    const { body } = reply
+    if (!(body instanceof LiveBody)) {
+      made.over()
+      if (reply.info.stored) of.waitUntil?.(client.engine.drained())
+      return this.#answer(own, reply, made.touched ? (made.whole ?? made.body) : undefined)
+    }
+    if (made.whole !== null) {
+      // It is all there: what the store has of it does not depend on how fast the visitor reads.
+      await body.read()
+      return this.#answer(own, reply, made.whole)
+    }
+    const stream = body.stream()
+    dropped.register(stream, body)
+    return this.#answer(own, reply, stream)
+  }
+
+  async #stored(reply: StoredReply): Promise<Response> {
+    const { of, address, authorized, settings } = this.#visit
+    const own = this.#own
+    const waits = of.again === null && reply.facts.reason === 'stale-while-revalidate'
+    const waited = waits ? await this.#waited.promise : null
+    if (waited !== null) return waited
+    // Another visitor's answer, which came while this one waited.
+    if (authorized && own === null && this.#failure === null && !isForAuthorized(reply.entry, settings))
+      return of.run(of.request, false)
+    if (this.#failure !== null) this.#unheard(this.#failure)
+    if (own !== null && !own.body?.locked) void own.body?.cancel()
+    const answer = answered(reply, headOfRequest(of.request, address.url))
+    return announced(of, storedResponse(answer, this.#cache.settings.cacheStatus))
+  }
+
+  #answer(own: Response, reply: Pick<Reply, 'head' | 'info'>, body?: Body): Response {
+    return answerWith(this.#visit.of.request, own, reply, this.#cache.settings.cacheStatus, body)
+  }
+}
+
+/** A visitor who waited for the refresh of a stale answer. */
+const WAITED = {
+  outcome: 'expired',
+  reason: 'stale',
+  key: null,
+  fromCache: false,
+  revalidated: false,
+  collapsed: false,
+  refused: null,
+  meta: null,
+} as const
+
+/** @throws TypeError for what is no response: the handler's fault, and better said than found out by the runtime */
+function checked(response: Response): Response {
+  if (typeof (response as Response | undefined)?.status === 'number') return response
+  throw new TypeError('the handler returned no Response')
+}
+
+/** The beginning of a body that the handler's own failure may break off. */
+async function begun(body: ReadableStream<Uint8Array>): Promise<Peeked> {
+  try {
+    return await peek(body)
+  } catch (error) {
+    throw new HandlerFailed('the body failed', { cause: error })
+  }
+}
