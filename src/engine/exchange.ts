@@ -64,6 +64,8 @@ export interface Exchange {
   readonly refreshOrigin?: Origin
   /** Told where a stale answer is not refreshed after all: another is at it, or the last attempt failed a moment ago. */
   readonly refreshSkipped?: () => void
+  /** The origin can be asked but once (the handler behind a middleware): what a 304 leaves open cannot be asked for anew. */
+  readonly once?: boolean
   readonly signal: AbortSignal | null
   /** The URL and headers as they may be stored: credentials and ignored values redacted. */
   readonly redactUrl: (url: string) => string

@@ -97,10 +97,14 @@ export class Forwarder {
     flight: Flight<Catch> | null,
     signal: AbortSignal | null,
   ): Promise<Reply> {
+    if (x.once && plan.conditions.length > 0 && !(await this.#mayAskConditionally(x, plan, found)))
+      return this.#ask(x, key, found, { ...plan, conditions: [] }, flight, signal)
     const { clock, fences } = this.#options
     const sent = plan.conditions.length === 0 ? x.request : conditional(x.request, plan)
     const requestTime = clock.now()
     const epoch = fences.enter()
+    // Waiting for a lease may have taken a while: invalidations until now are older than what is asked for now.
+    if (flight !== null) flight.epoch = epoch
     try {
       let response: OriginResponse
       try {
@@ -117,6 +121,12 @@ export class Forwarder {
     } finally {
       fences.leave()
     }
+  }
+
+  /** Where a 304 could not be followed by another request: only about the one entry that is then served, and that can be read. */
+  async #mayAskConditionally(x: Exchange, plan: AskingPlan, { entry }: Found): Promise<boolean> {
+    if (plan.kind !== 'revalidate' || entry === null) return false
+    return isReadable(this.#stored(x, entry, {}), this.#options.guard)
   }
 
   /** The origin could not be reached: the stored entry, a 504, or the error itself, as the plan allows. */
@@ -285,7 +295,10 @@ export class Forwarder {
     const fresh: ResponseEntry = { ...entry, meta, expiresAt, keepUntil }
     const reply = this.#stored(x, fresh, { outcome: 'revalidated', reason: plan.reason, revalidated: true })
     // The origin confirmed what the store has lost: it is asked for the whole.
-    if (!(await isReadable(reply, this.#options.guard))) return this.#askAnew(asked)
+    if (!(await isReadable(reply, this.#options.guard))) {
+      if (x.once) throw new Error('the handler confirmed what the store has lost')
+      return this.#askAnew(asked)
+    }
     if (!x.effective.readOnly && !this.#overtook(key, meta, received.epoch)) await this.#renew(entry, meta)
     flight?.land({ kind: 'entry', entry: fresh })
     const { counters, events } = this.#options
@@ -382,6 +395,11 @@ export class Forwarder {
       })
     }
     if (found.entry && !x.effective.readOnly) await this.#options.guard.delete([found.entry.key])
+    if (x.once && found.entry !== null) {
+      // Section 4.3.4 forbids to update what is stored by it, and the next one gets the whole; this one gets what was validated.
+      flight?.land({ kind: 'nothing' })
+      return this.#stored(x, found.entry, { outcome: 'revalidated', reason: plan.reason, revalidated: true })
+    }
     return this.#askAnew(asked)
   }
 

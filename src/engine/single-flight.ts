@@ -31,8 +31,8 @@ export class LeaderLeft extends Error {
 
 export class Flight<T> {
   readonly key: string
-  /** The epoch it started in (fences.ts). */
-  readonly epoch: number
+  /** The epoch (fences.ts) in which its origin was asked; until then, the one it started in. */
+  epoch: number
   /** Whoever has the exchange in hand: its head first, then its body. */
   watcher: Watcher | null = null
   /** Asked before its result is stored; null: it may be. (A lease of another process's making, lease.ts.) */

@@ -90,6 +90,7 @@ async function pass(
 class HonoVisit implements WebVisit {
   readonly request: Request
   readonly route?: RouteSettings
+  readonly once = true
   readonly #app: HonoApp | null
   readonly #c: Context
   readonly #next: () => Promise<void>

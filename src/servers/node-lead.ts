@@ -12,14 +12,21 @@ import { StoredReply } from '../engine/reply.ts'
 import { LeaderLeft } from '../engine/single-flight.ts'
 import { atMost } from '../engine/timer.ts'
 import { hasHeader } from '../http/headers.ts'
-import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { answered, isUnchanged, notModifiedHeaders, refusesByItself, statusOf } from './answering.ts'
 import { etagOf } from './etag.ts'
 import { isForAuthorized, ownFields, refreshed } from './gate.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
 import type { Visit } from './node-gate.ts'
-import { askedBySomebody, headOf, hideConditions, originalConditions } from './node-request.ts'
+import {
+  askConditionally,
+  askedBySomebody,
+  headOf,
+  hideConditions,
+  originalConditions,
+  visitorsHead,
+} from './node-request.ts'
 import { begin, sendReply, senderOf } from './node-send.ts'
 import { isOut, shadow } from './node-shadow.ts'
 import type { ServerCache } from './server-cache.ts'
@@ -36,6 +43,8 @@ export class NodeLead {
   #before: Before | null = null
   /** What it answered with, before the guards had their say. */
   #own: ResponseHead | null = null
+  /** Whether it was asked about what is stored. */
+  #conditional = false
   /** Whether a stale answer will be refreshed by its visitor's own handler. */
   #refresh: 'unknown' | 'expected' | 'skipped' = 'unknown'
   /** Resolved when a stored answer was handed to the response. */
@@ -49,7 +58,9 @@ export class NodeLead {
   start(key: string, found?: AlreadyRead): void {
     const { request, address, client } = this.#visit
     const exchange = this.#cache.exchange(headOf(request, address.url), key, this.#visit, this.#ask, {
-      refreshOrigin: () => this.#refreshOrigin(),
+      // The rest of a chain of middlewares runs once.
+      once: true,
+      refreshOrigin: (sent: RequestHead) => this.#refreshOrigin(sent),
       refreshSkipped: () => {
         if (this.#refresh === 'unknown') this.#refresh = 'skipped'
         else this.#visit.options.done?.()
@@ -64,18 +75,21 @@ export class NodeLead {
     }
   }
 
-  readonly #ask: Origin = () => {
+  readonly #ask: Origin = (sent) => {
     const { response, request, proceed } = this.#visit
     if (response.destroyed) throw new LeaderLeft('the visitor left before its turn')
     this.#before = stateOf(response)
     const capture = (this.#capture = new Capture(response))
-    if (request.method === 'GET' || request.method === 'HEAD') hideConditions(request)
+    if (request.method === 'GET' || request.method === 'HEAD') {
+      hideConditions(request)
+      this.#conditional = askConditionally(request, sent)
+    }
     proceed()
     return this.#originResponse(capture)
   }
 
   /** Runs the handler once more for an answer that nobody waits for: its visitor has the stale one. */
-  async #refreshOrigin(): Promise<OriginResponse> {
+  async #refreshOrigin(asked: RequestHead): Promise<OriginResponse> {
     const { request, response, proceed, options } = this.#visit
     let sent = false
     await atMost(
@@ -87,6 +101,7 @@ export class NodeLead {
       throw new Error('the visitor takes too long to read: the next one may refresh this')
     }
     hideConditions(request)
+    this.#conditional = askConditionally(request, asked)
     const capture = shadow(request, response, this.#before)
     proceed()
     const made = await refreshed(this.#originResponse(capture), () => capture.swallow())
@@ -98,6 +113,8 @@ export class NodeLead {
     const { settings, request, options } = this.#visit
     const head = await capture.head
     if (capture === this.#capture) this.#own = head
+    // About what is stored, and looked at when that was: it brings new fields, and says nothing of its own.
+    if (this.#conditional && head.status === 304) return { ...this.#cache.dated(head), body: null, decoded: false }
     const offered = this.#cache.offered(head, options.signedIn?.() ?? askedBySomebody(request), settings)
     const noBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
     if (refusesByItself(offered)) return { ...offered, body: null, decoded: false }
@@ -161,7 +178,7 @@ export class NodeLead {
     options.answering?.()
     this.#before ??= stateOf(response)
     const sender = capture?.original ?? senderOf(response)
-    const answer = answered(reply, headOf(request, address.url))
+    const answer = answered(reply, visitorsHead(request, address.url))
     const sent = sendReply(response, answer, this.#cache.settings.cacheStatus, sender)
     this.#answered.resolve(sent.catch((error: unknown) => this.#cache.report(error)))
     // Who may refresh a stale answer is known by now, or when the lease is taken, or not.
@@ -182,10 +199,13 @@ export class NodeLead {
     const { response } = this.#visit
     try {
       capture.untap()
+      if (this.#conditional && this.#own?.status === 304)
+        throw new Error('the handler confirmed what cannot be read any more')
       capture.pass([])
     } catch (error) {
       this.#cache.report(error)
       if (response.headersSent) return void response.destroy()
+      if (this.#conditional) capture.swallow()
       clear(response)
       begin(response, 500, '', [], capture.original)
       capture.original.end.call(response)

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { HeaderLine, HeaderList, RequestHead } from '../http/message.ts'
+import { conditionsOf } from './etag.ts'
 import { isSignedIn } from './signed-in.ts'
 
 /** What a visitor's conditions were, before they were hidden from the handler. */
@@ -12,7 +13,7 @@ export function originalConditions(request: IncomingMessage): HeaderList {
   return originals.get(request) ?? []
 }
 
-/** The handler answers with the whole: frameworks would answer conditions themselves. */
+/** The handler answers with the whole: frameworks would answer conditions themselves, and proxies pass them on, by raw lines even. */
 export function hideConditions(request: IncomingMessage): void {
   const { headers } = request
   const own: HeaderLine[] = []
@@ -23,6 +24,38 @@ export function hideConditions(request: IncomingMessage): void {
     delete headers[name]
   }
   if (own.length > 0 || !originals.has(request)) originals.set(request, own)
+  if (own.length > 0) hideLines(request)
+}
+
+/** In the two other forms a request has its fields in. */
+function hideLines({ rawHeaders, headersDistinct }: IncomingMessage): void {
+  // In place: Node makes headersDistinct from as many raw lines as came, and HTTP/2 has neither it nor a setter for the other.
+  for (let at = rawHeaders.length - 2; at >= 0; at -= 2)
+    if (HIDDEN.includes((rawHeaders[at] ?? '').toLowerCase())) rawHeaders.splice(at, 2)
+  if (headersDistinct !== undefined) for (const name of HIDDEN) delete headersDistinct[name]
+}
+
+/**
+ * What the engine asks instead, about what is stored: a handler that knows conditions spares itself the body.
+ * @param sent the request as the engine forwards it
+ * @returns whether it asks anything
+ */
+export function askConditionally(request: IncomingMessage, sent: RequestHead): boolean {
+  const own = conditionsOf(sent)
+  for (const [name, value] of own) {
+    request.headers[name] = value
+    request.rawHeaders.push(name, value)
+    if (request.headersDistinct !== undefined) request.headersDistinct[name] = [value]
+  }
+  return own.length > 0
+}
+
+/** A request with the visitor's own conditions, whatever its handler was asked. */
+export function visitorsHead(request: IncomingMessage, url: string): RequestHead {
+  const head = headOf(request, url)
+  const own = originals.get(request)
+  if (own === undefined) return head
+  return { ...head, headers: [...head.headers.filter(([name]) => !HIDDEN.includes(name)), ...own] }
 }
 
 /**

@@ -166,8 +166,13 @@ export class ServerCache {
     const headers: HeaderLine[] = []
     for (const line of head.headers) if (added === null || !policy.targets.includes(line[0])) headers.push(line)
     if (added !== null) headers.push(['cache-control', added])
-    if (!hasHeader(headers, 'date')) headers.push(['date', formatDate(this.settings.client.clock.now())])
-    return { ...head, headers }
+    return this.dated({ ...head, headers })
+  }
+
+  /** Servers put in the Date when they send. */
+  dated(head: ResponseHead): ResponseHead {
+    if (hasHeader(head.headers, 'date')) return head
+    return { ...head, headers: [...head.headers, ['date', formatDate(this.settings.client.clock.now())]] }
   }
 
   /** Purges by URL, tag, prefix, or all of it. How many entries went, where that is known at once. */

@@ -8,16 +8,16 @@ import { LiveBody } from '../engine/live-body.ts'
 import type { OriginResponse } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
 import { LeaderLeft } from '../engine/single-flight.ts'
-import type { HeaderLine, ResponseHead } from '../http/message.ts'
+import type { HeaderLine, RequestHead, ResponseHead } from '../http/message.ts'
 import { answered, refusesByItself } from './answering.ts'
-import { etagOf } from './etag.ts'
+import { conditionsOf, etagOf } from './etag.ts'
 import { isForAuthorized, refreshed, UNSAFE } from './gate.ts'
 import type { ServerCache } from './server-cache.ts'
 import { answerWith, dressed, keepWhole } from './web-answer.ts'
 import { bytesFrom, noted, peek, shared, type Peeked } from './web-body.ts'
 import { headOf, isBodiless, ownResponse, storedResponse, type Body } from './web-reply.ts'
 import { announced, enclose, mayBeShared, type Visit, type WebVisit } from './web-visit.ts'
-import { forRefresh, headOfRequest, withoutConditions } from './web-request.ts'
+import { forRefresh, headOfRequest, withConditions, withoutConditions } from './web-request.ts'
 
 /** The handler's own failure, told from ours. */
 class HandlerFailed extends Error {
@@ -62,8 +62,10 @@ export class WebLead {
   async start(key: string, found?: AlreadyRead): Promise<Response> {
     const { of, address, client } = this.#visit
     const { again, request } = of
-    const exchange = this.#cache.exchange(headOfRequest(request, address.url), key, this.#visit, () => this.#ask(), {
-      refreshOrigin: () => (again === null ? this.#refreshAndWait() : this.#refresh(again)),
+    const ask = (sent: RequestHead): Promise<OriginResponse> => this.#ask(sent)
+    const exchange = this.#cache.exchange(headOfRequest(request, address.url), key, this.#visit, ask, {
+      once: of.once ?? false,
+      refreshOrigin: (sent: RequestHead) => (again === null ? this.#refreshAndWait() : this.#refresh(again, sent)),
       refreshSkipped: () => this.#waited.resolve(null),
     })
     try {
@@ -79,10 +81,11 @@ export class WebLead {
   }
 
   /** Runs the handler for this visitor, and for those who wait for the same. */
-  async #ask(): Promise<OriginResponse> {
+  async #ask(sent: RequestHead): Promise<OriginResponse> {
+    const { request } = this.#visit.of
     try {
-      this.#own = await this.#run()
-      this.#made = await this.#make(this.#own)
+      this.#own = await this.#run(UNSAFE.test(request.method) ? request : withConditions(request, sent))
+      this.#made = await this.#make(this.#own, sent)
       return { ...this.#made.head, body: this.#made.body, decoded: false }
     } catch (error) {
       if (error instanceof HandlerFailed) this.#failure = error
@@ -90,10 +93,9 @@ export class WebLead {
     }
   }
 
-  async #run(): Promise<Response> {
+  async #run(given: Request): Promise<Response> {
     const { of } = this.#visit
     const { request } = of
-    const given = UNSAFE.test(request.method) ? request : withoutConditions(request)
     enclose(given, this.#visit)
     try {
       return checked(await of.run(given, true))
@@ -104,15 +106,15 @@ export class WebLead {
   }
 
   /** Runs the handler once more for an answer that nobody waits for. */
-  async #refresh(again: NonNullable<WebVisit['again']>): Promise<OriginResponse> {
+  async #refresh(again: NonNullable<WebVisit['again']>, sent: RequestHead): Promise<OriginResponse> {
     const { of } = this.#visit
     const work = Promise.withResolvers<void>()
     of.waitUntil?.(work.promise)
     try {
-      const request = forRefresh(of.request)
+      const request = forRefresh(of.request, sent)
       enclose(request, this.#visit)
       const own = checked(await refreshed(Promise.resolve(again(request, false)), nothing))
-      const made = await this.#make(own)
+      const made = await this.#make(own, sent)
       if (made.body === null) await own.body?.cancel()
       return { ...made.head, body: made.body, decoded: false }
     } catch (error) {
@@ -126,7 +128,8 @@ export class WebLead {
   /** It cannot run behind the visitor's back: who finds the stale answer waits, and gets the new one unless it is an error. */
   async #refreshAndWait(): Promise<OriginResponse> {
     try {
-      const own = await this.#run()
+      // The visitor is to get the whole.
+      const own = await this.#run(withoutConditions(this.#visit.of.request))
       const { head, body, whole } = await this.#make(own)
       if (head.status >= 500) {
         void own.body?.cancel()
@@ -150,8 +153,12 @@ export class WebLead {
     this.#cache.settings.onError?.(error instanceof HandlerFailed ? error.cause : error)
   }
 
-  async #make(own: Response): Promise<Made> {
+  /** @param sent what was asked; its answer is about what is stored, where it asks about that */
+  async #make(own: Response, sent?: RequestHead): Promise<Made> {
     const { settings, of, somebody } = this.#visit
+    // Looked at when that was stored: it brings new fields, and says nothing of its own.
+    if (own.status === 304 && sent !== undefined && conditionsOf(sent).length > 0)
+      return { head: this.#cache.dated(headOf(own)), body: null, whole: null, touched: false, over: nothing }
     const head = this.#cache.offered(headOf(own), somebody || (of.signedIn?.() ?? false), settings)
     const none = { head, body: null, whole: null, touched: false, over: nothing }
     const refuses = refusesByItself(head) || own.status < 200

@@ -1,6 +1,7 @@
 /** A Fetch request: where it goes in the cache, and the same one made anew for the handler. */
-import type { RequestHead } from '../http/message.ts'
+import type { HeaderList, RequestHead } from '../http/message.ts'
 import type { Address } from './addresses.ts'
+import { conditionsOf } from './etag.ts'
 import type { RouteSettings } from './options.ts'
 import { CONDITIONS, type ServerCache } from './server-cache.ts'
 
@@ -54,15 +55,22 @@ export function withoutConditions(request: Request): Request {
   return hasConditions(request) ? remade(request, {}) : request
 }
 
+/** The same GET or HEAD with what the engine asks about what is stored in place of its own conditions. */
+export function withConditions(request: Request, sent: RequestHead): Request {
+  const conditions = conditionsOf(sent)
+  return conditions.length === 0 ? withoutConditions(request) : remade(request, {}, conditions)
+}
+
 /** A request like the visitor's, for a run of the handler that outlives the visit. */
-export function forRefresh(request: Request): Request {
-  return remade(request, { signal: null })
+export function forRefresh(request: Request, sent: RequestHead): Request {
+  return remade(request, { signal: null }, conditionsOf(sent))
 }
 
 /** Of the same class, so that the handler finds what it expects of one. */
-function remade(request: Request, init: RequestInit): Request {
+function remade(request: Request, init: RequestInit, conditions: HeaderList = []): Request {
   const headers = new Headers(request.headers)
   for (const name of CONDITIONS) headers.delete(name)
+  for (const [name, value] of conditions) headers.set(name, value)
   const Kind = request.constructor as new (input: Request, init: RequestInit) => Request
   return new Kind(request, { ...init, headers })
 }

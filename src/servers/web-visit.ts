@@ -16,6 +16,8 @@ export interface WebVisit {
   run(request: Request, replaceable: boolean): MaybePromise<Response>
   /** Runs the handler once more, for nobody. Null: only `run` can, so that the visitor waits for it. */
   readonly again: ((request: Request, replaceable: boolean) => MaybePromise<Response>) | null
+  /** `run` can be called only once, being the rest of a chain. */
+  readonly once?: boolean
   readonly route?: RouteSettings
   /** Whether a user or a session came with the request; asked when the handler has answered. */
   readonly signedIn?: () => boolean

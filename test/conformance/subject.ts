@@ -42,7 +42,10 @@ export interface StoreOptions {
 
 async function cachedFetch(type: Configuration['type'], options: StoreOptions): Promise<Subject> {
   const { createCachedFetch } = await import('keepfresh')
-  return { fetch: createCachedFetch({ ...options, shared: type === 'shared' }), close: () => Promise.resolve() }
+  const fetch = createCachedFetch({ ...options, shared: type === 'shared' })
+  // A store that fails is a miss: whoever wonders about one finds the reason here.
+  fetch.on('error', ({ operation, error }) => console.error(`store error, ${operation}: ${error.message}`))
+  return { fetch, close: () => fetch.close() }
 }
 
 async function atEdge(edge: EdgeName, origin: string, options: StoreOptions): Promise<Subject> {

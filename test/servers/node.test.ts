@@ -73,6 +73,22 @@ describe('node:http', () => {
     expect(texts).toEqual(['gold 1', 'free 2', 'gold 1', 'gold 3'])
   })
 
+  it('a handler that passes raw lines on passes no condition of the visitor\u2019s on, but ours about what is stored', async () => {
+    const seen: (readonly string[])[] = []
+    const { server, clock } = await serve(({ rawHeaders, headersDistinct }, res) => {
+      const names = rawHeaders.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase())
+      seen.push([
+        ...names.filter((name) => name.startsWith('if-') || name === 'range'),
+        ...(headersDistinct['if-none-match'] ?? []),
+      ])
+      res.writeHead(200, { 'Cache-Control': 'max-age=60', ETag: '"a"' }).end('hello')
+    })
+    await server.get('/', { 'If-None-Match': '"b"' })
+    clock.advance(61_000)
+    await server.get('/', { 'If-None-Match': '"b"' })
+    expect(seen).toEqual([[], ['if-none-match', '"a"']])
+  })
+
   it('events: who listens before the store is open hears of them, and stops when it stops', async () => {
     const { server, cache } = await serve((_req, res) => res.end('x'), { ttl: 60, store: 'sqlite::memory:' })
     const heard: string[] = []

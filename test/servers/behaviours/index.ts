@@ -5,7 +5,8 @@ import { keeping } from './keeping.ts'
 import { purging } from './purging.ts'
 import { refusing } from './refusing.ts'
 import { staleness } from './staleness.ts'
+import { validating } from './validating.ts'
 
 export function behaviours(edge: Edge): void {
-  for (const suite of [keeping, refusing, staleness, bodies, purging]) suite(edge)
+  for (const suite of [keeping, refusing, staleness, validating, bodies, purging]) suite(edge)
 }
