@@ -1,5 +1,6 @@
 /** RELIABILITY group D: many requests at once. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { MemoryStore, type LockingStore } from '../../src/index.ts'
 import { startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
 import { bench, STORES, until } from './support.ts'
 
@@ -157,4 +158,42 @@ test('D61: who waits longer than collapseTimeout goes to the origin', async () =
     ),
   )
   expect([texts, origin.count('/very-slow')]).toEqual([['slow', 'slow'], 2])
+})
+
+test('65: what was invalidated while a flight waited for its lease overtakes it only if it was that', async () => {
+  const memory = new MemoryStore()
+  const mayLead = Promise.withResolvers<boolean>()
+  const mayWrite = Promise.withResolvers<void>()
+  let waits = false
+  const store: LockingStore = {
+    name: 'leased',
+    limits: memory.limits,
+    read: async (key) => memory.read(key),
+    write: async (head, body) => {
+      await mayWrite.promise
+      return memory.write(head, body)
+    },
+    update: async (...args) => memory.update(...args),
+    delete: async (keys) => memory.delete(keys),
+    close: () => memory.close(),
+    lock: () => {
+      waits = true
+      return mayLead.promise
+    },
+    renew: () => true,
+    unlock: () => true,
+  }
+  let asked = 0
+  const site = async (): Promise<Response> =>
+    new Response(`answer ${++asked}`, { headers: { 'cache-control': 'max-age=60' } })
+  const { fetch } = bench({ store, fetch: site, singleFlight: 'store' })
+  const first = fetch('https://site.test/')
+  await until(() => waits)
+  await fetch.cache.delete({ url: 'https://site.test/another' })
+  mayLead.resolve(true)
+  expect(await (await first).text()).toBe('answer 1')
+  const second = fetch('https://site.test/')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  mayWrite.resolve()
+  expect([await (await second).text(), asked]).toEqual(['answer 1', 1])
 })
