@@ -129,6 +129,7 @@ export class Engine {
       fences: this.#fences,
       leases: this.#leases,
       background: this.#forwarder.background,
+      pending: this.#pending,
       isHit: async (x, found) => (await this.#plan(x, found)).plan.kind === 'hit',
     })
     this.events.on('error', () => {
@@ -357,7 +358,7 @@ export class Engine {
         flight.land({ kind: 'stored' })
         return taken.value
       }
-      if (taken.kind === 'mine') holdFor(flight, taken.lease)
+      if (taken.kind === 'mine') holdFor(flight, taken.lease, this.#pending)
     } catch (error) {
       // Whoever waits did not abort: this was no attempt (single-flight.ts rule 1).
       flight.abandoned = x.signal?.aborted === true

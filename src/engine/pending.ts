@@ -1,4 +1,4 @@
-/** Writes whose body has come in whole but that the store has not finished: what closing waits for. */
+/** What closing waits for: writes whose body has come in whole but that the store has not finished, and leases to give back. */
 import { atMost } from './timer.ts'
 
 export class Pending {
@@ -12,7 +12,11 @@ export class Pending {
 
   /** Resolves when all have ended, or after `limit` ms. */
   async drained(limit: number): Promise<void> {
-    if (this.#writes.size === 0) return
-    await atMost(limit, Promise.allSettled(this.#writes))
+    if (this.#writes.size > 0) await atMost(limit, this.#ended())
+  }
+
+  /** One may bring another: a write that has ended gives back its lease. */
+  async #ended(): Promise<void> {
+    while (this.#writes.size > 0) await Promise.allSettled(this.#writes)
   }
 }

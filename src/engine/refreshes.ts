@@ -14,6 +14,7 @@ import type { Catch } from './fill.ts'
 import { HitCounts } from './hit-counts.ts'
 import type { Lease, Leases } from './lease.ts'
 import type { Lookup, Found } from './lookup.ts'
+import type { Pending } from './pending.ts'
 import type { ResponseEntry } from './reply.ts'
 import type { Flight, SingleFlight } from './single-flight.ts'
 import type { StoreGuard } from './store-guard.ts'
@@ -25,6 +26,7 @@ export interface RefreshTools {
   readonly fences: Fences
   readonly leases: Leases | null
   readonly background: Background
+  readonly pending: Pending
   /** Whether what was found answers the request as a hit. */
   readonly isHit: (x: Exchange, found: Found) => Promise<boolean>
 }
@@ -66,7 +68,7 @@ export class Refreshes {
       flight.land({ kind: 'stored' })
       return x.refreshSkipped?.()
     }
-    if (typeof lease === 'object') holdFor(flight, lease)
+    if (typeof lease === 'object') holdFor(flight, lease, this.#tools.pending)
     background.refresh(x, key, found, flight, reason)
   }
 
@@ -80,7 +82,9 @@ export class Refreshes {
 }
 
 /** The flight has the lease until it lands. */
-export function holdFor(flight: Flight<Catch>, lease: Lease): void {
+export function holdFor(flight: Flight<Catch>, lease: Lease, pending: Pending): void {
   flight.mayStore = () => lease.confirm()
-  flight.onLanding = (landing) => void lease.release(!(landing.kind === 'landed' && landing.value.kind === 'nothing'))
+  // Given back before a store is closed: others would wait for its end.
+  flight.onLanding = (landing) =>
+    pending.add(lease.release(!(landing.kind === 'landed' && landing.value.kind === 'nothing')))
 }

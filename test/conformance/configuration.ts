@@ -59,7 +59,7 @@ const ON_MEMORY: readonly Configuration[] = EDGES.map((edge) => edgeOn(edge, 'me
 export const CONFIGURATIONS: readonly Configuration[] = [...FETCHES, ...ON_MEMORY]
 
 /** Run only by name: `--store mongodb`. */
-const BY_NAME: ReadonlySet<StoreName> = new Set(['file', 'mongodb'])
+const BY_NAME: ReadonlySet<StoreName> = new Set(['mongodb'])
 
 /** Of a store that is too slow for all tests: the groups in which entries are replaced, changed, combined and removed. The others ask about decisions, which no store takes. */
 export const GROUPS_OF: Readonly<Partial<Record<StoreName, ReadonlySet<string>>>> = {
