@@ -6,8 +6,8 @@
  * Rule 3: what is not for the cache goes to fetch as it came.
  */
 import { StateError } from '../errors.ts'
-import { getHeader } from '../http/headers.ts'
-import type { HeaderLine, RequestHead } from '../http/message.ts'
+import { getHeader, hasHeader } from '../http/headers.ts'
+import type { HeaderLine, HeaderList, RequestHead } from '../http/message.ts'
 import { Engine, type AlreadyRead } from '../engine/engine.ts'
 import { diagnosticsChannel } from '../engine/events.ts'
 import type { Effective, Exchange, Reply } from '../engine/exchange.ts'
@@ -18,7 +18,16 @@ import { redactUrl } from '../engine/redact.ts'
 import { StoredReply } from '../engine/reply.ts'
 import { connect } from './broadcast.ts'
 import { clearOrigin, originToClear } from './clear-site-data.ts'
-import { bodyBytes, headerList, takeApart, type CachedRequestInit, type FetchInput, type Incoming } from './incoming.ts'
+import {
+  bodyBytes,
+  headerList,
+  plainIncoming,
+  takeApart,
+  withoutFragment,
+  type CachedRequestInit,
+  type FetchInput,
+  type Incoming,
+} from './incoming.ts'
 import { failed, isRedirect, MAX_REDIRECTS, nextHop } from './redirect.ts'
 import { LazyResponse, type CachedResponse } from './response.ts'
 import { effectiveFor, type Settings } from './settings.ts'
@@ -36,6 +45,11 @@ const NO_HISTORY: readonly CachedResponse[] = Object.freeze([])
 interface Known {
   readonly url: string
   readonly key: string
+}
+
+/** A known URL, and what the store said of it. */
+interface LookedUp extends Known {
+  readonly found: AlreadyRead
 }
 
 export class CacheClient {
@@ -93,18 +107,18 @@ export class CacheClient {
     if (found instanceof StoredReply && !isRedirect(found.entry.meta.status)) {
       return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
     }
-    return this.#fetch(input, init, found instanceof StoredReply ? { read: found.entry } : found)
+    return this.#fetch(input, init, { ...known, found: found instanceof StoredReply ? { read: found.entry } : found })
   }
 
-  async #fetch(input: FetchInput, init: CachedRequestInit | undefined, already?: AlreadyRead): Promise<CachedResponse> {
+  async #fetch(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
     if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the cached fetch is closed: make a new one')
-    const first = takeApart(input, init)
+    const first = looked ? plainIncoming(looked.url) : takeApart(input, init)
     if (first === null) return this.#foreign(input, init)
     const history: CachedResponse[] = []
     let request = first
     for (;;) {
       // What `quick` read is the first hop's: one read a look-up (row 197).
-      const { reply, body } = await this.#hop(request, history.length === 0 ? already : undefined)
+      const { reply, body } = await this.#hop(request, history.length === 0 ? looked : undefined)
       const response = new LazyResponse(reply, request.url, history.length === 0 ? NO_HISTORY : [...history], this.#now)
       await request.hooks?.response(request.url, response.headers, reply.info)
       const location = getHeader(reply.head.headers, 'location')
@@ -123,22 +137,23 @@ export class CacheClient {
     const url = URL.parse(input)
     if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null
     if (url.username !== '' || url.password !== '') return null
-    url.hash = ''
-    const key = plainKey(url.href)
+    const href = withoutFragment(url.href)
+    const key = plainKey(href)
     if (key === null) return null
-    const known = { url: url.href, key }
+    const known = { url: href, key }
     if (this.#memo.size >= MAX_MEMO) this.#memo.clear()
     this.#memo.set(input, known)
     return known
   }
 
-  async #hop(incoming: Incoming, already: AlreadyRead | undefined): Promise<{ reply: Reply; body: Incoming['body'] }> {
+  async #hop(incoming: Incoming, looked: LookedUp | undefined): Promise<{ reply: Reply; body: Incoming['body'] }> {
     const request = incoming.hooks ? await withHook(incoming) : incoming
-    const { exchange, body } = await this.#exchange(request)
-    return { reply: await this.engine.handle(exchange, already), body }
+    const { exchange, body } = await this.#exchange(request, looked?.key)
+    return { reply: await this.engine.handle(exchange, looked?.found), body }
   }
 
-  async #exchange(incoming: Incoming): Promise<{ exchange: Exchange; body: Incoming['body'] }> {
+  /** `key`: of a request whose URL says it all, where it is known. */
+  async #exchange(incoming: Incoming, key?: string): Promise<{ exchange: Exchange; body: Incoming['body'] }> {
     const effective = this.#effective(incoming)
     let { body, headers } = incoming
     let bytes: Uint8Array<ArrayBuffer> | null = null
@@ -151,7 +166,7 @@ export class CacheClient {
     const request: RequestHead = { method: incoming.method, url: incoming.url, headers }
     const exchange: Exchange = {
       request,
-      key: await primaryKey(request, bytes, effective.key, effective.policy.shared),
+      key: key ?? (await primaryKey(request, bytes, effective.key, effective.policy.shared)),
       effective,
       origin: this.#origin({ ...incoming, headers, body }, effective),
       signal: incoming.signal,
@@ -185,16 +200,17 @@ export class CacheClient {
       const cache = modeFor(mode, request)
       if (cache !== null) init['cache'] = cache
       const response = await this.#fetchFunction()(request.url, init)
-      const origin = this.#clears(response, request.url, effective)
+      const answer = plainResponse(response)
+      const origin = this.#clears(answer, request.url, effective)
       if (origin !== null) await clearOrigin(this, origin, this.#settings.writeTimeout)
-      return plainResponse(response)
+      return answer
     }
   }
 
   /** Row 248: the origin whose part of the cache a response has cleared. */
-  #clears({ headers }: Response, url: string, { enabled, readOnly, policy }: Effective): string | null {
+  #clears({ headers }: OriginResponse, url: string, { enabled, readOnly, policy }: Effective): string | null {
     if (policy.shared || !policy.cacheControl || !enabled || readOnly || !this.#settings.clearSiteData) return null
-    return originToClear(url, headers.get('clear-site-data'))
+    return originToClear(url, getHeader(headers, 'clear-site-data'))
   }
 
   #fetchFunction(): typeof globalThis.fetch {
@@ -278,23 +294,23 @@ function modeFor(mode: Incoming['mode'], request: RequestHead): Incoming['mode']
 function plainResponse(response: Response): OriginResponse {
   const headers: HeaderLine[] = []
   for (const [name, value] of response.headers) headers.push([name, value])
-  const encoding = response.headers.get('content-encoding')
+  const encoding = getHeader(headers, 'content-encoding')
   return {
     status: response.status,
     statusText: response.statusText,
     headers,
     body: response.body,
     decoded: encoding !== null && DECODED.test(encoding),
-    undelimited: response.body !== null && isUndelimited(response.headers),
+    undelimited: response.body !== null && isUndelimited(headers),
     owner: response,
   }
 }
 
 /** RFC 9112 section 6.3 rule 8: fetch shows a connection that was reset like one that was closed (RELIABILITY 4). */
-function isUndelimited(headers: Headers): boolean {
-  const connection = headers.get('connection')
+function isUndelimited(headers: HeaderList): boolean {
+  const connection = getHeader(headers, 'connection')
   if (connection === null || !CLOSE.test(connection)) return false
-  return !headers.has('content-length') && !headers.has('transfer-encoding')
+  return !hasHeader(headers, 'content-length') && !hasHeader(headers, 'transfer-encoding')
 }
 
 const CLOSE = /(?:^|[,\s])close(?:[,\s]|$)/i

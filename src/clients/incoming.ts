@@ -56,14 +56,13 @@ export function takeApart(input: FetchInput, init: CachedRequestInit | undefined
   const request = typeof input === 'object' && 'headers' in input ? input : null
   const url = new URL(request ? request.url : String(input))
   if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.username !== '' || url.password !== '') return null
-  url.hash = ''
   const { method, headers, signal, cache, redirect, body, httpCache, onHop, ...rest } = init ?? {}
   const mode = cache ?? request?.cache ?? 'default'
   if (!MODES.has(mode))
     throw new TypeError(`cache: '${mode}' is not a cache mode of fetch; give one of ${[...MODES].join(', ')}`)
   return {
     method: normalizedMethod(method ?? request?.method ?? 'GET'),
-    url: url.href,
+    url: withoutFragment(url.href),
     headers: headerList(headers ?? request?.headers),
     signal: signal === undefined ? (request?.signal ?? null) : signal,
     mode: mode as CacheMode,
@@ -73,6 +72,29 @@ export function takeApart(input: FetchInput, init: CachedRequestInit | undefined
     body: body ?? request?.body ?? null,
     rest: request ? { ...fieldsOf(request), ...rest } : rest,
   }
+}
+
+/** A GET with nothing to it. */
+export function plainIncoming(url: string): Incoming {
+  return { ...PLAIN, url }
+}
+
+const PLAIN: Omit<Incoming, 'url'> = {
+  method: 'GET',
+  headers: NO_HEADERS,
+  signal: null,
+  mode: 'default',
+  redirect: 'follow',
+  options: undefined,
+  hooks: null,
+  body: null,
+  rest: {},
+}
+
+/** Of a serialised URL. (Setting `hash` would have it parsed once more.) */
+export function withoutFragment(href: string): string {
+  const at = href.indexOf('#')
+  return at < 0 ? href : href.slice(0, at)
 }
 
 function normalizedMethod(method: string): string {

@@ -37,6 +37,7 @@ export class Searches {
 
   /** The key of an entry that may answer in place of one under `key`; null: none. */
   async find(key: string): Promise<string | null> {
+    if (this.#origins.size === 0 && !this.#guard.store.limits.persistent) return null
     const parts = takeApart(key)
     if (parts === null || !(await this.#isIndexed(parts.origin))) return null
     const index = await this.#guard.read(parts.index)
