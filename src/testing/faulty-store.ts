@@ -56,7 +56,7 @@ export class FaultyStore implements Store {
       fault === 'garbage' || fault === undefined || fault === 'break-stream' ? this.#inner.read(key) : undefined
     if (fault === 'garbage')
       return Object.assign(Object.create(null), { key, meta: { kind: 'response', key }, body: 7 }) as StoredEntry
-    if (fault !== 'break-stream') return fault === undefined ? entry : failing(fault, method('read'))
+    if (fault !== 'break-stream') return fault === undefined ? entry : failing(fault, named('read'))
     return Promise.resolve(entry).then(
       (found) => found && { ...found, body: { ...found.body, size: found.body.size, bytes: null, open: broken } },
     )
@@ -65,17 +65,17 @@ export class FaultyStore implements Store {
   write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void> {
     const fault = this.#fault('write')
     if (fault === 'never-drain') return new Promise(() => undefined)
-    return fault === undefined ? this.#inner.write(head, body) : failing(fault, method('write'))
+    return fault === undefined ? this.#inner.write(head, body) : failing(fault, named('write'))
   }
 
   update(key: string, change: EntryChange, version: Version): MaybePromise<boolean> {
     const fault = this.#fault('update')
-    return fault === undefined ? this.#inner.update(key, change, version) : failing(fault, method('update'))
+    return fault === undefined ? this.#inner.update(key, change, version) : failing(fault, named('update'))
   }
 
   delete(keys: readonly string[]): MaybePromise<number> {
     const fault = this.#fault('delete')
-    return fault === undefined ? this.#inner.delete(keys) : failing(fault, method('delete'))
+    return fault === undefined ? this.#inner.delete(keys) : failing(fault, named('delete'))
   }
 
   close(): MaybePromise<void> {
@@ -83,7 +83,7 @@ export class FaultyStore implements Store {
   }
 }
 
-function method(name: FaultyMethod): string {
+function named(name: FaultyMethod): string {
   return `boom: ${name}`
 }
 

@@ -233,7 +233,7 @@ describe('damage', () => {
       const got: Uint8Array[] = []
       const { body } = await fetch(url)
       await expect(async () => {
-        if (body !== null) for await (const chunk of body) got.push(chunk)
+        if (body !== null) for await (const piece of body) got.push(piece)
       }).rejects.toThrow(StoreError)
       const bytes = Buffer.concat(got)
       expect([bytes.length, bytes.equals(wholeBody(60_000).subarray(0, bytes.length))]).toEqual([chunk * 8192, true])
