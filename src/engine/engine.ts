@@ -319,6 +319,8 @@ export class Engine {
     found: Found,
     plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
   ): Promise<Reply> {
+    // What others are told stays stored, and what this one is told is nobody else's.
+    if (plan.reason === 'authorization-miss') return this.#forwarder.lead(x, key, NOTHING, plan, null)
     const flightKey = flightKeyOf(x, key)
     if (flightKey === null) return this.#forwarder.lead(x, key, found, plan, null)
     const joinable = JOINABLE.has(plan.reason) && !this.#forwarder.isUnshareable(flightKey)

@@ -204,6 +204,7 @@ export type MissReason =
   | 'uri-miss'
   | 'vary-miss'
   | 'partial-miss'
+  | 'authorization-miss'
   | 'filtered'
   | 'mode-reload'
   | 'force-refresh'

@@ -10,6 +10,7 @@ import type { RequestHead } from '../http/message.ts'
 import { parseRange } from '../http/range.ts'
 import { currentAge } from './age.ts'
 import { answer } from './answer.ts'
+import { isForOthers } from './authorized.ts'
 import { conditionsFor, conditionsForVariants } from './conditional.ts'
 import type { Answer, BypassReason, Demand, Plan, ResponseMeta, RevalidateReason, Variant } from './decision.ts'
 import { isEarly } from './early.ts'
@@ -80,6 +81,10 @@ export function plan(request: RequestHead, demand: Demand, stored: Stored, now: 
   if (meta === null || reply === null || (meta.parts !== null && reply.kind === 'whole')) {
     return onlyIfCached ? { kind: 'unsatisfiable', reason: 'only-if-cached' } : missed(request, stored)
   }
+  if (isForOthers(request, meta, options))
+    return onlyIfCached
+      ? { kind: 'unsatisfiable', reason: 'only-if-cached' }
+      : { kind: 'miss', reason: 'authorization-miss', conditions: [] }
   const { invalidated } = stored
   const used: Used = { request, directives, demand, meta, reply, now, options, invalidated, onlyIfCached }
   if (demand.mode === 'force-cache' || demand.mode === 'only-if-cached') return whatever(used)

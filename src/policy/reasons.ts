@@ -31,6 +31,10 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
     rfc: 'RFC 9111 section 4.1',
   },
   'partial-miss': { sentence: 'The stored parts do not hold the range.', rfc: 'RFC 9111 section 3.3' },
+  'authorization-miss': {
+    sentence: 'The request has Authorization, and what is stored for others does not say that it is for all.',
+    rfc: 'RFC 9111 section 3.5',
+  },
   filtered: { sentence: 'The filter refused the stored response.', rfc: null },
   'mode-reload': { sentence: 'The request was made with cache: reload.', rfc: 'Fetch, cache mode' },
   'force-refresh': { sentence: 'The request demanded a whole new response.', rfc: null },

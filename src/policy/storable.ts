@@ -7,6 +7,7 @@ import type { RequestHead, ResponseHead } from '../http/message.ts'
 import { parseContentRange } from '../http/range.ts'
 import { parseVary } from '../http/vary.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
+import { isForAll } from './authorized.ts'
 import type { RefuseReason } from './decision.ts'
 import { isHeuristicallyCacheable, ownExpiry } from './freshness.ts'
 import type { PolicyOptions } from './options.ts'
@@ -64,11 +65,7 @@ function sharedRefusal(
   vary: readonly string[],
 ): RefuseReason | null {
   if (directives.private) return 'private'
-  const shareable =
-    directives.public ||
-    directives.mustRevalidate ||
-    (directives.sMaxage !== null && !(directives.invalid && directives.sMaxage === 0))
-  if (hasHeader(request.headers, 'authorization') && !shareable) return 'authorization'
+  if (hasHeader(request.headers, 'authorization') && !isForAll(directives)) return 'authorization'
   if (options.setCookie === 'refuse' && setsCookie(response, directives)) return 'set-cookie'
   if (options.allowCookies) return null
   if (!explicit && hasHeader(request.headers, 'cookie')) return 'cookie'

@@ -5,6 +5,7 @@ import type { ResponseEntry } from '../engine/reply.ts'
 import { inTime, quietlyAfter } from '../engine/timer.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, ResponseHead } from '../http/message.ts'
+import { isForAll } from '../policy/authorized.ts'
 import { directivesOf } from '../policy/targeted.ts'
 import type { RouteSettings } from './options.ts'
 
@@ -43,11 +44,7 @@ export function ownFields({ stored }: ReplyInfo, head: ResponseHead, isSet: (nam
   return fields
 }
 
-/**
- * Whether what is stored may answer a request with Authorization (RELIABILITY 73): what an anonymous visitor was told answers somebody
- * known only if it says that it is for all, in the words that would have let it be stored from such a request (RFC 9111 section 3.5).
- */
+/** Whether what is stored may answer a request with Authorization (policy/authorized.ts), in the lane that asks policy nothing. */
 export function isForAuthorized({ meta }: ResponseEntry, { effective: { policy } }: RouteSettings): boolean {
-  const { directives } = directivesOf(meta.headers, policy)
-  return directives.public || directives.mustRevalidate || (directives.sMaxage !== null && !directives.invalid)
+  return isForAll(directivesOf(meta.headers, policy).directives)
 }
