@@ -7,6 +7,8 @@
  * Rule 4: a channel that fails is an `error` event: this cache's own invalidation has happened all the same.
  */
 import { StateError, OptionError } from '../errors.ts'
+import type { Events } from '../engine/events.ts'
+import type { Invalidations, Told } from '../engine/invalidations.ts'
 import { isPromise } from '../engine/maybe.ts'
 import type { MaybePromise } from '../engine/ports.ts'
 import { asStoreError } from '../engine/store-guard.ts'
@@ -88,15 +90,16 @@ class ThreadChannel implements InvalidationChannel {
 export function connect(client: CacheClient, broadcast: true | string | InvalidationChannel): () => void {
   const channel =
     typeof broadcast === 'object' ? broadcast : new ThreadChannel(broadcast === true ? DEFAULT_NAME : broadcast)
-  const { engine } = client
-  const failed = (error: unknown): void =>
-    engine.events.emit({
-      type: 'error',
-      operation: 'broadcast',
-      key: null,
-      error: asStoreError(error, 'broadcast', client.store.name),
-    })
-  engine.invalidations.tell = (part) => {
+  const { invalidations } = client.engine
+  invalidations.tell = tellerOf(client.engine.events, client.store.name, channel)
+  return ended(invalidations, listen(new WeakRef(client), channel))
+}
+
+// Closures of one function share what any of them holds: each of these has a function of its own.
+
+function tellerOf(events: Events, store: string, channel: InvalidationChannel): (part: Told) => void {
+  const failed = (error: unknown): void => report(events, store, error)
+  return (part) => {
     try {
       const told = channel.publish({ keys: [], tags: [], mode: 'delete', urls: [], ...part })
       if (isPromise(told)) told.catch(failed)
@@ -104,17 +107,33 @@ export function connect(client: CacheClient, broadcast: true | string | Invalida
       failed(error)
     }
   }
-  // A client that nobody holds any more is not kept by its channel.
-  const listening = new WeakRef(client)
+}
+
+/** A client that nobody holds any more is not kept by its channel. */
+function listen(client: WeakRef<CacheClient>, channel: InvalidationChannel): () => void {
   const stop = channel.subscribe((heard) => {
-    const listener = listening.deref()
+    const listener = client.deref()
     if (listener === undefined) return stop()
-    if (isInvalidation(heard)) receive(listener, heard).catch(failed)
+    if (isInvalidation(heard))
+      receive(listener, heard).catch((error: unknown) => report(listener.engine.events, listener.store.name, error))
   })
+  return stop
+}
+
+function ended(invalidations: Invalidations, stop: () => void): () => void {
   return () => {
-    engine.invalidations.tell = null
+    invalidations.tell = null
     stop()
   }
+}
+
+function report(events: Events, store: string, error: unknown): void {
+  events.emit({
+    type: 'error',
+    operation: 'broadcast',
+    key: null,
+    error: asStoreError(error, 'broadcast', store),
+  })
 }
 
 async function receive(client: CacheClient, { keys, tags, mode, urls }: Invalidation): Promise<void> {

@@ -193,9 +193,8 @@ export class ResponseCache {
   async clear(): Promise<void> {
     const client = await this.#client()
     const store = listable(client)
-    client.engine.invalidations.fenceAll()
     client.engine.invalidations.tell?.({ urls: ['*'] })
-    await store.clear()
+    await client.engine.invalidations.all(() => store.clear())
   }
 
   /**

@@ -44,23 +44,45 @@ function compileGlob(glob: string, option: string): UrlMatcher {
   const slash = bare.indexOf('/')
   const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase()
   const path = slash < 0 ? '' : bare.slice(slash).replace(/\/?\**$/, '')
-  const port = /:\d+$/.test(host) || host === '*' ? '' : '(?::\\d+)?'
-  const pattern = new RegExp(`^${escape(host, '[^/]*')}${port}${escape(path, '.*')}(?:/.*)?$`)
-  return (url) => pattern.test(hostAndPath(url))
+  const hosts = host.split(/\*+/)
+  const paths = path.split(/\*+/)
+  const anyPort = !/:\d+$/.test(host) && host !== '*'
+  return (url) => {
+    const [name, rest] = hostAndPath(url)
+    const names = anyPort ? [name, name.replace(/:\d+$/, '')] : [name]
+    return (
+      names.some((one) => hasParts(one, hosts, (at) => at === one.length)) &&
+      hasParts(rest, paths, (at) => at === rest.length || rest[at] === '/')
+    )
+  }
 }
 
-function escape(text: string, any: string): string {
-  return text
-    .split(/\*+/)
-    .map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
-    .join(any)
+/**
+ * Whether a text has these parts one after the other, from its beginning; `mayEnd` says where the last one may end. It never looks back, as a
+ * pattern would: globs come from people.
+ */
+function hasParts(text: string, parts: readonly string[], mayEnd: (at: number) => boolean): boolean {
+  const [first = '', ...rest] = parts
+  const last = rest.pop()
+  if (!text.startsWith(first)) return false
+  let at = first.length
+  if (last === undefined) return mayEnd(at)
+  for (const part of rest) {
+    const found = text.indexOf(part, at)
+    if (found < 0) return false
+    at = found + part.length
+  }
+  if (last === '') return true
+  for (let found = text.indexOf(last, at); found >= 0; found = text.indexOf(last, found + 1))
+    if (mayEnd(found + last.length)) return true
+  return false
 }
 
-function hostAndPath(url: string): string {
+function hostAndPath(url: string): [host: string, path: string] {
   const rest = url.slice(url.indexOf('://') + 3)
   const end = rest.search(/[?#]/)
   const bare = end < 0 ? rest : rest.slice(0, end)
   const slash = bare.indexOf('/')
   const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase()
-  return host.slice(host.lastIndexOf('@') + 1) + (slash < 0 ? '/' : bare.slice(slash))
+  return [host.slice(host.lastIndexOf('@') + 1), slash < 0 ? '/' : bare.slice(slash)]
 }

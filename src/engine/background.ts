@@ -45,10 +45,19 @@ export class Background {
     const plan: AskingPlan = { kind: 'revalidate', reason, conditions, onError: 'fail' }
     const headers = x.request.headers.filter(([name]) => name !== 'range' && !name.startsWith('if-'))
     const origin = x.refreshOrigin ?? x.origin
-    const background: Exchange = { ...x, origin, request: { ...x.request, headers }, signal: null }
+    const background: Exchange = {
+      ...x,
+      // What a route further in says once its handler runs.
+      get effective() {
+        return x.effective
+      },
+      origin,
+      request: { ...x.request, headers },
+      signal: null,
+    }
     this.#leader.lead(background, key, found, plan, flight).then(
       (reply) => this.#finish(x, key, reply),
-      (error: unknown) => this.#failed(x, key, error),
+      (error: unknown) => this.failed(x, key, error),
     )
   }
 
@@ -66,11 +75,12 @@ export class Background {
       if (reply.head.status >= 500) throw new Error(`the origin answered ${reply.head.status}`)
       this.#backoff.succeeded(key)
     } catch (error) {
-      this.#failed(x, key, error)
+      this.failed(x, key, error)
     }
   }
 
-  #failed(x: Exchange, key: string, error: unknown): void {
+  /** Tells of a refresh that failed, and makes the next one wait. */
+  failed(x: Exchange, key: string, error: unknown): void {
     this.#backoff.failed(key)
     const { method, url } = x.request
     this.#events.emit({ type: 'refresh-failed', key, url: x.redactUrl(url), method, error })

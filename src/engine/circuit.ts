@@ -9,7 +9,8 @@ export class Circuit {
   readonly #clock: Clock
   #failures = 0
   #pause = FIRST_PAUSE
-  #closedUntil = 0
+  #pausedUntil = 0
+  #probing = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -17,13 +18,17 @@ export class Circuit {
 
   failed(): void {
     if (++this.#failures < FAILURES) return
-    this.#closedUntil = this.#clock.now() + this.#pause
+    // Calls that were under way when the pause began say nothing new.
+    if (this.#failures > FAILURES && !this.#probing) return
+    this.#probing = false
+    this.#pausedUntil = this.#clock.now() + this.#pause
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
   }
 
   succeeded(): void {
     if (this.#failures === 0) return
     this.#failures = 0
+    this.#probing = false
     this.#pause = FIRST_PAUSE
   }
 
@@ -31,8 +36,9 @@ export class Circuit {
   mayCall(): boolean {
     if (this.#failures < FAILURES) return true
     const now = this.#clock.now()
-    if (now < this.#closedUntil) return false
-    this.#closedUntil = now + this.#pause
+    if (now < this.#pausedUntil) return false
+    this.#pausedUntil = now + this.#pause
+    this.#probing = true
     return true
   }
 }

@@ -9,6 +9,7 @@ import type { Answer, Plan } from '../policy/decision.ts'
 import { Cleaner, type Cleanup } from './cleaner.ts'
 import { Events } from './events.ts'
 import { Fences } from './fences.ts'
+import { flightKeyOf } from './flight-key.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import { Forwarder } from './forward.ts'
@@ -469,14 +470,4 @@ export class Engine {
   get inFlight(): number {
     return this.#flights.size
   }
-}
-
-/** Whether two requests may share one exchange: ranges are told apart, and conditions of the caller are its own affair. */
-function flightKeyOf(x: Exchange, key: string): string | null {
-  let range = ''
-  for (const [name, value] of x.request.headers) {
-    if (name === 'range') range = `\nrange ${value}`
-    else if (name.startsWith('if-')) return null
-  }
-  return x.request.method === 'HEAD' ? `${key}\nhead` : key + range
 }

@@ -210,7 +210,9 @@ export class Fill implements Sink {
     if (part === undefined || !joins) return this.#writeInline(this.#draft, bytes)
     const combined = combine(before.meta, before.body, { ...part, total: meta.total }, bytes)
     if (combined.size > this.maxSize) return this.#writeInline(this.#draft, bytes)
-    const { complete, total } = combined
+    const { total } = combined
+    // The primary key answers whoever asks: what varies stays parts, which are compared (lookup.ts).
+    const complete = combined.complete && meta.selecting.length === 0
     const key = complete ? this.#draft.primary : meta.key
     // RFC 9110 section 15.3.7.3: fields that the new part left out are those of the stored ones.
     const headers = merged(before.meta.headers, meta.headers)

@@ -25,7 +25,7 @@ import type { Found } from './lookup.ts'
 import { NOTHING } from './lookup.ts'
 import { isPromise } from './maybe.ts'
 import type { MaybePromise, OriginResponse } from './ports.ts'
-import { bodyFailure, isReadable } from './readable.ts'
+import { bodyFailure, couldBeRead, isReadable } from './readable.ts'
 import { hasNoBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import {
   askedConditionally,
@@ -126,7 +126,7 @@ export class Forwarder {
   /** Where a 304 could not be followed by another request: only about the one entry that is then served, and that can be read. */
   async #mayAskConditionally(x: Exchange, plan: AskingPlan, { entry }: Found): Promise<boolean> {
     if (plan.kind !== 'revalidate' || entry === null) return false
-    return isReadable(this.#stored(x, entry, {}), this.#options.guard)
+    return couldBeRead(this.#stored(x, entry, {}), this.#options.guard)
   }
 
   /** The origin could not be reached: the stored entry, a 504, or the error itself, as the plan allows. */

@@ -68,6 +68,12 @@ export class Invalidations {
     this.#fences.raiseAll()
   }
 
+  /** Empties the store. */
+  async all(empty: () => void | Promise<void>): Promise<void> {
+    this.fenceAll()
+    await this.#guard.emptied(empty)
+  }
+
   /** Fences everything of an origin that is under way. */
   fenceOrigin(origin: string): void {
     this.#fences.raise([originFence(origin)])

@@ -101,7 +101,10 @@ export class Leases {
       const lease = await this.tryTake(name)
       if (lease === 'failed') return ALONE
       // Looked at under the lease, too: its last holder may have stored it since.
-      const value = await look()
+      const value = await look().catch(async (error: unknown) => {
+        if (typeof lease === 'object') await lease.release(true)
+        throw error
+      })
       if (value !== null) {
         if (lease !== 'taken') await lease.release(true)
         return { kind: 'answered', value }

@@ -23,6 +23,13 @@ export async function isReadable(reply: StoredReply, guard: StoreGuard): Promise
   }
 }
 
+/** As `isReadable`, of a reply that nobody gets: what was opened is closed. */
+export async function couldBeRead(reply: StoredReply, guard: StoreGuard): Promise<boolean> {
+  const could = await isReadable(reply, guard)
+  if (reply.body instanceof StoredReplyBody) reply.body.leave()
+  return could
+}
+
 /** What is done where a body breaks after its first bytes were handed out. */
 export function bodyFailure(guard: StoreGuard, key: string): (error: unknown) => void {
   return (error) => {

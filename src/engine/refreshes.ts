@@ -57,18 +57,22 @@ export class Refreshes {
     const { background, flights, fences } = this.#tools
     const flight = background.start(key, flights, fences.epoch)
     if (flight === null) return x.refreshSkipped?.()
-    this.#once(x, key, found, flight, reason).catch((error: unknown) => flight.fail(error))
+    this.#once(x, key, found, flight, reason).catch((error: unknown) => {
+      flight.fail(error)
+      background.failed(x, key, error)
+      x.refreshSkipped?.()
+    })
   }
 
   async #once(x: Exchange, key: string, found: Found, flight: Flight<Catch>, reason: RefreshReason): Promise<void> {
     const { leases, background } = this.#tools
     const lease = (await leases?.tryTake(key)) ?? 'failed'
+    // Before anything can fail: a lease that is not given back is renewed for ever.
+    if (typeof lease === 'object') holdFor(flight, lease, this.#tools.pending)
     if (lease === 'taken' || (await this.#isDone(x, key, found, reason))) {
-      if (typeof lease === 'object') await lease.release(true)
       flight.land({ kind: 'stored' })
       return x.refreshSkipped?.()
     }
-    if (typeof lease === 'object') holdFor(flight, lease, this.#tools.pending)
     background.refresh(x, key, found, flight, reason)
   }
 

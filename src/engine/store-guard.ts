@@ -205,6 +205,17 @@ export class StoreGuard {
     return done < 0 ? bury() : done
   }
 
+  /** Empties the store: nobody joins a read that began before, and what is being written is buried. Unlike the rest of this class, it throws. */
+  async emptied(empty: () => MaybePromise<void>): Promise<void> {
+    this.#reading.clear()
+    this.#tombstones.emptying()
+    try {
+      await empty()
+    } finally {
+      this.#reading.clear()
+    }
+  }
+
   /** Whether the lock was taken; null: the store cannot lock, or failed to. */
   lock(name: string, owner: string, lease: number): MaybePromise<boolean | null> {
     const { store } = this

@@ -64,7 +64,12 @@ export class Tombstones {
   written(key: string, began: number): void {
     if (this.#stones.size === 0) return
     const stone = this.#stones.get(key)
-    if (stone !== undefined && stone.serial <= began) this.#stones.delete(key)
+    if (stone !== undefined && stone.serial <= began && !this.#writing.has(key)) this.#stones.delete(key)
+  }
+
+  /** Everything that is being written is buried: the store is emptied. */
+  emptying(): void {
+    if (this.#writing.size > 0) this.bury([...this.#writing.keys()])
   }
 
   /** What is being written is buried before it is deleted. */

@@ -43,8 +43,8 @@ export function bypass(request: RequestHead, demand: Demand, options: PolicyOpti
 function notForUs(request: RequestHead, demand: Demand, options: PolicyOptions): BypassReason | null {
   if (!options.methods.has(request.method)) return 'method'
   if (demand.mode === 'no-store') return 'mode-no-store'
-  const { expireAfter } = options
-  if (expireAfter?.kind === 'seconds' && expireAfter.seconds === 0) return 'expire-after-zero'
+  const { expireAfter, expireAfterBy } = options
+  if (expireAfterBy === null && expireAfter?.kind === 'seconds' && expireAfter.seconds === 0) return 'expire-after-zero'
   if (request.headers.length === 0) return null
   if (options.cacheControl && directivesOf(request).noStore) return 'request-no-store'
   if (hasHeader(request.headers, 'if-match') || hasHeader(request.headers, 'if-unmodified-since')) return 'precondition'

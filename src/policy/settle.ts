@@ -13,7 +13,7 @@ import { forbidden } from './forbidden.ts'
 import { explicitLifetime, hasValidator, lifetime, ownExpiry, type LifetimeInput } from './freshness.ts'
 import { invalidation } from './invalidate.ts'
 import { forStored, madeExpiry, withExpiry } from './made-expiry.ts'
-import type { PolicyOptions } from './options.ts'
+import type { Expiry, PolicyOptions } from './options.ts'
 import { slidingSeconds } from './sliding.ts'
 import { partOf, refusal } from './storable.ts'
 import { directivesOf } from './targeted.ts'
@@ -44,7 +44,7 @@ export function settle(input: SettleInput): Outcome {
   const own = madeExpiry(request, response, options)
   const drop = supersedes(input)
   if (own === 'failed') return { kind: 'refuse', reason: 'expire-after-failed', drop }
-  if (own?.kind === 'seconds' && own.seconds === 0) return { kind: 'refuse', reason: 'expire-after-zero', drop }
+  if (isZero(own ?? options.expireAfter)) return { kind: 'refuse', reason: 'expire-after-zero', drop }
   return decide({ ...input, options: withExpiry(options, own) })
 }
 
@@ -213,4 +213,8 @@ function storableHeaders(headers: HeaderList, directives: CacheControl, options:
   const { noCacheFields, privateFields } = directives
   const named = new Set([...noCacheFields, ...(options.shared ? privateFields : []), ...(strips ? ['set-cookie'] : [])])
   return headers.filter(([name]) => !hop.has(name) && !named.has(name))
+}
+
+function isZero(expiry: Expiry | null): boolean {
+  return expiry?.kind === 'seconds' && expiry.seconds === 0
 }

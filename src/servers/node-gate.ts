@@ -184,6 +184,8 @@ export class NodeGate {
     options.answering?.()
     options.done?.()
     void answerPurge(this.#cache, headOf(request, address.url)).then(({ status, body }) => {
+      // Something in front has answered meanwhile (a timeout).
+      if (response.headersSent) return
       response.writeHead(status, PURGE_FIELDS)
       response.end(body)
     })

@@ -110,12 +110,17 @@ export class NodeLead {
   }
 
   async #originResponse(capture: Capture): Promise<OriginResponse> {
-    const { settings, request, options } = this.#visit
     const head = await capture.head
+    // A route further in may have said meanwhile what is in force.
+    const { settings, request, options } = this.#visit
     if (capture === this.#capture) this.#own = head
     // About what is stored, and looked at when that was: it brings new fields, and says nothing of its own.
-    if (this.#conditional && head.status === 304) return { ...this.#cache.dated(head), body: null, decoded: false }
-    const offered = this.#cache.offered(head, options.signedIn?.() ?? askedBySomebody(request), settings)
+    const signedIn = options.signedIn?.() ?? askedBySomebody(request)
+    if (this.#conditional && head.status === 304) {
+      const known = signedIn || request.headers.cookie !== undefined
+      return { ...this.#cache.confirmed(head, known, settings), body: null, decoded: false }
+    }
+    const offered = this.#cache.offered(head, signedIn, settings)
     const noBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
     if (refusesByItself(offered)) return { ...offered, body: null, decoded: false }
     if (!isSendable(head)) return { ...offered, headers: [['cache-control', 'no-store']], body: null, decoded: false }
@@ -176,6 +181,9 @@ export class NodeLead {
     }
     if (this.#before !== null) restore(response, this.#before)
     options.answering?.()
+    // A session that the handler prolonged is this visitor's alone.
+    for (const [name, value] of this.#own?.status === 304 ? this.#own.headers : [])
+      if (name === 'set-cookie') response.appendHeader(name, value)
     this.#before ??= stateOf(response)
     const sender = capture?.original ?? senderOf(response)
     const answer = answered(reply, visitorsHead(request, address.url))

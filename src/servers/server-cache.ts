@@ -47,6 +47,17 @@ export const CONDITIONS: ReadonlySet<string> = new Set([
   'range',
 ])
 
+const OF_ITS_VISITOR: ReadonlySet<string> = new Set(['set-cookie', 'clear-site-data'])
+const OF_THE_ANSWER: ReadonlySet<string> = new Set([
+  'cache-control',
+  'content-location',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'vary',
+])
+
 interface Listening {
   readonly type: CacheEventType | '*'
   readonly listener: (event: never) => void
@@ -167,6 +178,17 @@ export class ServerCache {
     for (const line of head.headers) if (added === null || !policy.targets.includes(line[0])) headers.push(line)
     if (added !== null) headers.push(['cache-control', added])
     return this.dated({ ...head, headers })
+  }
+
+  /**
+   * A handler's 304 about what is stored, as the engine shall see it. Its visitor's cookies are no part of it; where somebody is known to
+   * ask, nothing is but what it says of the representation (RFC 9110 section 15.4.5): the rest may be about them.
+   */
+  confirmed(head: ResponseHead, known: boolean, { effective, allowUsers }: RouteSettings): ResponseHead {
+    const { targets } = effective.policy
+    const isKept = (name: string): boolean =>
+      !OF_ITS_VISITOR.has(name) && (!known || allowUsers || OF_THE_ANSWER.has(name) || targets.includes(name))
+    return this.dated({ ...head, headers: head.headers.filter(([name]) => isKept(name)) })
   }
 
   /** Servers put in the Date when they send. */

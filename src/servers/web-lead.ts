@@ -157,9 +157,12 @@ export class WebLead {
   async #make(own: Response, sent?: RequestHead): Promise<Made> {
     const { settings, of, somebody } = this.#visit
     // Looked at when that was stored: it brings new fields, and says nothing of its own.
-    if (own.status === 304 && sent !== undefined && conditionsOf(sent).length > 0)
-      return { head: this.#cache.dated(headOf(own)), body: null, whole: null, touched: false, over: nothing }
-    const head = this.#cache.offered(headOf(own), somebody || (of.signedIn?.() ?? false), settings)
+    const signedIn = somebody || (of.signedIn?.() ?? false)
+    if (own.status === 304 && sent !== undefined && conditionsOf(sent).length > 0) {
+      const head = this.#cache.confirmed(headOf(own), signedIn || of.request.headers.has('cookie'), settings)
+      return { head, body: null, whole: null, touched: false, over: nothing }
+    }
+    const head = this.#cache.offered(headOf(own), signedIn, settings)
     const none = { head, body: null, whole: null, touched: false, over: nothing }
     const refuses = refusesByItself(head) || own.status < 200
     if (refuses || own.body === null || isBodiless(of.request.method, own.status)) return none
@@ -228,7 +231,10 @@ export class WebLead {
     if (this.#failure !== null) this.#unheard(this.#failure)
     if (own !== null && !own.body?.locked) void own.body?.cancel()
     const answer = answered(reply, headOfRequest(of.request, address.url))
-    return announced(of, storedResponse(answer, this.#cache.settings.cacheStatus))
+    const response = storedResponse(answer, this.#cache.settings.cacheStatus)
+    // A session that the handler prolonged is this visitor's alone.
+    if (own?.status === 304) for (const line of own.headers.getSetCookie()) response.headers.append('set-cookie', line)
+    return announced(of, response)
   }
 
   #answer(own: Response, reply: Pick<Reply, 'head' | 'info'>, body?: Body): Response {

@@ -96,7 +96,11 @@ describe('section 3: a 304 that forbids storing', () => {
   test('section 3.5: a 304 to a request with Authorization does not renew what a shared cache gives to all', async () => {
     const authorization = { headers: { authorization: 'Basic YTpi' }, shared: true }
     expect((await after(TEN, { etag: '"1"', 'cache-control': 'max-age=60' }, authorization)).third).not.toBe('first')
-    const allowed = await after({ ...TEN, 'cache-control': 'max-age=10, public' }, { etag: '"1"', 'cache-control': 'max-age=60, public' }, authorization)
+    const allowed = await after(
+      { ...TEN, 'cache-control': 'max-age=10, public' },
+      { etag: '"1"', 'cache-control': 'max-age=60, public' },
+      authorization,
+    )
     expect([allowed.body, allowed.third]).toEqual(['first', 'first'])
   })
 })
