@@ -1,5 +1,5 @@
 /** `session.cache`: looking into the cache and taking things out of it (features I1, I2, I4, E6). */
-import { StateError } from '../errors.ts'
+import { OptionError, StateError } from '../errors.ts'
 import type { ListedEntry, ListableStore, StoreSize } from '../engine/ports.ts'
 import { isListable, NEVER } from '../engine/ports.ts'
 import type { CacheStats } from '../engine/stats.ts'
@@ -14,6 +14,7 @@ import type { CacheClient } from './client.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { headerList, type CachedRequestInit, type FetchInput } from './incoming.ts'
 import { compilePattern, type UrlPatternLike } from './url-rules.ts'
+import { checkNames } from './validate.ts'
 
 /** One stored response, without its body. */
 export interface CacheEntry {
@@ -135,6 +136,7 @@ export class ResponseCache {
    * ```
    */
   async delete(query: DeleteQuery): Promise<number> {
+    checkNames(query, ['url', 'key', 'tag', 'pattern', 'expired', 'olderThan'], 'delete')
     const client = await this.#client()
     const keys = new Set(many(query.key))
     for (const key of await this.#keysOf(client, many(query.url))) keys.add(key)
@@ -238,6 +240,9 @@ export class ResponseCache {
    * ```
    */
   async *entries(query: EntriesQuery = {}): AsyncGenerator<CacheEntry> {
+    checkNames(query, ['expired', 'filter', 'order', 'descending', 'limit'], 'entries')
+    if (query.order !== undefined && !ORDERS.includes(query.order))
+      throw new OptionError('ERR_OPTION_VALUE', 'order', `entries: order is one of ${ORDERS.join(', ')}`)
     const { expired, filter, limit = Infinity, ...order } = query
     const client = await this.#client()
     const now = client.settings.clock.now()
@@ -317,6 +322,8 @@ export class ResponseCache {
     urls: Iterable<FetchInput>,
     options: { concurrency?: number; onProgress?: (progress: WarmProgress) => void } = {},
   ): Promise<WarmProgress> {
+    if (typeof urls === 'string')
+      throw new OptionError('ERR_OPTION_VALUE', 'urls', `warm takes several URLs: ['${urls}']`)
     const { concurrency = 4, onProgress } = options
     const queue = [...urls]
     const progress = { done: 0, failed: 0, total: queue.length }
@@ -352,6 +359,7 @@ export class ResponseCache {
    * ```
    */
   async deleteExpired(options: { olderThan?: Duration } = {}): Promise<number> {
+    checkNames(options, ['olderThan'], 'deleteExpired')
     const client = await this.#client()
     const now = client.settings.clock.now()
     const { olderThan } = options
@@ -410,9 +418,17 @@ export class ResponseCache {
    * ```
    */
   async invalidateTags(tags: string | readonly string[], mode: 'stale' | 'delete' = 'stale'): Promise<void> {
+    if (mode !== 'stale' && mode !== 'delete')
+      throw new OptionError(
+        'ERR_OPTION_VALUE',
+        'mode',
+        `invalidateTags: mode is 'stale' or 'delete', not '${String(mode)}'`,
+      )
     await (await this.#client()).engine.invalidations.tags(many(tags), mode)
   }
 }
+
+const ORDERS: readonly string[] = ['created', 'expires', 'size', 'key']
 
 export interface WarmProgress {
   readonly done: number

@@ -114,12 +114,14 @@ export class CacheClient {
     if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the cached fetch is closed: make a new one')
     const first = looked ? plainIncoming(looked.url) : takeApart(input, init)
     if (first === null) return this.#foreign(input, init)
+    first.signal?.throwIfAborted()
     const history: CachedResponse[] = []
     let request = first
     for (;;) {
       // What `quick` read is the first hop's: one read a look-up (row 197).
       const { reply, body } = await this.#hop(request, history.length === 0 ? looked : undefined)
-      const response = new LazyResponse(reply, request.url, history.length === 0 ? NO_HISTORY : [...history], this.#now)
+      const before = history.length === 0 ? NO_HISTORY : [...history]
+      const response = new LazyResponse(reply, request.url, before, this.#now, null, request.signal)
       await request.hooks?.response(request.url, response.headers, reply.info)
       const location = getHeader(reply.head.headers, 'location')
       if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {
@@ -200,6 +202,8 @@ export class CacheClient {
       const cache = modeFor(mode, request)
       if (cache !== null) init['cache'] = cache
       const response = await this.#fetchFunction()(request.url, init)
+      if (typeof response !== 'object' || response === null || !('headers' in response && 'status' in response))
+        throw new TypeError('the given fetch did not resolve to a Response')
       const answer = plainResponse(response)
       const origin = this.#clears(answer, request.url, effective)
       if (origin !== null) await clearOrigin(this, origin, this.#settings.writeTimeout)

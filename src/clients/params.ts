@@ -49,6 +49,13 @@ export function parseBaseUrl(baseUrl: string | URL): URL {
   return base
 }
 
+/** The parameters that a session gives to every URL: those it has already, as the URL of a response does, are not given twice. */
+export function withDefaults(target: URL, params: Params): URL {
+  const given = new URLSearchParams(target.search)
+  for (const [name, value] of searchParams(params)) if (!given.has(name, value)) target.searchParams.append(name, value)
+  return target
+}
+
 /** A URL under the base: '/users' and 'users' are both below its path, as in aiohttp. Absolute URLs pass. */
 export function resolveUrl(url: string | URL, base: URL | null, params: Params | undefined): URL {
   const target = parse(url, base)

@@ -6,7 +6,8 @@
  * Rule 2: once `body` or `clone()` of a live body is asked for, a native Response takes over everything about the body.
  * Rule 3: bytes handed out are copies: no caller can change what the next one gets (RELIABILITY 70).
  */
-import { copyOf } from '../engine/bytes.ts'
+import { abortable } from '../engine/abortable.ts'
+import { collect, copyOf } from '../engine/bytes.ts'
 import { currentAge } from '../policy/age.ts'
 import { REASONS, type Explanation } from '../policy/reasons.ts'
 import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
@@ -82,6 +83,7 @@ export class LazyResponse implements CachedResponse {
   readonly #url: string
   readonly #history: readonly CachedResponse[]
   readonly #now: () => number
+  readonly #signal: AbortSignal | null
   #headers: Headers | null = null
   #native: Response | null = null
   #used = false
@@ -92,12 +94,14 @@ export class LazyResponse implements CachedResponse {
     history: readonly CachedResponse[],
     now: () => number,
     native: Response | null = null,
+    signal: AbortSignal | null = null,
   ) {
     this.#reply = reply
     this.#url = url
     this.#history = history
     this.#now = now
     this.#native = native
+    this.#signal = signal
     if (!reply.info.fromCache) this.#watch()
   }
 
@@ -148,7 +152,7 @@ export class LazyResponse implements CachedResponse {
     if (this.#native) return this.#native
     const { body } = this.#reply
     // A body already read by text() and its like: as a native Response, it shows a locked, empty stream.
-    const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : body.stream()
+    const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : this.#stream(body)
     if (stream && this.#used) stream.getReader()
     else if (stream && body && isLeavable(body)) {
       abandoned.unregister(this)
@@ -176,7 +180,16 @@ export class LazyResponse implements CachedResponse {
     }
     if (body.bytes !== null) return body.bytes
     abandoned.unregister(this)
-    return body.read()
+    // Those on their way from the origin know the signal themselves.
+    if (this.#signal === null || !this.fromCache) return body.read()
+    return (await collect(this.#stream(body), Infinity)) ?? new Uint8Array()
+  }
+
+  /** A stored body that takes a while to read ends with the request's signal, as one from the network does. */
+  #stream(body: ReplyBody): ReadableStream<Uint8Array> {
+    const stream = body.stream()
+    const ends = this.#signal !== null && this.fromCache && body.bytes === null
+    return ends && this.#signal ? abortable(stream, this.#signal) : stream
   }
 
   async text(): Promise<string> {

@@ -14,7 +14,7 @@ import { openClient, type ClientHandle } from './fetch.ts'
 import type { CachedRequestInit, FetchInput, HopHooks } from './incoming.ts'
 import { installFetch } from './install.ts'
 import type { CacheOptions, RuleOptions } from './options.ts'
-import { parseBaseUrl, resolveUrl, searchParams, type Params } from './params.ts'
+import { parseBaseUrl, resolveUrl, searchParams, withDefaults, type Params } from './params.ts'
 import type { CachedResponse } from './response.ts'
 import { DisabledScope } from './scope.ts'
 import {
@@ -65,13 +65,15 @@ export class CachedSession {
   #closed = false
 
   constructor(options: SessionOptions = {}) {
-    checkSessionOptions(options)
     const settings = resolveOptions(options, 'session', SESSION_OPTIONS)
+    checkSessionOptions(options)
     this.#options = options
     this.#base = options.baseUrl === undefined ? null : parseBaseUrl(options.baseUrl)
     this.headers = new Headers(options.headers)
     this.#handle = openClient(settings)
     this.#hops = this.#cookieHooks(options, settings)
+    // Libraries take a fetch without its session: `{ fetch: session.fetch }`.
+    this.fetch = this.fetch.bind(this)
     this.cache = new ResponseCache(() => this.#client(), {
       prepare: (input, init) => this.#prepare(input, init),
       fetch: (input) => this.fetch(input),
@@ -205,7 +207,8 @@ export class CachedSession {
   }
 
   #url(url: string | URL, params: Params | undefined): URL {
-    const target = resolveUrl(url, this.#base, this.#options.params)
+    const target = resolveUrl(url, this.#base, undefined)
+    if (this.#options.params !== undefined) withDefaults(target, this.#options.params)
     return params === undefined ? target : resolveUrl(target, null, params)
   }
 

@@ -200,6 +200,8 @@ function check(
   where: string,
   extra: Iterable<string> = [],
 ): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new OptionError('ERR_OPTION_VALUE', where, `${where} takes an object of options`)
   const known = [...Object.keys(checks), ...extra]
   for (const [name, value] of Object.entries(options)) {
     if (!known.includes(name)) throw unknown(name, known, where)
@@ -249,6 +251,13 @@ export function checkRule(rule: object, where: string): void {
 export function checkChanges(options: object): void {
   const { urlsExpireAfter, allowedMethods } = CACHE_CHECKS
   check(options, { ...RULE_CHECKS, urlsExpireAfter, allowedMethods }, 'configure')
+}
+
+/** What a method takes besides its main argument, or as it: an object with known names. */
+export function checkNames(given: object, known: readonly string[], where: string): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new OptionError('ERR_OPTION_VALUE', where, `${where} takes an object with ${known.join(', ')}`)
+  for (const name of Object.keys(given)) if (!known.includes(name)) throw unknown(name, known, where)
 }
 
 export function checkRequestOptions(options: object): void {

@@ -75,3 +75,8 @@ export function looksShareable(status: number, field: string | null, expires: bo
   const { noStore, private: isPrivate } = parseCacheControl(field)
   return !noStore && !isPrivate
 }
+
+/** A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2); what a HEAD itself brought says it among its fields. */
+export function lengthForHead({ facts, entry }: StoredReply): number | null {
+  return facts.headOnly && entry.meta.method !== 'HEAD' ? entry.body.size : null
+}

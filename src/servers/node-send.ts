@@ -4,7 +4,7 @@ import { currentAge } from '../policy/age.ts'
 import type { HeaderList } from '../http/message.ts'
 import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
 import type { ReplyBody } from '../engine/exchange.ts'
-import { statusOf } from './answering.ts'
+import { lengthForHead, statusOf } from './answering.ts'
 import { setPhrase } from './node-before.ts'
 import type { Sender } from './node-capture.ts'
 
@@ -106,8 +106,7 @@ export async function sendReply(
   sender: Sender = senderOf(response),
 ): Promise<void> {
   const { head, body } = reply
-  // A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2).
-  const length = body?.size ?? (reply.facts.headOnly ? reply.entry.body.size : null)
+  const length = body?.size ?? lengthForHead(reply)
   const fields = fieldsOf(head.headers, length, statusLine(reply, name))
   begin(response, head.status, head.statusText, fields, sender)
   if (body === null) sender.end.call(response)

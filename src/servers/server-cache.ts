@@ -21,6 +21,8 @@ import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/
 import { MemoryStore } from '../stores/memory.ts'
 import { Addresses } from './addresses.ts'
 import { resolveServerOptions, type RouteSettings, type ServerCacheOptions, type ServerSettings } from './options.ts'
+import { checkNames } from '../clients/validate.ts'
+import { OptionError } from '../errors.ts'
 
 /** What to purge; several conditions purge what meets any of them. */
 export interface PurgeQuery {
@@ -199,6 +201,7 @@ export class ServerCache {
 
   /** Purges by URL, tag, prefix, or all of it. How many entries went, where that is known at once. */
   async purge(query: PurgeQuery): Promise<number> {
+    checkNames(query, ['url', 'tag', 'key', 'prefix', 'pattern', 'all'], 'purge')
     const { url, tag, key, prefix, pattern, all } = query
     if (all === true) {
       await this.entries.clear()
@@ -217,7 +220,8 @@ export class ServerCache {
   #absolute(url: string): string {
     const { baseUrl } = this.settings
     if (!url.startsWith('/')) return url
-    if (baseUrl === null) throw new TypeError(`purge: '${url}' needs an origin: give the whole URL, or set baseUrl`)
+    if (baseUrl === null)
+      throw new OptionError('ERR_URL', 'url', `purge: '${url}' needs an origin: give the whole URL, or set baseUrl`)
     return baseUrl + url
   }
 

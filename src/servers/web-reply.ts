@@ -3,7 +3,7 @@ import type { Reply } from '../engine/exchange.ts'
 import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
 import type { HeaderLine, ResponseHead } from '../http/message.ts'
 import { currentAge } from '../policy/age.ts'
-import { statusOf } from './answering.ts'
+import { lengthForHead, statusOf } from './answering.ts'
 
 /** What a Response is made with here. */
 export type Body = ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null
@@ -80,8 +80,7 @@ function simplified(fields: Pairs): Prepared['fields'] {
 /** Any stored answer. */
 export function storedResponse(reply: StoredReply, name: string | null): Response {
   const { head, body } = reply
-  // A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2).
-  const length = body?.size ?? (reply.facts.headOnly ? reply.entry.body.size : null)
+  const length = body?.size ?? lengthForHead(reply)
   const init = { status: head.status, statusText: head.statusText, headers: fieldsOf(reply, length, name) }
   return new Response(body === null ? null : bodyOf(body), init)
 }
