@@ -247,6 +247,8 @@ function watched(
           controller.enqueue(isOwn(value) ? value : copyOf(value))
         }
         if (left === 0) {
+          // All of it is here: a source that has something to close behind its end is told that nobody comes for that.
+          reader.cancel().catch(() => undefined)
           controller.close()
           controller.byobRequest?.respond(0)
         }

@@ -86,6 +86,30 @@ describe('row 72: a function of the request and the response', () => {
     expect(at.origin.count('/kept')).toBe(3)
   })
 
+  test('a duration of 0 beneath it does not keep it from being asked; what it leaves open is kept out', async () => {
+    const asked: string[] = []
+    const sayings: ExpireAfter = ({ url }) => {
+      asked.push(url)
+      return url.endsWith('open') ? undefined : '1h'
+    }
+    at.origin.route('/zero/{name}', () => ({ body: 'x' }))
+    await using s = at.session({ expireAfter: 0, urlsExpireAfter: { '*/zero/*': sayings } })
+    for (const [name, kept] of [
+      ['said', true],
+      ['open', false],
+    ] as const) {
+      await text(s.get(`/zero/${name}`))
+      expect(asked.at(-1)).toBe(`${at.origin.url}/zero/${name}`)
+      const again = await s.get(`/zero/${name}`)
+      expect([name, again.fromCache, cacheInfo(again)?.refused]).toEqual([
+        name,
+        kept,
+        kept ? undefined : 'expire-after-zero',
+      ])
+    }
+    expect(await left(s, '/zero/said')).toBe(3600)
+  })
+
   test('a 304 is asked about with the stored status and the new headers; 0 then is stale at once', async () => {
     let ttl = '60'
     at.origin.route('/etag-ttl', ({ request }) => ({

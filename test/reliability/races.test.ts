@@ -9,6 +9,7 @@ import {
   createCachedFetch,
   MemoryStore,
   type CacheOptions,
+  type ListableStore,
   type MaybePromise,
   type Store,
   type StoredEntry,
@@ -330,6 +331,84 @@ describe('D65: what an invalidation overtakes is not stored', () => {
       await settled()
       expect(await (await fetch(PAGE, { headers })).text()).toBe('answer 3')
     }
+  })
+
+  /** A store whose reads, once begun, and whose deletes and clearing wait where they are told to. */
+  function waiting(): { store: ListableStore; hold: (method: string) => Gate; reads: () => number } {
+    const inner = new MemoryStore()
+    const gates = new Map<string, Gate>()
+    const pass = async (method: string): Promise<void> => gates.get(method)?.opened
+    let reads = 0
+    const store: ListableStore = {
+      name: 'waiting',
+      limits: { ...inner.limits, persistent: true },
+      read: async (key) => {
+        reads += 1
+        const entry = inner.read(key)
+        await pass('read')
+        return entry
+      },
+      write: async (head, body) => {
+        await pass('write')
+        await inner.write(head, body)
+      },
+      update: async (...change) => inner.update(...change),
+      delete: async (keys) => {
+        await pass('delete')
+        return inner.delete(keys)
+      },
+      close: () => inner.close(),
+      keys: () => inner.keys(),
+      entries: (query) => inner.entries(query),
+      size: () => inner.size(),
+      clear: async () => {
+        await pass('clear')
+        inner.clear()
+      },
+      deleteWhere: (query) => inner.deleteWhere(query),
+    }
+    const hold = (method: string): Gate => {
+      const one = gate()
+      gates.set(method, one)
+      return one
+    }
+    return { store, hold, reads: () => reads }
+  }
+
+  test.each(['before', 'while'])('who asks after clear() does not join a read that began %s it ran', async (when) => {
+    const { store, hold, reads } = waiting()
+    const { fetch, open } = held({ store, storeTimeout: 60 })
+    open()
+    expect(await (await fetch(PAGE)).text()).toBe('answer 1')
+    await until(() => fetch.stats().stored === 1)
+    const [reading, clearing] = [hold('read'), hold('clear')]
+    const begun = reads()
+    const clearsFirst = when === 'while' ? fetch.cache.clear() : null
+    const early = fetch(PAGE).then((response) => response.text())
+    await until(() => reads() > begun)
+    const cleared = clearsFirst ?? fetch.cache.clear()
+    clearing.open()
+    await cleared
+    const after = fetch(PAGE).then((response) => response.text())
+    await settled()
+    reading.open()
+    expect([await early, await after]).toEqual(['answer 1', 'answer 2'])
+  })
+
+  test('what lands in the store after clear() is not seen before it is taken back', async () => {
+    const { store, hold } = waiting()
+    const { fetch, open, answer } = held({ store, storeTimeout: 60 })
+    open()
+    const [writing, deleting] = [hold('write'), hold('delete')]
+    expect(await (await fetch(PAGE)).text()).toBe('answer 1')
+    await settled()
+    await fetch.cache.clear()
+    writing.open()
+    await until(async () => (await store.read(`GET ${PAGE}`)) !== undefined)
+    const { status } = await fetch(PAGE, { headers: { 'cache-control': 'only-if-cached' } })
+    expect([status, answer.count()]).toEqual([504, 1])
+    deleting.open()
+    await until(async () => (await store.read(`GET ${PAGE}`)) === undefined)
   })
 
   test('what was put by hand is taken back, too, and so is the answer to a POST', async () => {

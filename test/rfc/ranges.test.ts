@@ -265,6 +265,32 @@ describe('section 4.3: ranges of what is stale', () => {
   ])
 })
 
+describe('sections 3.4 and 4.1: parts of what varies', () => {
+  const varied = (first: number, last: number, language: string): Step => ({
+    ...part(first, last, { vary: 'accept-language', etag: `"${language}"` }),
+    ask: range(`bytes=${first}-${last}`, { 'accept-language': language }),
+  })
+  const asks = (language: string): Step => ({ ask: { headers: { 'accept-language': language } }, from: 'origin' })
+  rows([
+    {
+      name: 'all together, they are not the whole of another',
+      steps: [varied(0, 4, 'en'), varied(5, 9, 'en'), asks('de')],
+    },
+    {
+      name: 'nor its parts',
+      steps: [varied(0, 4, 'en'), varied(5, 9, 'en'), varied(0, 4, 'de')],
+    },
+    {
+      name: 'put together, they answer ranges of who asks alike',
+      steps: [
+        varied(0, 4, 'en'),
+        varied(5, 9, 'en'),
+        hit({ ask: range('bytes=3-6', { 'accept-language': 'en' }), status: 206, body: 'defg' }),
+      ],
+    },
+  ])
+})
+
 describe('section 3.4: parts put together', () => {
   const joined = (value: string, body: string): Step => hit({ ask: range(value), status: 206, body })
   const strong = { etag: null, 'last-modified': at(-100) }

@@ -76,6 +76,29 @@ describe('Hono', () => {
     expect(await twice('/inside/short')).toBe(true)
   })
 
+  it.each(['app', 'no app'])(
+    'M2, M4: a route behind something asynchronous is kept and refreshed as it says itself, with %s',
+    async (known) => {
+      const { app, text, clock } = bench()
+      const cache = responseCache({ clock, ...(known === 'app' && { app }) })
+      let runs = 0
+      app.use(cache)
+      app.use(async (_c, next) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        await next()
+      })
+      app.get('/', cache.route({ ttl: 10, staleWhileRevalidate: 600 }), (c) => c.text(`run ${++runs}`))
+      expect([await text('/'), await text('/')]).toEqual(['run 1', 'run 1'])
+      for (const run of [1, 2]) {
+        clock.advance(20_000)
+        // Who cannot have it refreshed behind their back waits for it.
+        expect(await text('/')).toBe(`run ${known === 'app' ? run : run + 1}`)
+        await until(async () => (await text('/')) === `run ${run + 1}`)
+        expect([(await app.request('/')).headers.get('age'), runs]).toEqual(['0', run + 1])
+      }
+    },
+  )
+
   it('what middlewares in front set is on hits, stale answers and refreshed ones', async () => {
     const { app, cache, clock } = bench({ ttl: 10, staleIfError: true, staleWhileRevalidate: 5 })
     let visit = 0

@@ -58,6 +58,27 @@ describe('Koa', () => {
     expect((await server.get('/inside')).text).toBe(`{"run":${runs}}`)
   })
 
+  it('M2, M4: a route behind something asynchronous is kept and refreshed as it says itself', async () => {
+    const { app, cache, clock, start } = bench()
+    let runs = 0
+    app.use(cache)
+    app.use(async (_ctx, next) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      await next()
+    })
+    app.use(cache.route({ ttl: 10, staleWhileRevalidate: 600 }))
+    app.use((ctx) => void (ctx.body = `run ${++runs}`))
+    const server = await start()
+    const text = async (): Promise<string> => (await server.get('/')).text
+    expect([await text(), await text()]).toEqual(['run 1', 'run 1'])
+    for (const run of [1, 2]) {
+      clock.advance(20_000)
+      expect(await text()).toBe(`run ${run}`)
+      await until(async () => (await text()) === `run ${run + 1}`)
+      expect([(await server.get('/')).headers.age, runs]).toEqual(['0', run + 1])
+    }
+  })
+
   it('cacheControl and cacheTags on a context', async () => {
     const { app, cache, start } = bench()
     let runs = 0

@@ -167,6 +167,40 @@ describe('node:http', () => {
     await until(async () => (await server.get('/')).text === 'run 2')
   })
 
+  it.each([
+    ['a PURGE', '/', 'PURGE'],
+    ['a purge by path', '/-/cache?all=1', 'DELETE'],
+    ['a listing', '/-/cache', 'GET'],
+  ])(
+    'M4: %s that something in front has answered meanwhile is no rejection that nobody handles',
+    async (_, path, method) => {
+      const held = Promise.withResolvers<boolean>()
+      const errors: unknown[] = []
+      const unhandled: unknown[] = []
+      const note = (error: unknown): void => void unhandled.push(error)
+      process.on('unhandledRejection', note)
+      try {
+        const cache = responseCache({
+          purge: { path: '/-/cache', authorize: () => held.promise },
+          onError: (error) => errors.push(error),
+        })
+        const server = await listen((req, res) => {
+          cache(req, res, () => res.end('handler'))
+          res.writeHead(503).end('timeout')
+        })
+        open.push(server)
+        const answer = await server.get(path, {}, method)
+        expect([answer.status, answer.text]).toEqual([503, 'timeout'])
+        held.resolve(true)
+        // Nothing tells of the end of what nobody hears of: it takes a few turns.
+        for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+        expect([errors, unhandled]).toEqual([[], []])
+      } finally {
+        process.off('unhandledRejection', note)
+      }
+    },
+  )
+
   describe('compression', () => {
     /** A middleware that compresses by hand: it looks at the fields when they are about to be sent, as all of its kind do. */
     const gzipping =
@@ -227,6 +261,40 @@ describe('Express', () => {
     clock.advance(11_000)
     expect((await server.get('/short')).text).toBe(JSON.stringify({ run: runs }))
   })
+
+  it.each(['at once', 'later'])(
+    'M2, M4: a route whose turn comes %s is kept and refreshed as it says itself',
+    async (when) => {
+      const clock = new FakeClock()
+      const cache = responseCache({ clock })
+      let runs = 0
+      const app = express().set('env', 'test')
+      app.use(cache)
+      app.use((_req, _res, next) => void (when === 'later' ? setImmediate(next) : next()))
+      app.get(
+        '/',
+        cache.route({ ttl: 10, staleWhileRevalidate: 600, tags: ['page'] }),
+        (_req, res) => void res.send(`run ${++runs}`),
+      )
+      const server = await listen(app)
+      open.push(server)
+      const text = async (): Promise<string> => (await server.get('/')).text
+      expect([await text(), await text()]).toEqual(['run 1', 'run 1'])
+      // The second refresh is of what a refresh has stored: with the route\u2019s own lifetimes and tags.
+      for (const run of [1, 2]) {
+        clock.advance(20_000)
+        expect(await text()).toBe(`run ${run}`)
+        await until(async () => (await text()) === `run ${run + 1}`)
+        const hit = await server.get('/')
+        expect([hit.headers.age, runs]).toEqual(['0', run + 1])
+        expect(hit.headers['cache-status']).toMatch(/; hit; ttl=10/)
+      }
+      await cache.invalidateTags('page', 'delete')
+      // What is made in the millisecond of an invalidation counts as made before it.
+      clock.advance(10)
+      expect([await text(), await text()]).toEqual(['run 4', 'run 4'])
+    },
+  )
 
   it('a route whose first answer was an error is kept once it has a good one', async () => {
     const cache = responseCache()
