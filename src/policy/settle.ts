@@ -128,6 +128,8 @@ export function headUpdate(
   options: PolicyOptions,
   request: RequestHead,
 ): Outcome {
+  // Its fields may be about who asks: what all are given is not renewed by them.
+  if (options.shared && isKnown(request, options)) return { kind: 'refuse', reason: 'authorization', drop: false }
   // A 405 is about HEAD alone.
   if (response.status >= 500 || response.status === 405) return { kind: 'refuse', reason: 'server-error', drop: false }
   const agrees =
@@ -146,6 +148,10 @@ export function headUpdate(
     random: 0,
   }
   return forbidden(request, stored, facts) ?? refreshed(facts, options)
+}
+
+function isKnown({ headers }: RequestHead, { allowCookies }: PolicyOptions): boolean {
+  return hasHeader(headers, 'authorization') || (!allowCookies && hasHeader(headers, 'cookie'))
 }
 
 function sameLength(stored: HeaderList, head: HeaderList): boolean {

@@ -138,8 +138,10 @@ class HonoVisit implements WebVisit {
 
   /** What middlewares in front of us had set goes with an answer that the handler did not make. */
   answering(response: Response): void {
+    const cookies = new Set(response.headers.getSetCookie())
     for (const [name, value] of this.#early ?? fieldsOf(this.#c)) {
-      if (name === 'set-cookie' || !response.headers.has(name)) response.headers.append(name, value)
+      const isThere = name === 'set-cookie' ? cookies.has(value) : response.headers.has(name)
+      if (!isThere) response.headers.append(name, value)
     }
   }
 

@@ -117,7 +117,7 @@ export class NodeLead {
     // About what is stored, and looked at when that was: it brings new fields, and says nothing of its own.
     const signedIn = options.signedIn?.() ?? askedBySomebody(request)
     if (this.#conditional && head.status === 304) {
-      const known = signedIn || request.headers.cookie !== undefined
+      const known = signedIn || this.#visit.authorized || request.headers.cookie !== undefined
       return { ...this.#cache.confirmed(head, known, settings), body: null, decoded: false }
     }
     const offered = this.#cache.offered(head, signedIn, settings)
@@ -181,9 +181,7 @@ export class NodeLead {
     }
     if (this.#before !== null) restore(response, this.#before)
     options.answering?.()
-    // A session that the handler prolonged is this visitor's alone.
-    for (const [name, value] of this.#own?.status === 304 ? this.#own.headers : [])
-      if (name === 'set-cookie') response.appendHeader(name, value)
+    if (this.#own?.status === 304) handOn(response, this.#own)
     this.#before ??= stateOf(response)
     const sender = capture?.original ?? senderOf(response)
     const answer = answered(reply, visitorsHead(request, address.url))
@@ -240,4 +238,13 @@ function clear(response: ServerResponse): void {
 
 function flat(headers: HeaderList): string[] {
   return headers.flatMap(([name, value]) => [name, value])
+}
+
+/** A session that the handler prolonged or ended with its 304 is this visitor's alone; what was set in front is there already. */
+function handOn(response: ServerResponse, { headers }: ResponseHead): void {
+  const there = new Set([response.getHeader('set-cookie') ?? []].flat())
+  for (const [name, value] of headers) {
+    if (name === 'clear-site-data') response.setHeader(name, value)
+    else if (name === 'set-cookie' && !there.has(value)) response.appendHeader(name, value)
+  }
 }

@@ -49,7 +49,7 @@ function answer(status: number, body: object): PurgeAnswer {
 
 async function mayPurge(options: PurgeOptions, { method, url, headers }: RequestHead): Promise<boolean> {
   if ('authorize' in options)
-    return options.authorize({ method, url, headers: new Headers(headers as [string, string][]) })
+    return (await options.authorize({ method, url, headers: new Headers(headers as [string, string][]) })) === true
   const given = /^Bearer +(\S+)$/i.exec(getHeader(headers, 'authorization') ?? '')?.[1] ?? ''
   return sameSecret(given, options.token)
 }

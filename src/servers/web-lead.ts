@@ -159,7 +159,11 @@ export class WebLead {
     // Looked at when that was stored: it brings new fields, and says nothing of its own.
     const signedIn = somebody || (of.signedIn?.() ?? false)
     if (own.status === 304 && sent !== undefined && conditionsOf(sent).length > 0) {
-      const head = this.#cache.confirmed(headOf(own), signedIn || of.request.headers.has('cookie'), settings)
+      const head = this.#cache.confirmed(
+        headOf(own),
+        signedIn || this.#visit.authorized || of.request.headers.has('cookie'),
+        settings,
+      )
       return { head, body: null, whole: null, touched: false, over: nothing }
     }
     const head = this.#cache.offered(headOf(own), signedIn, settings)
@@ -232,8 +236,7 @@ export class WebLead {
     if (own !== null && !own.body?.locked) void own.body?.cancel()
     const answer = answered(reply, headOfRequest(of.request, address.url))
     const response = storedResponse(answer, this.#cache.settings.cacheStatus)
-    // A session that the handler prolonged is this visitor's alone.
-    if (own?.status === 304) for (const line of own.headers.getSetCookie()) response.headers.append('set-cookie', line)
+    if (own?.status === 304) handOn(response, own)
     return announced(of, response)
   }
 
@@ -267,4 +270,11 @@ async function begun(body: ReadableStream<Uint8Array>): Promise<Peeked> {
   } catch (error) {
     throw new HandlerFailed('the body failed', { cause: error })
   }
+}
+
+/** A session that the handler prolonged or ended with its 304 is this visitor's alone. */
+function handOn({ headers }: Response, own: Response): void {
+  for (const line of own.headers.getSetCookie()) headers.append('set-cookie', line)
+  const cleared = own.headers.get('clear-site-data')
+  if (cleared !== null) headers.set('clear-site-data', cleared)
 }
