@@ -121,7 +121,7 @@ export class CacheClient {
       // What `quick` read is the first hop's: one read a look-up (row 197).
       const { reply, body } = await this.#hop(request, history.length === 0 ? looked : undefined)
       const before = history.length === 0 ? NO_HISTORY : [...history]
-      const response = new LazyResponse(reply, request.url, before, this.#now, null, request.signal)
+      const response = new LazyResponse(reply, request.url, before, this.#now)
       await request.hooks?.response(request.url, response.headers, reply.info)
       const location = getHeader(reply.head.headers, 'location')
       if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {

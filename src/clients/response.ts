@@ -6,8 +6,7 @@
  * Rule 2: once `body` or `clone()` of a live body is asked for, a native Response takes over everything about the body.
  * Rule 3: bytes handed out are copies: no caller can change what the next one gets (RELIABILITY 70).
  */
-import { abortable } from '../engine/abortable.ts'
-import { collect, copyOf } from '../engine/bytes.ts'
+import { copyOf } from '../engine/bytes.ts'
 import { currentAge } from '../policy/age.ts'
 import { REASONS, type Explanation } from '../policy/reasons.ts'
 import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
@@ -68,22 +67,13 @@ const UNUSABLE = 'Body is unusable: Body has already been read'
 const decoder = new TextDecoder()
 
 /** Bodies whose response was collected unread: their connection is freed (RELIABILITY 14). */
-const abandoned = new FinalizationRegistry<LeavableBody>((body) => body.leave(undefined))
-
-interface LeavableBody extends ReplyBody {
-  leave(reason: unknown): void
-}
-
-function isLeavable(body: ReplyBody): body is LeavableBody {
-  return 'leave' in body
-}
+const abandoned = new FinalizationRegistry<ReplyBody>((body) => body.leave(undefined))
 
 export class LazyResponse implements CachedResponse {
   readonly #reply: Reply
   readonly #url: string
   readonly #history: readonly CachedResponse[]
   readonly #now: () => number
-  readonly #signal: AbortSignal | null
   #headers: Headers | null = null
   #native: Response | null = null
   #used = false
@@ -94,20 +84,18 @@ export class LazyResponse implements CachedResponse {
     history: readonly CachedResponse[],
     now: () => number,
     native: Response | null = null,
-    signal: AbortSignal | null = null,
   ) {
     this.#reply = reply
     this.#url = url
     this.#history = history
     this.#now = now
     this.#native = native
-    this.#signal = signal
     if (!reply.info.fromCache) this.#watch()
   }
 
   #watch(): void {
     const { body } = this.#reply
-    if (body !== null && isLeavable(body)) abandoned.register(this, body, this)
+    if (body !== null) abandoned.register(this, body, this)
   }
 
   get status(): number {
@@ -152,9 +140,9 @@ export class LazyResponse implements CachedResponse {
     if (this.#native) return this.#native
     const { body } = this.#reply
     // A body already read by text() and its like: as a native Response, it shows a locked, empty stream.
-    const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : this.#stream(body)
+    const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : body.stream()
     if (stream && this.#used) stream.getReader()
-    else if (stream && body && isLeavable(body)) {
+    else if (stream && body) {
       abandoned.unregister(this)
       abandoned.register(stream, body, stream)
     }
@@ -180,16 +168,7 @@ export class LazyResponse implements CachedResponse {
     }
     if (body.bytes !== null) return body.bytes
     abandoned.unregister(this)
-    // Those on their way from the origin know the signal themselves.
-    if (this.#signal === null || !this.fromCache) return body.read()
-    return (await collect(this.#stream(body), Infinity)) ?? new Uint8Array()
-  }
-
-  /** A stored body that takes a while to read ends with the request's signal, as one from the network does. */
-  #stream(body: ReplyBody): ReadableStream<Uint8Array> {
-    const stream = body.stream()
-    const ends = this.#signal !== null && this.fromCache && body.bytes === null
-    return ends && this.#signal ? abortable(stream, this.#signal) : stream
+    return body.read()
   }
 
   async text(): Promise<string> {

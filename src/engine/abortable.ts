@@ -17,11 +17,16 @@ export function abortable(stream: ReadableStream<Uint8Array>, signal: AbortSigna
       else signal.addEventListener('abort', abort, { once: true })
     },
     async pull(controller) {
-      const { done, value } = await reader.read()
-      if (signal.aborted) return
-      if (done) over()
-      if (done) closeBytes(controller)
-      else controller.enqueue(value as Uint8Array<ArrayBuffer>)
+      try {
+        const { done, value } = await reader.read()
+        if (signal.aborted) return
+        if (!done) return controller.enqueue(value as Uint8Array<ArrayBuffer>)
+        over()
+        closeBytes(controller)
+      } catch (error) {
+        over()
+        throw error
+      }
     },
     cancel(reason) {
       over()

@@ -9,7 +9,6 @@ import type { Exchange, Reply } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import type { Found } from './lookup.ts'
 import type { AskingPlan } from './passing.ts'
-import { StoredReplyBody } from './reply.ts'
 import type { Flight, SingleFlight } from './single-flight.ts'
 
 /** What asks the origin: the forwarder. */
@@ -67,7 +66,7 @@ export class Background {
 
   async #finish(x: Exchange, key: string, reply: Reply): Promise<void> {
     try {
-      if (reply.body instanceof StoredReplyBody) reply.body.leave()
+      if (reply.body?.repeatable) reply.body.leave(undefined)
       else if (reply.body) {
         // Nobody reads it but the store: its bytes are let go as they come.
         for await (const chunk of reply.body.stream()) void chunk

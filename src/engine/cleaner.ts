@@ -10,7 +10,7 @@ import type { Events } from './events.ts'
 import { Leases } from './lease.ts'
 import { isLocking, type Clock, type ListableStore } from './ports.ts'
 import { asStoreError, type StoreGuard } from './store-guard.ts'
-import { atMost, quiet, quietlyAfter, type Timer } from './timer.ts'
+import { atMost, quietlyAfter, type Timer } from './timer.ts'
 
 const LOCK = 'cleanup'
 const LEASE = 30_000
@@ -93,7 +93,7 @@ export class Cleaner {
       // One that was stored anew since it was listed goes along: a miss, once in a blue moon.
       if (useless.length > 0) deleted += await store.delete(useless)
       useless = []
-      await new Promise<void>((resolve) => quiet(setTimeout(resolve, PAUSE)))
+      await new Promise<void>((resolve) => quietlyAfter(PAUSE, resolve))
       if (this.#stopped) return deleted
     }
     return useless.length === 0 || this.#stopped ? deleted : deleted + (await store.delete(useless))

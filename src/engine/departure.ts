@@ -2,10 +2,8 @@
  * A leader who aborts leaves at once, with its own reason; the exchange goes on while others wait for it. When they have left, too, it is
  * aborted (RELIABILITY 11-13). The body's part of the story is in live-body.ts.
  */
-import { StoredReplyBody } from './reply.ts'
 import type { Reply } from './exchange.ts'
 import type { Catch } from './fill.ts'
-import { LiveBody } from './live-body.ts'
 import type { Flight, Watcher } from './single-flight.ts'
 
 export class Departure implements Watcher {
@@ -35,7 +33,10 @@ export class Departure implements Watcher {
         this.#left = true
         if (this.#flight === null || this.#flight.waiting === 0) this.#abandon()
         // Whatever still comes is for the others: the caller has gone.
-        reply.then(leave, () => undefined)
+        reply.then(
+          ({ body }) => body?.leave(undefined),
+          () => undefined,
+        )
       }
       if (caller.aborted) abort()
       else caller.addEventListener('abort', abort, { once: true })
@@ -62,16 +63,4 @@ export class Departure implements Watcher {
     this.#controller?.abort(reason)
     this.#flight?.fail(reason)
   }
-}
-
-function leave({ body }: Reply): void {
-  if (body instanceof StoredReplyBody) return body.leave()
-  if (body === null || body.repeatable) return
-  if (body instanceof LiveBody) body.leave(undefined)
-  // Nobody reads what passes through: its connection is freed, which may be broken already.
-  else
-    body
-      .stream()
-      .cancel()
-      .catch(() => undefined)
 }

@@ -32,7 +32,7 @@ import {
   type StoredEntry,
 } from './ports.ts'
 import { bodyFailure, isReadable } from './readable.ts'
-import { PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
+import { PLAIN_HIT, storedFacts, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import { LeaderLeft, SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
 import { slid } from './slid.ts'
@@ -289,9 +289,7 @@ export class Engine {
   }
 
   #storedReply(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts> & { answer?: Answer }): StoredReply {
-    const { effective, request } = x
-    const all = { ...PLAIN_HIT, cacheStatus: effective.cacheStatus, headOnly: request.method === 'HEAD', ...facts }
-    return new StoredReply(entry, all, this.#clock.now(), bodyFailure(this.#guard, entry.key))
+    return new StoredReply(entry, storedFacts(x, facts), this.#clock.now(), bodyFailure(this.#guard, entry.key))
   }
 
   #count(reply: StoredReply, method: string): void {

@@ -1,6 +1,7 @@
 /**
  * Events: one typed union from the engine to any number of listeners (feature I3). A listener that throws hurts nobody.
  */
+import { warn } from './warning.ts'
 import type { StoreError } from '../errors.ts'
 
 interface Base {
@@ -61,7 +62,6 @@ interface DiagnosticsChannel {
 
 interface Runtime {
   getBuiltinModule?: (id: string) => unknown
-  emitWarning?: (warning: string, options: object) => void
 }
 
 const runtime = (globalThis as { process?: Runtime }).process
@@ -113,9 +113,6 @@ function call<E>(listener: (event: E) => void, event: E): void {
   try {
     listener(event)
   } catch (error) {
-    runtime?.emitWarning?.(`keepfresh: an event listener threw: ${String(error)}`, {
-      type: 'KeepfreshWarning',
-      code: 'KEEPFRESH_LISTENER',
-    })
+    warn('KEEPFRESH_LISTENER', `an event listener threw: ${String(error)}`)
   }
 }

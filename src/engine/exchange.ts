@@ -117,6 +117,8 @@ export interface ReplyBody {
   stream(): ReadableStream<Uint8Array>
   /** Whether `stream()` and `read()` may be called again: the body is stored, not live. */
   readonly repeatable: boolean
+  /** Nobody reads it, or no further: what is open on its account is closed or freed. */
+  leave(reason: unknown): void
 }
 
 export interface Reply {

@@ -26,7 +26,7 @@ import { NOTHING } from './lookup.ts'
 import { isPromise } from './maybe.ts'
 import type { MaybePromise, OriginResponse } from './ports.ts'
 import { bodyFailure, couldBeRead, isReadable } from './readable.ts'
-import { hasNoBody, PLAIN_HIT, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
+import { hasNoBody, storedFacts, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import {
   askedConditionally,
   conditional,
@@ -277,7 +277,7 @@ export class Forwarder {
     if (plan.conditions.length === 0 || response.status !== 200) return { head, body, info }
     const answer = answerOf(withoutRange(x.request), draft.head.meta, 0)
     if (answer.kind !== 'not-modified') return { head, body, info }
-    if (body instanceof LiveBody) body.leave(undefined)
+    body?.leave(undefined)
     const kept = head.headers.filter(([name]) => !name.startsWith('content-') || name === 'content-location')
     return { head: { status: 304, statusText: 'Not Modified', headers: kept }, body: null, info }
   }
@@ -333,13 +333,7 @@ export class Forwarder {
 
   #stored(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts>): StoredReply {
     const answer = answerOf(x.request, entry.meta, entry.body.size)
-    const all = {
-      ...PLAIN_HIT,
-      answer,
-      cacheStatus: x.effective.cacheStatus,
-      headOnly: x.request.method === 'HEAD',
-      ...facts,
-    }
+    const all = storedFacts(x, { answer, ...facts })
     return new StoredReply(entry, all, this.#options.clock.now(), bodyFailure(this.#options.guard, entry.key))
   }
 

@@ -6,11 +6,10 @@
  * Rule 3: the index names a variant only once its entry is written.
  */
 import { getHeader } from '../http/headers.ts'
-import { parseDate } from '../http/date.ts'
 import type { ResponseHead } from '../http/message.ts'
 import { originOf } from '../http/uri.ts'
 import type { Outcome, ResponseMeta, Terms, Variant, VariantIndex } from '../policy/decision.ts'
-import { freshUntil } from '../policy/freshness.ts'
+import { dateOf, freshUntil } from '../policy/freshness.ts'
 import { keepUntil } from '../policy/keep.ts'
 import { selecting } from '../policy/select.ts'
 import { sha256 } from './digest.ts'
@@ -128,7 +127,7 @@ export class Keeper {
     const variant: Variant = {
       key: meta.key,
       selecting: meta.selecting,
-      date: dateOf(meta),
+      date: dateOf(meta.headers, meta.responseTime),
       etag: getHeader(meta.headers, 'etag'),
     }
     await this.addVariant(draft.primary, variant, meta.responseTime)
@@ -174,9 +173,4 @@ export class Keeper {
     if (draft.varies || draft.head.key !== draft.primary || primary?.meta.kind !== 'variants') return []
     return primary.meta.variants.map((variant) => variant.key)
   }
-}
-
-function dateOf(meta: ResponseMeta): number {
-  const date = getHeader(meta.headers, 'date')
-  return (date === null ? null : parseDate(date, meta.responseTime)) ?? meta.responseTime
 }

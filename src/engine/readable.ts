@@ -17,7 +17,7 @@ export async function isReadable(reply: StoredReply, guard: StoreGuard): Promise
     guard.report('read', key, error)
     // A store that is late has lost nothing; what it opens in the end is closed.
     if (error instanceof StoreError && error.code === 'ERR_STORE_TIMEOUT')
-      probe.then(() => body.stream().cancel()).catch(() => undefined)
+      probe.then(() => body.leave()).catch(() => undefined)
     else await guard.delete([key])
     return false
   }
@@ -26,7 +26,7 @@ export async function isReadable(reply: StoredReply, guard: StoreGuard): Promise
 /** As `isReadable`, of a reply that nobody gets: what was opened is closed. */
 export async function couldBeRead(reply: StoredReply, guard: StoreGuard): Promise<boolean> {
   const could = await isReadable(reply, guard)
-  if (reply.body instanceof StoredReplyBody) reply.body.leave()
+  reply.body?.leave(undefined)
   return could
 }
 

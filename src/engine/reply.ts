@@ -6,8 +6,9 @@ import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
 import { currentAge } from '../policy/age.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { Answer, ResponseMeta } from '../policy/decision.ts'
+import { abortable } from './abortable.ts'
 import { closeBytes, concat, copyOf, streamOf } from './bytes.ts'
-import type { CacheOutcome, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
+import type { CacheOutcome, Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
 import type { OriginResponse, StoredEntry } from './ports.ts'
 
 /** An entry that holds a response. */
@@ -35,6 +36,8 @@ export interface StoredReplyFacts {
   readonly cacheStatus: string | null
   /** No body goes with it: the request was a HEAD. */
   readonly headOnly: boolean
+  /** Ends a body that takes a while to read, as it ends one from the network. */
+  readonly signal: AbortSignal | null
 }
 
 export const PLAIN_HIT: StoredReplyFacts = Object.freeze({
@@ -45,7 +48,16 @@ export const PLAIN_HIT: StoredReplyFacts = Object.freeze({
   collapsed: false,
   cacheStatus: null,
   headOnly: false,
+  signal: null,
 })
+
+/** The facts of a reply to a request: those of a plain hit, but for what the request and `facts` say. */
+export function storedFacts(
+  { effective, request, signal }: Exchange,
+  facts: Partial<StoredReplyFacts>,
+): StoredReplyFacts {
+  return { ...PLAIN_HIT, cacheStatus: effective.cacheStatus, headOnly: request.method === 'HEAD', signal, ...facts }
+}
 
 /** Called when a stored body turns out to be unreadable. */
 export type BodyFailure = (error: unknown) => void
@@ -120,11 +132,12 @@ export class StoredReply implements Reply {
 
   #makeBody(): ReplyBody | null {
     const { body } = this.entry
-    const { answer, headOnly } = this.facts
+    const { answer, headOnly, signal } = this.facts
     if (headOnly || answer.kind === 'not-modified' || answer.kind === 'range-not-satisfiable') return null
     if (NULL_BODY.has(this.status)) return null
-    if (answer.kind === 'whole') return new StoredReplyBody(body, 0, body.size, this.#onFailure)
-    return new StoredReplyBody(body, answer.offset, answer.offset + answer.last - answer.first + 1, this.#onFailure)
+    const start = answer.kind === 'whole' ? 0 : answer.offset
+    const end = answer.kind === 'whole' ? body.size : start + answer.last - answer.first + 1
+    return new StoredReplyBody(body, start, end, this.#onFailure, signal)
   }
 }
 
@@ -175,10 +188,18 @@ export class StoredReplyBody implements ReplyBody {
   readonly #body: StoredEntry['body']
   readonly #start: number
   readonly #onFailure: BodyFailure | null
+  readonly #signal: AbortSignal | null
   /** A stream whose first chunk is known to be readable (RELIABILITY 41). */
   #opened: ReadableStream<Uint8Array> | null = null
 
-  constructor(body: StoredEntry['body'], start: number, end: number, onFailure: BodyFailure | null) {
+  constructor(
+    body: StoredEntry['body'],
+    start: number,
+    end: number,
+    onFailure: BodyFailure | null,
+    signal: AbortSignal | null = null,
+  ) {
+    this.#signal = signal
     this.#body = body
     this.#start = start
     this.size = end - start
@@ -216,9 +237,12 @@ export class StoredReplyBody implements ReplyBody {
 
   stream(): ReadableStream<Uint8Array> {
     if (this.bytes !== null) return streamOf(this.bytes)
-    const opened = this.#opened
+    const stream = this.#opened ?? this.#open()
     this.#opened = null
-    if (opened) return opened
+    return this.#signal === null ? stream : abortable(stream, this.#signal)
+  }
+
+  #open(): ReadableStream<Uint8Array> {
     const reader = this.#body.open(this.#start, this.#start + this.size).getReader()
     return watched(reader, null, this.size, this.#onFailure)
   }

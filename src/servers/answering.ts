@@ -7,7 +7,7 @@ import type { HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { answer } from '../policy/answer.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { PolicyOptions } from '../policy/options.ts'
-import { StoredReply, StoredReplyBody, ttlOf } from '../engine/reply.ts'
+import { StoredReply, ttlOf } from '../engine/reply.ts'
 import type { ReplyInfo } from '../engine/exchange.ts'
 
 /** The fields of a request that ask for something other than the whole. */
@@ -18,9 +18,9 @@ export function answered(reply: StoredReply, request: RequestHead): StoredReply 
   const asked = request.headers.filter(([name]) => ASKING.has(name))
   const headOnly = request.method === 'HEAD'
   if (asked.length === 0) return headOnly ? derived(reply, { headOnly }) : reply
-  const { entry, body } = reply
+  const { entry } = reply
   // What was opened to see that it can be read is opened anew where it is wanted.
-  if (body instanceof StoredReplyBody) body.leave()
+  reply.body?.leave(undefined)
   const asking = { method: request.method, url: request.url, headers: asked }
   return derived(reply, { answer: answer(asking, entry.meta, entry.body.size), headOnly })
 }
