@@ -15,7 +15,7 @@ import { hasHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { answered, isUnchanged, notModifiedHeaders, refusesByItself, statusOf } from './answering.ts'
 import { etagOf } from './etag.ts'
-import { isForAuthorized, ownFields, refreshed } from './gate.ts'
+import { ownFields, refreshed } from './gate.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
 import type { Visit } from './node-gate.ts'
@@ -114,8 +114,8 @@ export class NodeLead {
     // A route further in may have said meanwhile what is in force.
     const { settings, request, options } = this.#visit
     if (capture === this.#capture) this.#own = head
-    // About what is stored, and looked at when that was: it brings new fields, and says nothing of its own.
     const signedIn = options.signedIn?.() ?? askedBySomebody(request)
+    // About what is stored, and looked at when that was: it brings new fields, and says nothing of its own.
     if (this.#conditional && head.status === 304) {
       const known = signedIn || this.#visit.authorized || request.headers.cookie !== undefined
       return { ...this.#cache.confirmed(head, known, settings), body: null, decoded: false }
@@ -169,10 +169,8 @@ export class NodeLead {
 
   /** What is stored, in place of what the handler gave, if it was asked. */
   #stored(reply: StoredReply): void {
-    const { request, response, options, address, proceed, authorized, settings } = this.#visit
+    const { request, response, options, address } = this.#visit
     const capture = this.#capture
-    // Another visitor's answer, which came while this one waited.
-    if (authorized && capture === null && !isForAuthorized(reply.entry, settings)) return proceed()
     capture?.swallow()
     if (response.headersSent) {
       // Something in front has answered meanwhile (a timeout).

@@ -11,7 +11,7 @@ import { LeaderLeft } from '../engine/single-flight.ts'
 import type { HeaderLine, RequestHead, ResponseHead } from '../http/message.ts'
 import { answered, refusesByItself } from './answering.ts'
 import { conditionsOf, etagOf } from './etag.ts'
-import { isForAuthorized, refreshed, UNSAFE } from './gate.ts'
+import { refreshed, UNSAFE } from './gate.ts'
 import type { ServerCache } from './server-cache.ts'
 import { answerWith, dressed, keepWhole } from './web-answer.ts'
 import { bytesFrom, noted, peek, shared, type Peeked } from './web-body.ts'
@@ -155,13 +155,13 @@ export class WebLead {
 
   /** @param sent what was asked; its answer is about what is stored, where it asks about that */
   async #make(own: Response, sent?: RequestHead): Promise<Made> {
-    const { settings, of, somebody } = this.#visit
-    // Looked at when that was stored: it brings new fields, and says nothing of its own.
+    const { settings, of, somebody, authorized } = this.#visit
     const signedIn = somebody || (of.signedIn?.() ?? false)
+    // Looked at when that was stored: it brings new fields, and says nothing of its own.
     if (own.status === 304 && sent !== undefined && conditionsOf(sent).length > 0) {
       const head = this.#cache.confirmed(
         headOf(own),
-        signedIn || this.#visit.authorized || of.request.headers.has('cookie'),
+        signedIn || authorized || of.request.headers.has('cookie'),
         settings,
       )
       return { head, body: null, whole: null, touched: false, over: nothing }
@@ -224,14 +224,11 @@ export class WebLead {
   }
 
   async #stored(reply: StoredReply): Promise<Response> {
-    const { of, address, authorized, settings } = this.#visit
+    const { of, address } = this.#visit
     const own = this.#own
     const waits = of.again === null && reply.facts.reason === 'stale-while-revalidate'
     const waited = waits ? await this.#waited.promise : null
     if (waited !== null) return waited
-    // Another visitor's answer, which came while this one waited.
-    if (authorized && own === null && this.#failure === null && !isForAuthorized(reply.entry, settings))
-      return of.run(of.request, false)
     if (this.#failure !== null) this.#unheard(this.#failure)
     if (own !== null && !own.body?.locked) void own.body?.cancel()
     const answer = answered(reply, headOfRequest(of.request, address.url))
