@@ -1,12 +1,9 @@
 /** What both gates do alike, whatever their messages are made of. */
 import type { ReplyInfo } from '../engine/exchange.ts'
 import type { Origin } from '../engine/ports.ts'
-import type { ResponseEntry } from '../engine/reply.ts'
 import { inTime, quietlyAfter } from '../engine/timer.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, ResponseHead } from '../http/message.ts'
-import { isForAll } from '../policy/authorized.ts'
-import { directivesOf } from '../policy/targeted.ts'
 import type { RouteSettings } from './options.ts'
 
 /** What a cache further in may change of a visit: the route that is in force. */
@@ -42,9 +39,4 @@ export function ownFields({ stored }: ReplyInfo, head: ResponseHead, isSet: (nam
     if (value !== null && !isSet(name)) fields.push([name, value])
   }
   return fields
-}
-
-/** Whether what is stored may answer a request with Authorization (policy/authorized.ts), in the lane that asks policy nothing. */
-export function isForAuthorized({ meta }: ResponseEntry, { effective: { policy } }: RouteSettings): boolean {
-  return isForAll(directivesOf(meta.headers, policy).directives)
 }

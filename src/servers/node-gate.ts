@@ -11,10 +11,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { CacheClient } from '../clients/client.ts'
 import type { AlreadyRead } from '../engine/engine.ts'
 import { isPromise } from '../engine/maybe.ts'
-import { StoredReply, type ResponseEntry } from '../engine/reply.ts'
+import { StoredReply } from '../engine/reply.ts'
 import type { Address } from './addresses.ts'
 import { answered, looksShareable } from './answering.ts'
-import { isForAuthorized, neverAsk, UNSAFE, type Inside } from './gate.ts'
+import { neverAsk, UNSAFE, type Inside } from './gate.ts'
 import { givenField } from './node-capture.ts'
 import { ASKS_PART, FieldScan, HAS_BODY, HAS_DIRECTIVES, HAS_IDENTITY, hostOf, IS_AUTHORIZED } from './node-fields.ts'
 import { NodeLead } from './node-lead.ts'
@@ -140,19 +140,16 @@ export class NodeGate {
 
   /** Not a plain hit: it was looked for under a plain key, and is here if it was read. */
   #look(visit: Visit, lead: NodeLead, key: string, found: AlreadyRead | undefined): void {
-    const { request, authorized, client, address } = visit
-    const isPart = request.headers.range !== undefined
-    if (!isPart && !authorized) return lead.start(key, found)
-    const go = (may: boolean): void => (may ? lead.start(key, found) : visit.proceed())
+    const { request, client, address } = visit
+    if (request.headers.range === undefined) return lead.start(key, found)
+    const go = (entry: unknown): void => (entry === undefined ? visit.proceed() : lead.start(key, found))
     // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that.
     if (found !== undefined) {
-      void Promise.resolve(found.read).then((entry) => go(entry !== undefined), lead.failed)
+      void Promise.resolve(found.read).then(go, lead.failed)
       return
     }
     const exchange = this.#cache.exchange(headOf(request, address.url), key, visit, neverAsk)
-    const isFor = (entry: ResponseEntry | undefined): boolean =>
-      entry === undefined ? !isPart : !authorized || isForAuthorized(entry, visit.settings)
-    client.engine.find(exchange).then((entry) => go(isFor(entry)), lead.failed)
+    client.engine.find(exchange).then(go, lead.failed)
   }
 
   #hit(request: IncomingMessage, response: ServerResponse, reply: StoredReply, asksPart: boolean, url: string): void {

@@ -14,7 +14,7 @@ import { chain } from '../engine/maybe.ts'
 import type { MaybePromise } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
 import { answered } from './answering.ts'
-import { isForAuthorized, neverAsk, UNSAFE } from './gate.ts'
+import { neverAsk, UNSAFE } from './gate.ts'
 import type { RouteSettings } from './options.ts'
 import { answerPurge, PURGE_FIELDS } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
@@ -104,12 +104,10 @@ export class WebGate {
     const head = headOfRequest(request, address.url)
     if (UNSAFE.test(method)) return lead.start(`${method} ${address.url}`)
     const made = key ?? (await cache.addresses.keyOf(address, head.headers))
-    const isPart = headers.has('range')
-    if (isPart || visit.authorized) {
+    // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that.
+    if (headers.has('range')) {
       const entry = await visit.client.engine.find(cache.exchange(head, made, visit, neverAsk))
-      // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that.
-      const may = entry === undefined ? !isPart : !visit.authorized || isForAuthorized(entry, settings)
-      if (!may) return of.run(request, false)
+      if (entry === undefined) return of.run(request, false)
     }
     return lead.start(made, found)
   }
