@@ -3,7 +3,8 @@
  *
  * Rule 1: names are case-insensitive; token and quoted-string arguments are both understood (section 5.2).
  * Rule 2: in doubt the stricter reading: `private`, `no-cache` and `no-store` count in any shape (RELIABILITY 75, 76, 89).
- * Rule 3: an invalid lifetime is a lifetime of 0 (section 4.2.1); permissive directives with an argument permit nothing (RELIABILITY 74).
+ * Rule 3: an invalid lifetime is a lifetime of 0, and of repeated ones the first counts (section 4.2.1).
+ * Rule 4: permissive directives with an argument permit nothing (RELIABILITY 74).
  */
 import { splitList, trim, unquote } from './lists.ts'
 
@@ -97,16 +98,16 @@ function apply(result: Mutable, name: string, argument: string | null): void {
       result.sMaxage = lifetime(result, result.sMaxage, argument)
       return
     case 'max-stale':
-      result.maxStale = argument === null ? UNLIMITED : delta(argument)
+      result.maxStale ??= argument === null ? UNLIMITED : (delta(argument) ?? 0)
       return
     case 'min-fresh':
-      result.minFresh = delta(argument) ?? 0
+      result.minFresh ??= delta(argument) ?? 0
       return
     case 'stale-while-revalidate':
-      result.staleWhileRevalidate ??= delta(argument)
+      result.staleWhileRevalidate ??= delta(argument) ?? 0
       return
     case 'stale-if-error':
-      result.staleIfError ??= delta(argument)
+      result.staleIfError ??= delta(argument) ?? 0
       return
     case 'no-cache':
     case 'private':

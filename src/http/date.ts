@@ -24,14 +24,13 @@ export function parseDate(value: string, now: number = 0): number | null {
   if (asctime) return at(asctime[6], asctime[1], asctime[2], asctime[3], asctime[4], asctime[5])
   const rfc850 = RFC850.exec(value)
   if (!rfc850) return null
-  return at(fullYear(Number(rfc850[3]), now), rfc850[2], rfc850[1], rfc850[4], rfc850[5], rfc850[6])
-}
-
-/** Section 5.6.7: a year that seems more than 50 years ahead is the past year with the same last digits. */
-function fullYear(digits: number, now: number): string {
-  const thisYear = new Date(now).getUTCFullYear()
-  const year = thisYear - (thisYear % 100) + digits
-  return String(year > thisYear + 50 ? year - 100 : year)
+  const latest = new Date(now)
+  latest.setUTCFullYear(latest.getUTCFullYear() + 50)
+  const year = Math.floor(new Date(now).getUTCFullYear() / 100) * 100 + Number(rfc850[3])
+  const instant = at(String(year), rfc850[2], rfc850[1], rfc850[4], rfc850[5], rfc850[6])
+  // Section 5.6.7: what seems more than 50 years ahead is of the past year with the same last digits.
+  if (instant === null || instant <= latest.getTime()) return instant
+  return at(String(year - 100), rfc850[2], rfc850[1], rfc850[4], rfc850[5], rfc850[6])
 }
 
 type Text = string | undefined

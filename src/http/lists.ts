@@ -1,32 +1,40 @@
 /** Comma-separated lists (RFC 9110 section 5.6.1), with quoted strings kept whole. */
 
-/** The members without surrounding white space, empty ones left out. An unterminated quote is an ordinary character (RELIABILITY 89). */
+/**
+ * The members without surrounding white space, empty ones left out. A quoted string is one only where the grammar has one: it begins a member
+ * or follows `=`, and a separator follows it. Any other quote is an ordinary character, and swallows no later member (RELIABILITY 89).
+ */
 export function splitList(value: string): string[] {
   if (!value.includes('"')) return value.split(',').map(trim).filter(isNotEmpty)
   const members: string[] = []
   let start = 0
-  // Once a quote turns out to be unterminated, all further ones are ordinary: looking again for each would be quadratic.
-  let quotes = true
+  let blank = true
   for (let at = 0; at < value.length; at++) {
     const char = value[at]
-    if (char === '"' && quotes) {
-      const end = endOfQuoted(value, at)
-      if (end < 0) quotes = false
-      else at = end
-    } else if (char === ',') {
+    if (char === ',') {
       members.push(value.slice(start, at))
       start = at + 1
+      blank = true
+      continue
     }
+    // What opens here ends before the next that could open: nothing is looked at more than twice.
+    if (char === '"' && (blank || value[at - 1] === '=')) at = Math.max(at, endOfQuoted(value, at))
+    blank &&= isOws(value.charCodeAt(at))
   }
   members.push(value.slice(start))
   return members.map(trim).filter(isNotEmpty)
 }
 
-/** The position of the closing quote; -1 where there is none. */
+const SEPARATED = /[ \t]*(?:[,;]|$)/y
+
+/** The position of the closing quote; -1 where there is none, or something other than a separator follows it. */
 function endOfQuoted(value: string, start: number): number {
   for (let at = start + 1; at < value.length; at++) {
     if (value[at] === '\\') at += 1
-    else if (value[at] === '"') return at
+    else if (value[at] === '"') {
+      SEPARATED.lastIndex = at + 1
+      return SEPARATED.test(value) ? at : -1
+    }
   }
   return -1
 }

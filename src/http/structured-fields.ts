@@ -94,7 +94,6 @@ class Parser {
     while (!this.atEnd) {
       const key = this.#key()
       const member = this.#take('=') ? this.#member() : { item: TRUE, parameters: this.#parameters() }
-      members.delete(key)
       members.set(key, member)
       if (!this.#next()) break
     }
@@ -144,7 +143,6 @@ class Parser {
     while (this.#take(';')) {
       this.spaces()
       const key = this.#key()
-      parameters.delete(key)
       parameters.set(key, this.#take('=') ? this.#bareItem() : TRUE)
     }
     return parameters

@@ -11,11 +11,14 @@ import { hasStrongDate } from './strong-date.ts'
 const WHOLE: Answer = Object.freeze({ kind: 'whole' })
 const NOT_MODIFIED: Answer = Object.freeze({ kind: 'not-modified' })
 
+/** Methods that a 304 answers (RFC 9110 sections 13.1.2, 13.1.3; RFC 10008); to any other a failed condition would be a 412. */
+const CONDITIONAL: ReadonlySet<string> = new Set(['GET', 'HEAD', 'QUERY'])
+
 /** `size`: bytes of the stored body. 'whole' of an incomplete entry means that it cannot answer. */
 export function answer(request: RequestHead, meta: ResponseMeta, size: number): Answer {
   if (request.headers.length === 0) return WHOLE
   const success = meta.status >= 200 && meta.status <= 299
-  if (success && isNotModified(request, meta)) return NOT_MODIFIED
+  if (success && CONDITIONAL.has(request.method) && isNotModified(request, meta)) return NOT_MODIFIED
   const range = getHeader(request.headers, 'range')
   if (range === null || request.method !== 'GET' || (meta.status !== 200 && meta.parts === null)) return WHOLE
   if (meta.decoded || !ifRangeHolds(request, meta)) return WHOLE
@@ -51,6 +54,8 @@ function rangeOfWhole(value: string, size: number): Answer {
   const range = parseRange(value)?.ranges
   if (range?.[0] === undefined || range.length > 1) return WHOLE
   const resolved = resolveRange(range[0], size)
+  // RFC 9110 section 14.1.2: the last bytes of nothing can be had; but no Content-Range could say which they are.
+  if (size === 0 && 'suffix' in range[0] && range[0].suffix > 0) return WHOLE
   if (resolved === null) return { kind: 'range-not-satisfiable', total: size }
   return { kind: 'range', ...resolved, total: size, offset: resolved.first }
 }

@@ -25,7 +25,7 @@ export function conditionsForVariants(variants: readonly Variant[]): HeaderList 
  * Section 4.3.4: whether a 304 is about this stored response. A strong validator in it must be the stored one; a weak one must
  * correspond. A 304 with no validator at all can only be about the one response whose validators were sent.
  */
-export function validates(response: ResponseHead, meta: ResponseMeta, responseTime: number): boolean {
+export function validates(response: ResponseHead, meta: ResponseMeta): boolean {
   const etag = getHeader(response.headers, 'etag')
   const stored = getHeader(meta.headers, 'etag')
   const modified = getHeader(response.headers, 'last-modified')
@@ -33,7 +33,7 @@ export function validates(response: ResponseHead, meta: ResponseMeta, responseTi
   if (etag === null) return modified === null || sameDate
   if (stored !== null && !weakMatch(etag, stored)) return false
   if (stored !== null && strongMatch(etag, stored)) return true
-  if (isStrong(etag)) return sameDate && hasStrongDate(response.headers, responseTime)
+  if (isStrong(etag)) return sameDate && hasStrongDate(meta.headers, meta.responseTime)
   return stored !== null || sameDate
 }
 
@@ -52,6 +52,8 @@ const OF_THE_BODY: ReadonlySet<string> = new Set([
   'content-length',
   'content-encoding',
   'content-range',
+  // RFC 9530: of the content of the 304 or the HEAD, which is empty.
+  'content-digest',
   'content-md5',
   'etag',
 ])

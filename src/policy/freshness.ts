@@ -7,7 +7,7 @@ import type { LifetimeSource, ResponseMeta } from './decision.ts'
 import { FOREVER, type Expiry, type PolicyOptions } from './options.ts'
 
 /** An instant (ms) that never comes; the latest a Date can hold. */
-const NEVER = 8_640_000_000_000_000
+export const NEVER = 8_640_000_000_000_000
 
 /** Statuses with heuristic freshness (RFC 9110 section 15.1, RFC 7725 section 3); 206 has its own entries. */
 const HEURISTIC: ReadonlySet<number> = new Set([200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501])

@@ -1,10 +1,9 @@
 /** How long an entry is of any use: to answer fresh, stale, or as the base of a revalidation (row 137). */
 import type { ResponseMeta } from './decision.ts'
-import { freshUntil, hasValidator } from './freshness.ts'
+import { freshUntil, hasValidator, NEVER } from './freshness.ts'
 
 const DAY = 86_400_000
 const WITH_VALIDATOR = 30 * DAY
-const NEVER = 8_640_000_000_000_000
 
 /** The instant (ms) from which on nobody can use the entry. */
 export function keepUntil(meta: ResponseMeta): number {

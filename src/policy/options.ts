@@ -2,10 +2,11 @@
  * What a user may set about policy, resolved: plain values with no optional meaning left in them.
  * Edges resolve their options (durations, patterns, sessions) to this once; policy functions only read it.
  */
+import { UNLIMITED } from '../http/cache-control.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 
 /** Seconds that never run out. JSON-safe (unlike `Infinity`) and safe to multiply by 1000. */
-export const FOREVER: number = 4_000_000_000_000
+export const FOREVER: number = UNLIMITED
 
 /** An expiry set by the user: seconds from the response, an absolute instant (ms since the epoch), or for ever. */
 export type Expiry =

@@ -1,18 +1,38 @@
 /** Incomplete responses (RFC 9111 sections 3.3, 3.4). */
 import { isStrong } from '../http/etag.ts'
 import { getHeader } from '../http/headers.ts'
-import type { HeaderList } from '../http/message.ts'
+import type { HeaderList, ResponseHead } from '../http/message.ts'
+import { sameValidators } from './conditional.ts'
 import type { Part, ResponseMeta } from './decision.ts'
 import { hasStrongDate } from './strong-date.ts'
 
-/** Whether stored parts and a new one belong to one representation: they share a strong validator (RFC 9110 section 15.3.7.3). */
-export function mayCombine(stored: ResponseMeta, response: { readonly headers: HeaderList }): boolean {
+/**
+ * Whether stored parts and a new one belong to one representation: they share a strong validator (RFC 9110 section 15.3.7.3), and nothing
+ * says otherwise: they were selected by the same request headers, and their lengths do not contradict each other.
+ */
+export function mayCombine(
+  stored: ResponseMeta,
+  part: Pick<ResponseMeta, 'headers' | 'selecting' | 'parts' | 'total'>,
+): boolean {
+  if (JSON.stringify(stored.selecting) !== JSON.stringify(part.selecting)) return false
+  const total = stored.total ?? part.total
+  if (total !== (part.total ?? total)) return false
+  if (total !== null && [stored, part].some(({ parts }) => parts?.some(({ last }) => last >= total))) return false
+  return shareStrongValidator(stored, part)
+}
+
+function shareStrongValidator(stored: ResponseMeta, response: { readonly headers: HeaderList }): boolean {
   const etag = getHeader(response.headers, 'etag')
   const storedTag = getHeader(stored.headers, 'etag')
   if (etag !== null || storedTag !== null) return etag !== null && isStrong(etag) && etag === storedTag
   const modified = getHeader(response.headers, 'last-modified')
   if (modified === null || modified !== getHeader(stored.headers, 'last-modified')) return false
   return hasStrongDate(stored.headers, stored.responseTime)
+}
+
+/** Section 4.3.3: whether a part that the origin sent shows that a stored whole is no longer what it has. */
+export function isOutdatedBy(stored: ResponseMeta, part: ResponseHead): boolean {
+  return stored.parts === null && !sameValidators(part, stored)
 }
 
 /** The parts in ascending order, what touches or overlaps joined. */

@@ -118,7 +118,7 @@ function whatever({ meta, reply, now }: Used): Plan {
 }
 
 function decide(used: Used): Plan {
-  const { meta, reply, now, directives, options, onlyIfCached } = used
+  const { meta, reply, now, directives, options, invalidated, onlyIfCached } = used
   const age = currentAge(meta, now)
   const reason = mustValidate(used, age)
   if (reason === null && isFresh(meta, now)) {
@@ -145,7 +145,7 @@ function decide(used: Used): Plan {
     kind: 'revalidate',
     reason: reason ?? 'stale',
     conditions: conditionsFor(meta),
-    onError: onError(meta, directives, now, options),
+    onError: onError(meta, directives, invalidated, now, options),
   }
 }
 
@@ -163,7 +163,7 @@ function mustValidate(
   if (meta.terms.noCache) return 'no-cache'
   if (invalidated) return 'invalidated'
   if (now < meta.responseTime - CLOCK_SLACK) return 'clock'
-  if (directives.maxAge !== null && age > directives.maxAge + (directives.maxStale ?? 0)) return 'request-max-age'
+  if (directives.maxAge !== null && age > directives.maxAge) return 'request-max-age'
   if (directives.minFresh !== null && (freshUntil(meta) - now) / 1000 < directives.minFresh) return 'request-min-fresh'
   return null
 }
@@ -186,7 +186,9 @@ function isPragmaNoCache(request: RequestHead): boolean {
 function allowedStale({ directives, meta, now, options }: Used): 'max-stale' | 'stale-while-revalidate' | null {
   if (forbidsStale(meta)) return null
   const past = staleness(meta, now)
-  if (directives.maxStale !== null && past <= directives.maxStale) return 'max-stale'
+  // Sections 5.2.1.1, 5.2.1.2: a request with a limit of its own accepts nothing beyond it; one that limits only the age, nothing stale.
+  if (directives.maxStale !== null) return past <= directives.maxStale ? 'max-stale' : null
+  if (directives.maxAge !== null) return null
   const window = Math.max(meta.terms.staleWhileRevalidate, options.staleWhileRevalidate)
   return window > 0 && past <= window ? 'stale-while-revalidate' : null
 }

@@ -32,7 +32,7 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
   },
   'partial-miss': { sentence: 'The stored parts do not hold the range.', rfc: 'RFC 9111 section 3.3' },
   'authorization-miss': {
-    sentence: 'The request has Authorization, and what is stored for others does not say that it is for all.',
+    sentence: 'The request says who asks, and what is stored for others does not say that it is for all.',
     rfc: 'RFC 9111 section 3.5',
   },
   filtered: { sentence: 'The filter refused the stored response.', rfc: null },
@@ -75,7 +75,7 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
   'no-store': { sentence: 'The response says Cache-Control: no-store.', rfc: 'RFC 9111 section 5.2.2.5' },
   private: { sentence: 'The response is private, the cache is shared.', rfc: 'RFC 9111 section 5.2.2.7' },
   authorization: {
-    sentence: 'The request had Authorization, and the response does not allow sharing.',
+    sentence: 'The request said who asks, and the response does not say that it is for all.',
     rfc: 'RFC 9111 section 3.5',
   },
   'set-cookie': { sentence: 'The response sets a cookie, the cache is shared.', rfc: 'RFC 9111 section 7.3' },

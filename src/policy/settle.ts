@@ -7,6 +7,7 @@ import { connectionHeaders, getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { parseVary } from '../http/vary.ts'
 import { initialAge } from './age.ts'
+import { isKnown } from './authorized.ts'
 import { merged, sameValidators, validates } from './conditional.ts'
 import type { Outcome, ResponseMeta, Terms } from './decision.ts'
 import { forbidden } from './forbidden.ts'
@@ -21,8 +22,6 @@ import { directivesOf } from './targeted.ts'
 export interface SettleInput {
   /** As the caller made it. */
   readonly request: RequestHead
-  /** As it was forwarded. */
-  readonly sent: RequestHead
   /** The entry whose validators were sent; null: none. */
   readonly stored: ResponseMeta | null
   readonly response: ResponseHead
@@ -50,7 +49,7 @@ export function settle(input: SettleInput): Outcome {
 
 function decide(input: SettleInput): Outcome {
   const { request, response, options } = input
-  const facts = lifetimeInput(input, response.headers)
+  const facts = lifetimeInput(input)
   const explicit = explicitLifetime(facts) !== null
   const reason = refusal({ request, response, directives: facts.directives, options, explicit })
   if (reason !== null) return { kind: 'refuse', reason, drop: supersedes(input) }
@@ -65,7 +64,7 @@ function decide(input: SettleInput): Outcome {
         : explicit
           ? 'explicit'
           : 'validator',
-    headers: storableHeaders(dated(response.headers, input.responseTime), facts.directives, options),
+    headers: dated(storableHeaders(response.headers, facts.directives, options), input.responseTime),
     terms,
     vary: parseVary(getHeader(response.headers, 'vary')) ?? [],
     part: partOf(response),
@@ -73,12 +72,16 @@ function decide(input: SettleInput): Outcome {
 }
 
 /**
- * Section 4.3.3: a server error may pass without harm to what is stored; any other answer has taken its place. What a HEAD does to a
- * stored GET is said by headUpdate.
+ * Section 4.3.3: a server error may pass without harm to what is stored; an answer that is about the resource has taken its place.
+ * What a HEAD does to a stored GET is said by headUpdate.
  */
 function supersedes({ request, response, stored }: SettleInput): boolean {
-  return stored !== null && response.status < 500 && (request.method !== 'HEAD' || stored.method === 'HEAD')
+  if (stored === null || response.status >= 500 || OF_THE_MOMENT.has(response.status)) return false
+  return request.method !== 'HEAD' || stored.method === 'HEAD'
 }
+
+/** Answers about the request and the moment it came in, not about the resource: what is stored of it stays. */
+const OF_THE_MOMENT: ReadonlySet<number> = new Set([407, 408, 425, 429, 431])
 
 /** Stale on arrival: of use only where it can be revalidated or served stale. */
 function isWorthKeeping(terms: Terms, headers: HeaderList): boolean {
@@ -87,14 +90,26 @@ function isWorthKeeping(terms: Terms, headers: HeaderList): boolean {
 
 /** Section 4.3.4: a 304 for what is stored gives it new headers and new terms. */
 function freshen(input: SettleInput): Outcome {
-  const { request, stored, response, responseTime, options } = input
+  const { stored, response } = input
   if (stored === null) return { kind: 'refuse', reason: 'not-modified', drop: false }
-  if (!validates(response, stored, responseTime)) return { kind: 'refuse', reason: 'not-modified', drop: true }
+  if (!validates(response, stored)) return { kind: 'refuse', reason: 'not-modified', drop: true }
+  return renewedBy(input, stored) ?? { kind: 'refuse', reason: 'not-modified', drop: true }
+}
+
+/** What is stored with the fields of an update (section 3.2), if it may be kept so; null: it has outgrown its limit. */
+function renewedBy(input: SettleInput, stored: ResponseMeta): Outcome | null {
+  const { request, response, responseTime, options } = input
   const headers = merged(stored.headers, dated(response.headers, responseTime))
-  if (hasOutgrown(stored.headers, headers)) return { kind: 'refuse', reason: 'not-modified', drop: true }
+  if (hasOutgrown(stored.headers, headers)) return null
   const head = { ...response, status: stored.status, headers }
-  const facts = lifetimeInput({ ...input, options: forStored(request, head, options) }, headers)
-  return forbidden(request, stored, facts) ?? refreshed(facts, options)
+  const facts = lifetimeInput({ ...input, response: head, options: forStored(request, head, options) })
+  return (
+    forbidden(request, stored, facts) ?? {
+      kind: 'refresh',
+      headers: storableHeaders(headers, facts.directives, options),
+      terms: termsOf(facts),
+    }
+  )
 }
 
 /** Bytes of header fields that 304s may make of an entry; what is longer is fetched anew (RELIABILITY 98). */
@@ -111,72 +126,36 @@ function headBytes(headers: HeaderList): number {
   return bytes
 }
 
-function refreshed(facts: LifetimeInput, options: PolicyOptions): Outcome {
-  return {
-    kind: 'refresh',
-    headers: storableHeaders(facts.response.headers, facts.directives, options),
-    terms: termsOf(facts),
-  }
-}
-
-/** Section 4.3.5: a HEAD that agrees with the stored GET freshens it, one that does not makes it unusable. */
-export function headUpdate(
-  stored: ResponseMeta,
-  response: ResponseHead,
-  requestTime: number,
-  responseTime: number,
-  options: PolicyOptions,
-  request: RequestHead,
-): Outcome {
+/** Section 4.3.5: a HEAD that agrees with the stored GET freshens it, one that does not makes it unusable. `size`: bytes of its body. */
+export function headUpdate(input: Omit<SettleInput, 'stored'>, stored: ResponseMeta, size: number): Outcome {
+  const { request, response, options } = input
   // Its fields may be about who asks: what all are given is not renewed by them.
   if (options.shared && isKnown(request, options)) return { kind: 'refuse', reason: 'authorization', drop: false }
-  // A 405 is about HEAD alone.
-  if (response.status >= 500 || response.status === 405) return { kind: 'refuse', reason: 'server-error', drop: false }
+  // An error is about the HEAD alone, unless it says that nothing is there.
+  if (response.status >= 400 && response.status !== 404 && response.status !== 410)
+    return { kind: 'refuse', reason: 'server-error', drop: false }
   const agrees =
-    response.status === stored.status &&
-    sameValidators(response, stored) &&
-    sameLength(stored.headers, response.headers)
-  if (!agrees) return { kind: 'refuse', reason: 'head-size', drop: true }
-  const headers = merged(stored.headers, dated(response.headers, responseTime))
-  if (hasOutgrown(stored.headers, headers)) return { kind: 'refuse', reason: 'head-size', drop: true }
-  const head = { ...response, status: stored.status, headers }
-  const facts = {
-    ...factsOf(head, options),
-    initialAge: initialAge(head.headers, requestTime, responseTime),
-    responseTime,
-    options: forStored(request, head, options),
-    random: 0,
-  }
-  return forbidden(request, stored, facts) ?? refreshed(facts, options)
+    response.status === stored.status && sameValidators(response, stored) && sameLength(stored, size, response.headers)
+  const renewed = agrees ? renewedBy({ ...input, stored }, stored) : null
+  return renewed ?? { kind: 'refuse', reason: 'head-size', drop: true }
 }
 
-function isKnown({ headers }: RequestHead, { allowCookies }: PolicyOptions): boolean {
-  return hasHeader(headers, 'authorization') || (!allowCookies && hasHeader(headers, 'cookie'))
-}
-
-function sameLength(stored: HeaderList, head: HeaderList): boolean {
+/** Where the stored response has no Content-Length, its body has a length, unless it is stored decoded. */
+function sameLength({ headers, decoded }: ResponseMeta, size: number, head: HeaderList): boolean {
   const length = getHeader(head, 'content-length')
-  const storedLength = getHeader(stored, 'content-length')
-  return length === null || storedLength === null || length === storedLength
+  const storedLength = getHeader(headers, 'content-length') ?? (decoded ? length : String(size))
+  return length === null || length === storedLength
 }
 
-function lifetimeInput(input: SettleInput, headers: HeaderList): LifetimeInput {
-  const { response, stored, requestTime, responseTime, options, random } = input
-  const head = { ...response, status: response.status === 304 && stored ? stored.status : response.status, headers }
+function lifetimeInput({ response, requestTime, responseTime, options, random }: SettleInput): LifetimeInput {
   return {
-    ...factsOf(head, options),
-    initialAge: initialAge(headers, requestTime, responseTime),
+    response,
+    ...directivesOf(response.headers, options),
+    initialAge: initialAge(response.headers, requestTime, responseTime),
     responseTime,
     options,
     random,
   }
-}
-
-function factsOf(
-  response: ResponseHead,
-  options: PolicyOptions,
-): Pick<LifetimeInput, 'response' | 'directives' | 'targeted'> {
-  return { response, ...directivesOf(response.headers, options) }
 }
 
 function termsOf(facts: LifetimeInput): Terms {

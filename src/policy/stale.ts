@@ -21,14 +21,15 @@ export function mayServeStale(meta: ResponseMeta, request: CacheControl, now: nu
   return staleness(meta, now) <= allowed && allowed > 0
 }
 
-/** What may be done when the origin cannot answer. */
+/** What may be done when the origin cannot answer. Section 4.4: what was invalidated is not sent before it is validated. */
 export function onError(
   meta: ResponseMeta,
   request: CacheControl,
+  invalidated: boolean,
   now: number,
   options: PolicyOptions,
 ): 'stale' | 'gateway-timeout' | 'fail' {
-  if (mayServeStale(meta, request, now, options)) return 'stale'
+  if (!invalidated && mayServeStale(meta, request, now, options)) return 'stale'
   if (!options.serveStaleWhenDisconnected) return 'fail'
-  return forbidsStale(meta) ? 'gateway-timeout' : 'stale'
+  return invalidated || forbidsStale(meta) ? 'gateway-timeout' : 'stale'
 }

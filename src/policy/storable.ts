@@ -7,7 +7,7 @@ import type { RequestHead, ResponseHead } from '../http/message.ts'
 import { parseContentRange } from '../http/range.ts'
 import { parseVary } from '../http/vary.ts'
 import { parseCacheControl } from '../http/cache-control.ts'
-import { isForAll } from './authorized.ts'
+import { isForAll, isRefusal } from './authorized.ts'
 import type { RefuseReason } from './decision.ts'
 import { isHeuristicallyCacheable, ownExpiry } from './freshness.ts'
 import type { PolicyOptions } from './options.ts'
@@ -66,6 +66,7 @@ function sharedRefusal(
 ): RefuseReason | null {
   if (directives.private) return 'private'
   if (hasHeader(request.headers, 'authorization') && !isForAll(directives)) return 'authorization'
+  if (isRefusal(request, response.status, options)) return 'authorization'
   if (options.setCookie === 'refuse' && setsCookie(response, directives)) return 'set-cookie'
   if (options.allowCookies) return null
   if (!explicit && hasHeader(request.headers, 'cookie')) return 'cookie'

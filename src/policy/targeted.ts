@@ -35,7 +35,11 @@ function parseTargeted(value: string): CacheControl | null {
   for (const [name, member] of members) {
     const type = isInnerList(member) ? 'list' : member.item.type
     if (LIFETIMES.has(name) && type !== 'integer') return null
-    if (isInnerList(member)) continue
+    // An Inner List is no argument of any directive: as one that does not fit, it permits nothing and restricts what it can.
+    if (isInnerList(member)) {
+      directives.push([name, '()'])
+      continue
+    }
     const { item } = member
     if (item.type === 'boolean') {
       if (item.value) directives.push([name, null])

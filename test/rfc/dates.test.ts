@@ -39,13 +39,18 @@ describe('years of two digits: at most 50 years ahead', () => {
     ['30', 2030],
     ['31', 2031],
     ['79', 2079],
-    ['80', 2080],
+    ['80', 1980],
     ['81', 1981],
     ['99', 1999],
     ['00', 2000],
     ['29', 2029],
   ])('in 2030, %s is %i', (digits, year) => {
     expect(parseDate(`Sunday, 06-Nov-${digits} 08:49:37 GMT`, START)).toBe(Date.UTC(year, 10, 6, 8, 49, 37))
+  })
+
+  test('to the second', () => {
+    expect(parseDate('Sunday, 16-Jan-80 12:00:00 GMT', START)).toBe(Date.UTC(2080, 0, 16, 12))
+    expect(parseDate('Sunday, 16-Jan-80 12:00:01 GMT', START)).toBe(Date.UTC(1980, 0, 16, 12, 0, 1))
   })
 })
 

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { entryHead } from '../../src/engine/keeper.ts'
-import { inlineBody } from '../../src/engine/fill.ts'
+import { inlineBody } from '../../src/engine/bytes.ts'
 import { isPlainHit } from '../../src/engine/plain-hit.ts'
 import type { ResponseMeta } from '../../src/policy/decision.ts'
 import { FOREVER, RFC_OPTIONS } from '../../src/policy/options.ts'

@@ -26,6 +26,32 @@ describe('section 4.4', () => {
       name: 'a failed connection invalidates nothing',
       steps: [stored('/a'), { ask: { method: 'POST', url: '/a' }, origin: 'fails', from: 'error' }, still('/a')],
     },
+    ...(
+      [
+        ['http://origin.test/x/../a', '/a'],
+        ['//origin.test/./a', '/a'],
+        ['/x/%2e%2E/a', '/a'],
+        ['\\\\origin.test\\a', '/a'],
+        ['/a b', '/a%20b'],
+        ['/{a}?b="\'', '/%7Ba%7D?b=%22%27'],
+        ['/\xc3\xa9', '/%C3%A9'],
+      ] as const
+    ).map(([location, url]): Row => ({
+      name: `Location: ${location} is ${url}`,
+      steps: [stored(url), sends('POST', '/p', { status: 201, headers: { location } }), gone(url)],
+    })),
+    {
+      name: 'what another query answers for it (No-Vary-Search) is invalidated with it',
+      steps: [
+        stored('/a?x=1', { 'no-vary-search': 'params=("x")' }),
+        stored('/a?y=1&x=1', { 'no-vary-search': 'params=("x")' }),
+        still('/a?x=2'),
+        sends('POST', '/a?x=2'),
+        gone('/a?x=2'),
+        gone('/a?x=1'),
+        still('/a?y=1&x=1'),
+      ],
+    },
     { name: 'other URLs are left alone', steps: [stored('/a'), stored('/b'), sends('POST', '/a'), still('/b')] },
     {
       name: 'the query belongs to the target',
@@ -141,6 +167,37 @@ describe('RFC 9875: cache groups', () => {
     {
       name: 'one of several',
       steps: [grouped('"f", "g", "h"'), post({ 'cache-group-invalidation': '"x", "g"' }), renewed()],
+    },
+    {
+      name: '4.4: nothing of it is answered before it is validated, though the origin fails',
+      steps: [
+        stored('/a', { 'cache-control': 'max-age=600, stale-if-error=600', 'cache-groups': '"g"', etag: '"1"' }),
+        post({ 'cache-group-invalidation': '"g"' }),
+        { ask: { url: '/a' }, origin: 'fails', from: 'error' },
+        { ask: { url: '/a' }, origin: { status: 503 }, from: 'origin', status: 503 },
+        { ...renewed(), body: 'body 1' },
+      ],
+    },
+    {
+      name: '4.4: nor where stale answers are given when the origin cannot be reached',
+      options: { serveStaleWhenDisconnected: true },
+      steps: [
+        grouped('"g"'),
+        post({ 'cache-group-invalidation': '"g"' }),
+        { ask: { url: '/a' }, origin: 'fails', from: 'origin', status: 504, body: 'Not Cached\n' },
+      ],
+    },
+    {
+      name: 'a group that a 304 named',
+      steps: [
+        stored('/a', { 'cache-control': 'max-age=10', 'cache-groups': '"f"', etag: '"1"' }),
+        validated(
+          { etag: '"1"', 'cache-control': 'max-age=600', 'cache-groups': '"g"' },
+          { ask: { url: '/a' }, after: 20 },
+        ),
+        post({ 'cache-group-invalidation': '"g"' }),
+        renewed(),
+      ],
     },
     { name: 'another group', steps: [grouped('"g"'), post({ 'cache-group-invalidation': '"G"' }), fresh()] },
     {

@@ -1,30 +1,9 @@
 /** RFC 9111 as properties: what must hold of any responses, requests and instants, seen from outside. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { control, optional } from '../properties/arbitraries.ts'
 import { at, Bench, type Fields } from './support.ts'
 
-const directive = fc.constantFrom(
-  'no-store',
-  'no-cache',
-  'private',
-  'public',
-  'must-revalidate',
-  'proxy-revalidate',
-  'immutable',
-  'must-understand',
-  'max-age=0',
-  'max-age=10',
-  'max-age=30',
-  's-maxage=20',
-  'stale-while-revalidate=15',
-  'stale-if-error=15',
-  'no-cache="x-a"',
-  'private="x-b"',
-  'ext="no-store"',
-  'max-age=x',
-)
-const control = fc.array(directive, { maxLength: 4 }).map((list) => list.join(', '))
-const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(value, { nil: null })
 const response: fc.Arbitrary<Fields> = fc.record({
   'cache-control': optional(control),
   etag: optional(fc.constantFrom('"1"', 'W/"1"', '"2"')),

@@ -1,6 +1,6 @@
 /** RFC 9111 sections 3.3 and 3.4; RFC 9110 sections 13.1.5, 14 and 15.3.7: parts of a representation. */
 import { describe } from 'vitest'
-import { at, hit, miss, rows, type Ask, type Fields, type Row, type Step } from './support.ts'
+import { at, hit, miss, rows, type Answer, type Ask, type Fields, type Row, type Step } from './support.ts'
 
 const TEXT = 'abcdefghij'
 const FRESH = { 'cache-control': 'max-age=60', etag: '"1"' }
@@ -69,6 +69,20 @@ describe('RFC 9110 section 14: ranges of a stored whole', () => {
       steps: [
         miss(FRESH, { origin: { body: '', headers: FRESH } }),
         hit({ ask: range('bytes=0-'), status: 416, sees: { 'content-range': 'bytes */0' } }),
+      ],
+    },
+    {
+      name: '14.1.2: its last bytes: all there is',
+      steps: [
+        miss(FRESH, { origin: { body: '', headers: FRESH } }),
+        hit({ ask: range('bytes=-5'), status: 200, body: '', sees: { 'content-range': null } }),
+      ],
+    },
+    {
+      name: '15.5.17: the 416 carries no freshness of the whole',
+      steps: [
+        whole({ expires: at(600) }),
+        hit({ ask: range('bytes=10-'), status: 416, sees: { 'cache-control': null, expires: null } }),
       ],
     },
     {
@@ -245,6 +259,22 @@ describe('section 4.3: ranges of what is stale', () => {
       ],
     },
     {
+      name: '4.3.3: a part with another validator: the whole is not answered again, though it is fresh',
+      steps: [
+        whole(),
+        { ...part(2, 5, { etag: '"2"' }), ask: range('bytes=2-5', { 'cache-control': 'no-cache' }) },
+        { from: 'origin', sent: { 'if-none-match': null } },
+      ],
+    },
+    {
+      name: '4.3.3: a part with the same one leaves it',
+      steps: [
+        whole(),
+        { ...part(2, 5), ask: range('bytes=2-5', { 'cache-control': 'no-cache' }) },
+        hit({ body: TEXT }),
+      ],
+    },
+    {
       name: 'a whole that came with the range in vain',
       steps: [
         part(2, 5, ten),
@@ -270,6 +300,11 @@ describe('sections 3.4 and 4.1: parts of what varies', () => {
     ...part(first, last, { vary: 'accept-language', etag: `"${language}"` }),
     ask: range(`bytes=${first}-${last}`, { 'accept-language': language }),
   })
+  const same = (language: string, first: number, last: number): Answer => ({
+    status: 206,
+    body: (language === 'en' ? TEXT : TEXT.toUpperCase()).slice(first, last + 1),
+    headers: { ...FRESH, vary: 'accept-language', 'content-range': `bytes ${first}-${last}/10` },
+  })
   const asks = (language: string): Step => ({ ask: { headers: { 'accept-language': language } }, from: 'origin' })
   rows([
     {
@@ -279,6 +314,14 @@ describe('sections 3.4 and 4.1: parts of what varies', () => {
     {
       name: 'nor its parts',
       steps: [varied(0, 4, 'en'), varied(5, 9, 'en'), varied(0, 4, 'de')],
+    },
+    {
+      name: 'one tag for two of them puts nothing together',
+      steps: [
+        { ...varied(0, 4, 'en'), origin: same('en', 0, 4) },
+        { ...varied(5, 9, 'de'), origin: same('de', 5, 9) },
+        { ask: range('bytes=3-6', { 'accept-language': 'de' }), from: 'origin' },
+      ],
     },
     {
       name: 'put together, they answer ranges of who asks alike',
@@ -314,6 +357,11 @@ describe('section 3.4: parts put together', () => {
     {
       name: 'not with another tag: the newer part stays',
       steps: [part(0, 4), part(5, 7, { etag: '"2"' }), joined('bytes=5-7', 'fgh'), part(0, 4)],
+    },
+    { name: 'not with another length', steps: [part(0, 4), part(5, 7, {}, 8), { from: 'origin' }] },
+    {
+      name: 'nor with one that what is stored goes beyond',
+      steps: [part(2, 5, {}, '*'), part(0, 1, {}, 4), { ask: range('bytes=2-3'), from: 'origin' }],
     },
     {
       name: 'not with a weak one',

@@ -40,6 +40,19 @@ describe('5.2.1.1: max-age', () => {
     { says: 'max-age=5', after: 0, stored: { age: '10' }, from: 'validated' },
     { says: `max-age=${'9'.repeat(30)}`, after: 30, from: 'store' },
     { says: 's-maxage=5', after: 10, from: 'store' },
+    // A limit on the age is no limit on staleness: max-stale does not lengthen it.
+    { says: 'max-age=10, max-stale=5', after: 10, from: 'store' },
+    { says: 'max-age=10, max-stale=5', after: 12, from: 'validated' },
+    { says: 'max-age=70, max-stale=10', after: 70, from: 'store' },
+    { says: 'max-age=70, max-stale=10', after: 71, from: 'validated' },
+    { says: 'max-age=600, max-stale=10', after: 71, from: 'validated' },
+    // Who says nothing of max-stale wants nothing stale, though it might be had while it is revalidated.
+    {
+      says: 'max-age=600',
+      after: 61,
+      stored: { 'cache-control': 'max-age=60, stale-while-revalidate=60' },
+      from: 'validated',
+    },
   ])
 })
 
@@ -71,6 +84,14 @@ describe('5.2.1.2: max-stale', () => {
     { says: 'max-stale', after: 1, stored: { 'cache-control': 'max-age=60, no-cache' }, from: 'validated' },
     { says: 'max-stale, no-cache', after: 1, from: 'validated' },
     { says: 'max-stale=100, min-fresh=10', after: 10, from: 'store' },
+    {
+      says: 'max-stale=5',
+      after: 66,
+      stored: { 'cache-control': 'max-age=60, stale-while-revalidate=60' },
+      from: 'validated',
+    },
+    { says: 'max-stale=5, max-stale', after: 66, from: 'validated' },
+    { says: 'max-stale=x, max-stale', after: 66, from: 'validated' },
   ])
   rows([
     {
@@ -86,6 +107,7 @@ describe('5.2.1.3: min-fresh', () => {
     { says: 'min-fresh=10', after: 51, from: 'validated' },
     { says: 'min-fresh=61', after: 0, from: 'validated' },
     { says: 'min-fresh=0', after: 59, from: 'store' },
+    { says: 'min-fresh=30, min-fresh=0', after: 50, from: 'validated' },
     { says: `min-fresh=${'9'.repeat(30)}`, after: 0, from: 'validated' },
   ])
 })

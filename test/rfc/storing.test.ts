@@ -205,6 +205,27 @@ describe('section 3.5: Authorization in a shared cache', () => {
   ])
 })
 
+describe('section 5.2: a quote swallows no directive that follows', () => {
+  const refused = [
+    'max-age=60, x="a, no-store',
+    'max-age=60, x="a, no-store, y="b"',
+    'max-age=60, x"a, no-store, b"c',
+    'max-age=60, x= "a, no-store, b"',
+    'max-age=60, x="a, no-store, b"c',
+    'max-age=60, x="a, no-store, b" c, y',
+    'max-age=60, x="a\\", no-store',
+  ]
+  const strings = [
+    'max-age=60, x="a, no-store"',
+    'max-age=60, x="a\\", no-store"',
+    'x="no-store, private" , max-age=60',
+  ]
+  rows([
+    ...refused.map((value): Row => ({ name: value, steps: [miss({ 'cache-control': value }), { from: 'origin' }] })),
+    ...strings.map((value): Row => ({ name: `${value}: a string`, steps: [miss({ 'cache-control': value }), hit()] })),
+  ])
+})
+
 describe('section 3.1: fields', () => {
   const sees = (name: string, headers: Fields, wanted: Fields, cache: Row['cache'] = 'both'): Row => ({
     name,

@@ -120,6 +120,9 @@ describe('section 2.1: a dictionary structured field', () => {
     fresh('as a Boolean', cdn('max-age', 'max-age=30'), 30),
     fresh('as an Inner List', cdn('max-age=(60)', 'max-age=30'), 30),
     fresh('a negative Integer is a lifetime of nothing', cdn('max-age=-60', 'max-age=30'), 0),
+    fresh('an Inner List is no list of fields: private', cdn('max-age=60, private=("x-a")', 'max-age=30'), 0),
+    fresh('no-store', cdn('max-age=60, no-store=()', 'max-age=30'), 0),
+    fresh('and no-cache count without it', cdn('max-age=60, no-cache=("x-a")', 'max-age=30'), 0),
     fresh('fields of private as a String', cdn('max-age=60, private="x-a"'), 60),
   ])
 })

@@ -45,6 +45,11 @@ describe('section 4.3.4: a 304 that is about no stored response', () => {
       { etag: '"1"', 'last-modified': at(-50) },
     ],
     [
+      'a strong ETag where only the weak one is stored, beside a Last-Modified that was weak when it was stored (RFC 9110 8.8.2.2)',
+      { ...TEN, etag: 'W/"1"', 'last-modified': at(0) },
+      { etag: '"1"', 'last-modified': at(0) },
+    ],
+    [
       'an ETag, and nothing that says it is the same Last-Modified',
       { 'cache-control': 'max-age=10', 'last-modified': at(-100) },
       { etag: '"1"' },

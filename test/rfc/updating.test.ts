@@ -50,6 +50,12 @@ describe('section 3.2: header fields', () => {
       { 'content-encoding': 'br' },
       { 'content-encoding': null },
     ),
+    update(
+      'RFC 9530: nor Content-Digest, which is of the empty content of the 304',
+      { 'content-digest': 'sha-256=:stored:', 'repr-digest': 'sha-256=:a:' },
+      { 'content-digest': 'sha-256=:empty:', 'repr-digest': 'sha-256=:b:' },
+      { 'content-digest': 'sha-256=:stored:', 'repr-digest': 'sha-256=:b:' },
+    ),
     ...['keep-alive', 'transfer-encoding', 'te', 'upgrade', 'proxy-authenticate', 'proxy-connection'].map((name) =>
       update(`3.1: ${name} never`, {}, { [name]: 'x' }, { [name]: null }),
     ),
@@ -227,6 +233,13 @@ describe('section 4.3.3: other answers to a validation', () => {
       { status: 500 },
       validated({ etag: '"1"' }, { body: 'body 1' }),
     ),
+    ...[408, 425, 429, 431].map((status) =>
+      gone(
+        `4.3.3: so may a ${status}, which is about the request`,
+        { status },
+        validated({ etag: '"1"' }, { body: 'body 1' }),
+      ),
+    ),
     gone(
       '4.3.3: fields of the 200 are its own',
       { headers: { 'cache-control': 'max-age=60' } },
@@ -287,6 +300,14 @@ describe('section 4.3.5: HEAD', () => {
     {
       name: '4.3.5: a 405 says nothing about GET',
       steps: [stored(), asked({}, { origin: { status: 405 } }), hit({ sees: { 'x-a': null } })],
+    },
+    ...[400, 401, 403, 408, 429].map((status): Row => ({
+      name: `4.3.5: nor does a ${status}`,
+      steps: [stored(), asked({}, { origin: { status } }), hit()],
+    })),
+    {
+      name: '4.3.5: a Content-Length that was not there, and is not that of the body: not reused',
+      steps: [stored(), asked({ ...TEN, 'content-length': '7' }), { from: 'origin' }],
     },
     { name: '4.3.5: a 500 changes nothing', steps: [stored(), asked({}, { origin: { status: 500 } }), hit()] },
     {
