@@ -196,7 +196,8 @@ class Encoder {
       if (there) present += 1
       text += `${index === 0 ? '' : ','}${there ? this.encode(array[index], depth) : 'h'}`
     }
-    const more = this.#properties(array, Object.keys(array).slice(present), depth)
+    const names = Object.keys(array)
+    const more = this.#properties(array, names.length === present ? [] : names.slice(present), depth)
     return more === '' ? `[${text}]` : `[${text};${more}]`
   }
 

@@ -17,9 +17,10 @@ export type BatchFunction<K, V> = (
   context: BatchContext,
 ) => readonly V[] | PromiseLike<readonly V[]>
 
-/** A key to be fetched, and the stale value that may stand in where that fails. */
+/** A key to be fetched, why, and the stale value that may stand in where that fails. */
 interface Missing<K, V> {
   readonly call: CallOfBatch<K, V>
+  readonly reason: 'absent' | 'stale' | 'refresh'
   readonly draft: Draft<K, V> | null
 }
 
@@ -30,6 +31,9 @@ export class Batch<K, V> {
   readonly #missing: Missing<K, V>[] = []
   readonly #renewals: CallOfBatch<K, V>[] = []
   readonly #answers = new Map<Id, Promise<V>>()
+  /** What waited for calls of others that failed. */
+  #failed: Missing<K, V>[] = []
+  #retry: Promise<void> | null = null
 
   constructor(core: Core<K, V>, fn: BatchFunction<K, V>, options: CallOptions) {
     this.#core = core
@@ -45,71 +49,97 @@ export class Batch<K, V> {
     this.#options.signal?.throwIfAborted()
     // From here on nothing is awaited: an answer that fails is one that somebody waits for.
     for (const [call, draft] of drafts) this.#judge(call, draft)
-    this.#fetch()
+    this.#fetch(this.#missing, 0)
     this.#renew()
     return Promise.all(ids.map((id) => this.#answers.get(id) as Promise<V>))
   }
 
   async #look(calls: readonly CallOfBatch<K, V>[]): Promise<[CallOfBatch<K, V>, Draft<K, V> | undefined][]> {
-    const { keeper } = this.#core
-    const found = calls.map(({ id }) => (this.#options.refresh ? undefined : keeper.find(id)))
-    const drafts = await Promise.all(found)
+    const ids = this.#options.refresh ? [] : calls.map(({ id }) => id)
+    const drafts = await this.#core.keeper.findMany(ids)
     return calls.map((call, index) => [call, drafts[index]])
   }
 
   #judge(call: CallOfBatch<K, V>, draft: Draft<K, V> | undefined): void {
     const core = this.#core
     const verdict = draft === undefined ? 'gone' : core.verdict(draft)
-    if (draft === undefined || verdict === 'gone') this.#missing.push({ call, draft: null })
-    else if (verdict === 'spare') this.#missing.push({ call, draft })
-    else {
-      this.#answers.set(
-        call.id,
-        verdict === 'stale' ? core.answerStale(call.id, draft, 'revalidating') : core.answerFresh(call.id, draft),
-      )
-      if (verdict !== 'fresh' && core.mayRenew(call.id)) this.#renewals.push(call)
+    if (draft === undefined || verdict === 'gone' || verdict === 'spare') {
+      const reason = this.#options.refresh ? 'refresh' : draft === undefined ? 'absent' : 'stale'
+      this.#missing.push({ call, reason, draft: verdict === 'spare' && draft !== undefined ? draft : null })
+      return
     }
+    this.#answers.set(call.id, this.#answerOf(call.id, draft, verdict))
+    if (verdict !== 'fresh' && core.mayRenew(call.id, call.options)) this.#renewals.push(call)
+  }
+
+  #answerOf(id: Id, draft: Draft<K, V>, verdict: 'fresh' | 'early' | 'stale'): Promise<V> {
+    if (verdict === 'stale') return this.#core.answerStale(id, draft, 'revalidating')
+    return verdict === 'early' ? this.#core.answer(id, draft, 'early') : this.#core.answerFresh(id, draft)
   }
 
   /** Joins what is under way, and calls the function for the rest. */
-  #fetch(): void {
+  #fetch(missing: readonly Missing<K, V>[], attempt: number): void {
+    const rest = missing.filter((one) => !this.#join(one, attempt) && !this.#repeats(one.call.id))
+    if (rest.length === 0) return
     const core = this.#core
-    const rest: Missing<K, V>[] = []
-    for (const missing of this.#missing) {
-      const { call, draft } = missing
-      const running = this.#options.refresh ? undefined : core.flights.get(call.id)
-      if (running === undefined) rest.push(missing)
-      else this.#answer(call, draft, running, core.join(running, this.#options.signal))
-    }
-    const free = rest.filter(({ call: { id } }) => {
-      if (!currentRun()?.repeats(core, id)) return true
-      this.#answers.set(id, Promise.reject(reentrant(textOf(id))))
-      return false
-    })
-    if (free.length === 0) return
     const run = new Run(
       core,
-      free.map(({ call }) => call.id),
+      rest.map(({ call }) => call.id),
     )
     currentRun()?.waitFor(run)
-    const flights = free.map(({ call, draft }) => {
+    const flights = rest.map((one) => {
+      const { call, reason } = one
       if (this.#options.refresh) core.flights.fence(call.id)
-      core.teller.miss(call.id, this.#options.refresh ? 'refresh' : draft === null ? 'absent' : 'stale')
-      const flight = core.flights.start(call.id, run, 0, core.knownTags(call.options))
-      flight.over = this.#options.refresh === true || draft !== null
-      this.#answer(call, draft, flight, flight.join(this.#options.signal))
+      core.teller.miss(call.id, reason)
+      const flight = core.flights.start(call.id, run, attempt, core.knownTags(call.options))
+      flight.over = reason !== 'absent'
+      this.#answer(one, flight, core.wait(flight, this.#options.signal), true)
       return flight
     })
     void this.#fly(
       run,
       flights,
-      free.map(({ call }) => call),
+      rest.map(({ call }) => call),
     )
   }
 
-  #answer(call: CallOfBatch<K, V>, draft: Draft<K, V> | null, flight: Flight<V>, waiting: Promise<V> | null): void {
-    const answer = waiting ?? Promise.reject<V>(reentrant(textOf(call.id)))
-    this.#answers.set(call.id, draft === null ? answer : this.#core.orSpare(answer, draft, flight, call))
+  /** Whether there is a call under way to wait for. */
+  #join(missing: Missing<K, V>, attempt: number): boolean {
+    const core = this.#core
+    const { call } = missing
+    const running = this.#options.refresh ? undefined : core.flights.get(call.id)
+    if (running === undefined) return false
+    const { signal } = this.#options
+    const waiting = core.join(running, signal)
+    const again = (): Promise<V> => this.#again(missing)
+    if (waiting === null) this.#answer(missing, running, Promise.reject(reentrant(textOf(call.id))), false)
+    else this.#answer(missing, running, attempt > 0 ? waiting : core.orAgain(waiting, running, signal, again), false)
+    return true
+  }
+
+  /** What failed together is tried again together, once (RELIABILITY 62). */
+  async #again(missing: Missing<K, V>): Promise<V> {
+    // The stale value is in the hands of those who wait for this.
+    this.#failed.push({ ...missing, draft: null })
+    this.#retry ??= Promise.resolve().then(() => {
+      const failed = this.#failed
+      this.#failed = []
+      this.#retry = null
+      this.#fetch(failed, 1)
+    })
+    await this.#retry
+    return this.#answers.get(missing.call.id) as Promise<V>
+  }
+
+  #repeats(id: Id): boolean {
+    if (!currentRun()?.repeats(this.#core, id)) return false
+    this.#answers.set(id, Promise.reject(reentrant(textOf(id))))
+    return true
+  }
+
+  #answer({ call, draft }: Missing<K, V>, flight: Flight<V>, waiting: Promise<V>, missed: boolean): void {
+    const answer = draft === null ? waiting : this.#core.orSpare(waiting, draft, flight, call, missed)
+    this.#answers.set(call.id, answer)
   }
 
   #renew(): void {

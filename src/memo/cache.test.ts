@@ -45,7 +45,7 @@ describe.each(PLACES)('AsyncCache, %s', (_, place) => {
     const fn = vi.fn<() => Promise<number>>().mockRejectedValueOnce(new Error('first')).mockResolvedValue(2)
     await expect(cache.getOrSet('k', fn)).rejects.toThrow('first')
     expect(await cache.getOrSet('k', fn)).toBe(2)
-    expect(cache.stats()).toMatchObject({ failures: 1, stored: 1 })
+    await vi.waitFor(() => expect(cache.stats()).toMatchObject({ failures: 1, stored: 1 }))
   })
 
   test('a function that throws at once, or returns no promise, is as good', async () => {
@@ -422,6 +422,62 @@ describe('S5: options are checked when they are given', () => {
     await expect(cache.invalidateTags('a', 'remove' as 'delete')).rejects.toThrow("mode must be 'delete' or 'stale'")
   })
 
+  test('arguments of the wrong kind are told of by name', async () => {
+    const cache = new AsyncCache<unknown, unknown>()
+    await cache.set('there', 1)
+    const loose = cache as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+    const load = async (): Promise<number> => 1
+    const wrong: [string, unknown[], string][] = [
+      ['getOrSet', [1, 2], 'getOrSet: the second argument must be a function, not 2'],
+      ['getOrSet', ['there', 2], 'getOrSet: the second argument must be a function, not 2'],
+      ['getOrSet', [1, load, null], 'getOrSet: options must be an object, not null'],
+      ['getOrSet', [1, load, 60], 'getOrSet: options must be an object, not 60; a duration is given as { ttl: ... }'],
+      ['getOrSet', [1, load, '5m'], "not '5m'; a duration is given as { ttl: ... }"],
+      ['getOrSet', [1, load, new Date(0)], 'a duration is given as { ttl: ... }'],
+      ['refresh', [1], 'the second argument must be a function, not undefined'],
+      ['set', [1, 2, 60], 'set: options must be an object'],
+      ['getMany', ['user:1'], "getMany: keys must be an array or another iterable, not 'user:1'"],
+      ['getMany', [], 'getMany: keys must be an array or another iterable, not undefined'],
+      ['deleteMany', [5], 'deleteMany: keys must be'],
+      ['getOrSetMany', [5, load], 'getOrSetMany: keys must be'],
+      ['getOrSetMany', [[5]], 'getOrSetMany: the second argument must be a function'],
+      ['setMany', [{ a: 1 }], 'setMany: entries must be an array or another iterable'],
+      ['setMany', [[1]], 'setMany: each entry must be an array'],
+      ['invalidateTags', [], 'invalidateTags: tags must be a non-empty string, or an array of such, not undefined'],
+      ['invalidateTags', [['a', '']], "not ['a', '']"],
+    ]
+    for (const [method, args, message] of wrong) {
+      const error: unknown = await loose[method]?.apply(cache, args).then(
+        () => `${method} takes ${String(args)}`,
+        (reason: unknown) => reason,
+      )
+      expect(error).toBeInstanceOf(OptionError)
+      expect(error).toHaveProperty('message', expect.stringContaining(message))
+    }
+    expect(() => cache.on('hits' as 'hit', () => undefined)).toThrow("on: there is no event 'hits'; did you mean hit?")
+    expect(() => cache.on('hit', 5 as never)).toThrow('on: the listener must be a function, not 5')
+    for (const options of [null, 5, '1h', []])
+      expect(() => new AsyncCache(options as object)).toThrow('AsyncCache: options must be an object')
+    await cache.invalidateTags([])
+  })
+
+  test('row 262: a promise is no value: it may yet fail', async () => {
+    const cache = new AsyncCache<string, unknown>()
+    await expect(cache.set('a', Promise.reject(new Error('later')))).rejects.toThrow(
+      'set: the value must not be a promise',
+    )
+    expect(await cache.has('a')).toBe(false)
+  })
+
+  test('tags that are not a list of texts cost the value, and are told of', async () => {
+    const cache = new AsyncCache<string, string>({ tags: (() => 'user') as never })
+    const errors: MemoEvent[] = []
+    cache.on('error', (event) => errors.push(event))
+    expect(await cache.getOrSet('a', () => 'v')).toBe('v')
+    expect(await cache.has('a')).toBe(false)
+    expect(errors).toMatchObject([{ operation: 'option', error: { message: expect.stringContaining("not 'user'") } }])
+  })
+
   test('a function given as an option that throws costs the value, not the call, and is told of', async () => {
     const bad = (): never => {
       throw new Error('option')
@@ -453,6 +509,22 @@ describe('70: a value changed by a caller', () => {
     third.list.push(3)
     expect(await cache.get('a')).toEqual(original())
     expect((await cache.peek('a'))?.list).toEqual([1])
+  })
+
+  test("clone 'structured': what the first changes at once, the others do not see", async () => {
+    const cache = new AsyncCache<string, ReturnType<typeof original>>({ clone: 'structured' })
+    const first = cache.getOrSet('a', async () => original()).then((value) => value.list.push(2))
+    const second = cache.getOrSet('a', async () => original())
+    const [many] = [cache.getOrSetMany(['a'], async () => [original()])]
+    await first
+    expect(await second).toEqual(original())
+    expect(await many).toEqual([original()])
+  })
+
+  test("clone 'structured': what cannot be copied reaches those who waited, too", async () => {
+    const cache = new AsyncCache<string, () => number>({ clone: 'structured' })
+    const both = await Promise.all([cache.getOrSet('a', async () => () => 1), cache.getOrSet('a', async () => () => 2)])
+    expect(both.map((fn) => fn())).toEqual([1, 1])
   })
 
   test("clone 'structured': what cannot be copied is refused, and the caller has it all the same", async () => {

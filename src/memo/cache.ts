@@ -1,7 +1,6 @@
 /** AsyncCache: values under keys, and the function that brings what is missing. */
 import { isPromise } from '../engine/maybe.ts'
 import { NEVER } from '../engine/ports.ts'
-import { OptionError } from '../errors.ts'
 import { keyOf, textOf } from './argument-key.ts'
 import { Batch, type BatchFunction } from './batch.ts'
 import { Core } from './core.ts'
@@ -10,8 +9,13 @@ import type { MemoEvent, MemoEventOf, MemoEventType, MemoStats } from './events.
 import type { LoadContext } from './filling.ts'
 import {
   checkCall,
+  checkEvent,
+  checkFunction,
+  checkIterable,
   checkSet,
+  checkTags,
   settingsOf,
+  wrongGiven,
   type AsyncCacheOptions,
   type CallOptions,
   type SetOptions,
@@ -89,6 +93,7 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
    */
   getOrSet(key: K, fn: (context: LoadContext<K>) => V | PromiseLike<V>, options: CallOptions = NONE): Promise<V> {
     try {
+      if (typeof fn !== 'function') checkFunction(fn, 'getOrSet', 'the second argument')
       const id = this.#idOf(key)
       if (options === NONE) {
         const hit = this.#core.hit(id)
@@ -149,26 +154,37 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
 
   /**
    * Puts a value under the key, in place of what is there and of what is on its way.
-   * @throws OptionError ERR_OPTION_VALUE for a value that the store cannot give back as it is
+   * @throws OptionError ERR_OPTION_VALUE for a value that the store cannot give back as it is, and for a promise, which may yet fail
    */
   async set(key: K, value: V, options: SetOptions = NONE): Promise<void> {
     checkSet(options, 'set')
+    if (isPromise(value)) {
+      // That it fails is told to nobody else.
+      value.then(undefined, () => undefined)
+      throw wrongGiven('value', 'set: the value must not be a promise; await it first, or use getOrSet')
+    }
     await this.#core.set(this.#idOf(key), key, value, options)
   }
 
   /** The fresh values of the keys, in their order; undefined where there is none. */
   async getMany(keys: Iterable<K>): Promise<(V | undefined)[]> {
     this.#core.assertOpen()
-    const ids = Array.from(keys, this.#idOf)
-    const found = ids.map((id) => this.#core.keeper.find(id))
-    // Values in memory are there at once: a promise for each would cost more than the look-up.
-    const drafts = found.some(isPromise) ? await Promise.all(found) : (found as (Draft<K, V> | undefined)[])
+    const ids = this.#idsOf(keys, 'getMany')
+    const drafts = await this.#core.keeper.findMany(ids)
     return ids.map((id, index) => this.#taken(id, drafts[index]))
+  }
+
+  #idsOf(keys: Iterable<K>, where: string): Id[] {
+    checkIterable(keys, where, 'keys')
+    return Array.from(keys, this.#idOf)
   }
 
   /** Puts many values: pairs, or a Map. */
   async setMany(entries: Iterable<readonly [K, V]>, options: SetOptions = NONE): Promise<void> {
-    await Promise.all(Array.from(entries, ([key, value]) => this.set(key, value, options)))
+    checkIterable(entries, 'setMany', 'entries')
+    const pairs = [...entries]
+    for (const pair of pairs) checkIterable(pair, 'setMany', 'each entry')
+    await Promise.all(pairs.map(([key, value]) => this.set(key, value, options)))
   }
 
   /**
@@ -177,6 +193,8 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
    */
   async getOrSetMany(keys: Iterable<K>, fn: BatchFunction<K, V>, options: CallOptions = NONE): Promise<V[]> {
     checkCall(options, 'getOrSetMany')
+    checkIterable(keys, 'getOrSetMany', 'keys')
+    checkFunction(fn, 'getOrSetMany', 'the second argument')
     this.#core.assertOpen()
     const list = [...keys]
     return new Batch(this.#core, fn, options).load(list.map(this.#idOf), list)
@@ -189,22 +207,19 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
 
   /** Deletes many; how many there were. */
   async deleteMany(keys: Iterable<K>): Promise<number> {
-    return this.#core.drop(Array.from(keys, this.#idOf))
+    return this.#core.drop(this.#idsOf(keys, 'deleteMany'))
   }
 
   /**
-   * Invalidates what carries one of the tags: by default it is gone ('delete'); 'stale' leaves it as a stale value, for what
-   * `staleWhileRevalidate` and `staleIfError` allow. In a store, tags are shared with everything else there.
+   * Invalidates what carries one of the tags: by default it is gone ('delete'), since only another call could tell whether a value holds; 'stale'
+   * leaves it as a stale value, for what `staleWhileRevalidate` and `staleIfError` allow. (Of responses, which can be revalidated, 'stale' is the
+   * default.) In a store, tags are shared with everything else there.
    */
   async invalidateTags(tags: string | readonly string[], mode: InvalidateMode = 'delete'): Promise<void> {
     const list = typeof tags === 'string' ? [tags] : tags
-    checkCall({ tags: list }, 'invalidateTags')
+    checkTags(list, 'invalidateTags')
     if (mode !== 'delete' && mode !== 'stale')
-      throw new OptionError(
-        'ERR_OPTION_VALUE',
-        'mode',
-        `invalidateTags: mode must be 'delete' or 'stale', not ${String(mode)}`,
-      )
+      throw wrongGiven('mode', `invalidateTags: mode must be 'delete' or 'stale', not ${String(mode)}`)
     await this.#core.invalidateTags(list, mode)
   }
 
@@ -243,6 +258,8 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
   on(type: '*', listener: (event: MemoEvent) => void): () => void
   on<T extends MemoEventType>(type: T, listener: (event: MemoEventOf<T>) => void): () => void
   on<T extends MemoEventType>(type: T | '*', listener: (event: MemoEventOf<T>) => void): () => void {
+    if (type !== '*') checkEvent(type, 'on')
+    checkFunction(listener, 'on', 'the listener')
     return this.#core.teller.events.on(type, listener)
   }
 

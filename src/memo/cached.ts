@@ -9,7 +9,7 @@ import { keyOf, keyOfArguments } from './argument-key.ts'
 import { AsyncCache, coreOf } from './cache.ts'
 import type { Id } from './entry.ts'
 import { dressed } from './memoize.ts'
-import type { AsyncCacheOptions, CallOptions } from './options.ts'
+import { checkObject, wrongGiven, type AsyncCacheOptions, type CallOptions } from './options.ts'
 
 /** A method that returns a promise. */
 export type AsyncMethod<This, A extends unknown[], R> = (this: This, ...args: A) => Promise<R>
@@ -20,12 +20,12 @@ export type CachedOptions<A extends unknown[], R> = Omit<AsyncCacheOptions<A, R>
   key?: (args: A, instance: object) => unknown
 }
 
-/** The decorator: for any method, or, where `cached` was given types, for methods of those types. */
+/** The decorator: for any method, whose type it leaves as it is, or, where `cached` was given types, for methods of those types. */
 export type CachedDecorator<A extends unknown[], R> = [A] extends [never]
-  ? <This extends object, B extends unknown[], S>(
-      method: AsyncMethod<This, B, S>,
-      context: ClassMethodDecoratorContext<This, AsyncMethod<This, B, S>>,
-    ) => AsyncMethod<This, B, S>
+  ? <This extends object, F extends (this: This, ...args: never) => Promise<unknown>>(
+      method: F,
+      context: ClassMethodDecoratorContext<This>,
+    ) => F
   : <This extends object>(
       method: AsyncMethod<This, A, R>,
       context: ClassMethodDecoratorContext<This, AsyncMethod<This, A, R>>,
@@ -57,9 +57,14 @@ const NONE: CallOptions = Object.freeze({})
  * console.log((await weather.report('rome')) === (await weather.report('rome'))) // true
  * ```
  */
+export function cached(): CachedDecorator<never, never>
+export function cached<A extends unknown[] = never, R = never>(options?: CachedOptions<A, R>): CachedDecorator<A, R>
 export function cached<A extends unknown[] = never, R = never>(
   options: CachedOptions<A, R> = {},
 ): CachedDecorator<A, R> {
+  if (typeof options === 'function')
+    throw wrongGiven('options', 'cached: write @cached(), with parentheses; options go between them')
+  checkObject(options, 'cached')
   const { key, ...rest } = options
   if (key !== undefined && typeof key !== 'function')
     throw new OptionError('ERR_OPTION_VALUE', 'key', 'cached: key must be a function')
@@ -71,6 +76,7 @@ export function cached<A extends unknown[] = never, R = never>(
     const cacheFor = cachesOf(rest, key, options.store !== undefined)
     const call = function (this: object, ...args: A): Promise<R> {
       try {
+        if (this === undefined) throw new TypeError(`${method.name} was called without its instance: it is a method`)
         const { cache, idOf } = cacheFor(this)
         const core = coreOf(cache)
         const id = idOf(args)

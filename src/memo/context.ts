@@ -47,9 +47,9 @@ export class Run {
   #ended = false
   #controller: AbortController | null = null
   #reason: { readonly reason: unknown } | null = null
-  /** Null: nothing yet. Most calls wait for no other. */
-  #waitsFor: Set<Run> | null = null
-  #waiters: Run[] | null = null
+  /** How many times over. Null: nothing yet. Most calls wait for no other. */
+  #waitsFor: Map<Run, number> | null = null
+  #waiters: Set<Run> | null = null
 
   constructor(owner: object, ids: readonly (string | number)[]) {
     this.owner = owner
@@ -91,9 +91,20 @@ export class Run {
   waitFor(other: Run): boolean {
     if (other.#reaches(this)) return false
     if (this.#ended || other.#ended) return true
-    ;(this.#waitsFor ??= new Set()).add(other)
-    ;(other.#waiters ??= []).push(this)
+    this.#waitsFor ??= new Map()
+    this.#waitsFor.set(other, (this.#waitsFor.get(other) ?? 0) + 1)
+    ;(other.#waiters ??= new Set()).add(this)
     return true
+  }
+
+  /** It waits for `other` no more, or once less: what that one asks for now waits for nobody in a circle. */
+  leave(other: Run): void {
+    const times = this.#waitsFor?.get(other) ?? 0
+    if (times > 1) this.#waitsFor?.set(other, times - 1)
+    else {
+      this.#waitsFor?.delete(other)
+      other.#waiters?.delete(this)
+    }
   }
 
   /** Whether a call that this one was made from, and that waits for it, is for the same key: it would go on for ever. */
@@ -108,10 +119,10 @@ export class Run {
   #reaches(target: Run): boolean {
     if (this === target) return true
     if (this.#waitsFor === null) return false
-    const seen = new Set<Run>(this.#waitsFor)
+    const seen = new Set<Run>(this.#waitsFor.keys())
     for (const run of seen) {
       if (run === target) return true
-      if (run.#waitsFor !== null) for (const next of run.#waitsFor) seen.add(next)
+      if (run.#waitsFor !== null) for (const next of run.#waitsFor.keys()) seen.add(next)
     }
     return false
   }

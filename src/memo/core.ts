@@ -31,6 +31,7 @@ import { Order, steadyClock } from './time.ts'
 import { NotStorable } from './value-encode.ts'
 
 type StaleReason = 'revalidating' | 'error' | 'timeout' | 'back-off'
+type MissReason = 'absent' | 'stale' | 'refresh'
 
 export class Core<K, V> {
   readonly settings: Settings<K, V>
@@ -45,6 +46,7 @@ export class Core<K, V> {
   readonly #keeping: Keeping<K, V>
   readonly #cloning: Cloning<V>
   readonly #backoff: Backoff
+  #closing: Promise<void> | null = null
 
   constructor(settings: Settings<K, V>) {
     this.settings = settings
@@ -80,7 +82,7 @@ export class Core<K, V> {
     if (slot === undefined || slot.tags !== null) return undefined
     if (slot.plainUntil !== Infinity && this.clock.now() >= slot.plainUntil) return undefined
     table.hit(slot)
-    return this.#answer(id, slot.draft, 'fresh')
+    return this.answer(id, slot.draft, 'fresh')
   }
 
   /** The value, from wherever it comes. */
@@ -107,7 +109,7 @@ export class Core<K, V> {
         return this.answerFresh(call.id, draft)
       case 'early':
         this.#renew(call, draft)
-        return this.#answer(call.id, draft, 'early')
+        return this.answer(call.id, draft, 'early')
       case 'stale':
         this.#renew(call, draft)
         return this.answerStale(call.id, draft, 'revalidating')
@@ -119,12 +121,12 @@ export class Core<K, V> {
   }
 
   answerFresh(id: Id, draft: Draft<K, V>): Promise<V> {
-    if (!draft.failed) return this.#answer(id, draft, 'fresh')
+    if (!draft.failed) return this.answer(id, draft, 'fresh')
     this.teller.hit(id, draft, 'error')
     return Promise.reject(draft.error)
   }
 
-  #answer(id: Id, draft: Draft<K, V>, reason: 'fresh' | 'early'): Promise<V> {
+  answer(id: Id, draft: Draft<K, V>, reason: 'fresh' | 'early'): Promise<V> {
     this.teller.hit(id, draft, reason)
     return Promise.resolve(this.copy(draft.value as V))
   }
@@ -140,12 +142,14 @@ export class Core<K, V> {
   }
 
   /** In the background at most one call a key, and not too soon after one that failed (RELIABILITY 63, 64). */
-  mayRenew(id: Id): boolean {
+  mayRenew(id: Id, options: CallOptions): boolean {
+    // What a caller wants that keeps nothing renews nothing.
+    if (options.write === false) return false
     return this.flights.get(id) === undefined && this.#backoff.mayTry(textOf(id))
   }
 
   #renew(call: Call<K, V>, draft: Draft<K, V>): void {
-    if (!this.mayRenew(call.id)) return
+    if (!this.mayRenew(call.id, call.options)) return
     const flight = this.startRenewal(call.id, new Run(this, [call.id]), call.options)
     void this.filling.fly(flight, call, draft.createdAt)
   }
@@ -171,62 +175,87 @@ export class Core<K, V> {
   #fetchOrSpare(call: Call<K, V>, draft: Draft<K, V>): Promise<V> {
     if (!this.#backoff.mayTry(textOf(call.id)) && this.flights.get(call.id) === undefined)
       return this.answerStale(call.id, draft, 'back-off')
+    const missed = this.flights.get(call.id) === undefined
     const waiting = this.#fetch(call, 'stale', 0)
-    return this.orSpare(waiting, draft, this.flights.get(call.id), call)
+    return this.orSpare(waiting, draft, this.flights.get(call.id), call, missed)
   }
 
-  /** The function's value, or where it fails or is slow, the stale one. */
+  /** The function's value, or where it fails or is slow, the stale one. `missed`: the call was counted as a miss. */
   orSpare(
     waiting: Promise<V>,
     draft: Draft<K, V>,
     flight: Flight<V> | undefined,
     call: Pick<Call<K, V>, 'id' | 'options'>,
+    missed: boolean,
   ): Promise<V> {
+    const run = currentRun()
     return new Promise<V>((resolve, reject) => {
       const { softTimeout } = this.settings
+      let answered = false
+      const spare = (reason: 'error' | 'timeout'): void => {
+        if (answered) return
+        answered = true
+        this.teller.counters.again(missed)
+        resolve(this.answerStale(call.id, draft, reason))
+      }
       const slow = (): void => {
         // The call goes on: what it brings is for those who come later.
-        if (flight !== undefined) flight.held = true
-        resolve(this.answerStale(call.id, draft, 'timeout'))
+        if (flight !== undefined) {
+          flight.held = true
+          run?.leave(flight.run)
+        }
+        spare('timeout')
       }
       const timer = softTimeout <= LONGEST_WAIT ? after(softTimeout, slow) : undefined
       const failed = (error: unknown): void => {
         clearTimeout(timer)
         if (call.options.signal?.aborted) reject(error)
-        else resolve(this.answerStale(call.id, draft, 'error'))
+        else spare('error')
       }
       waiting.then((value) => (clearTimeout(timer), resolve(value)), failed)
     })
   }
 
   /** Waits for the function: for the call under way, or for one of its own. */
-  #fetch(call: Call<K, V>, reason: 'absent' | 'stale' | 'refresh', attempt: number): Promise<V> {
+  #fetch(call: Call<K, V>, reason: MissReason, attempt: number): Promise<V> {
     const { id, options } = call
     const running = options.refresh ? undefined : this.flights.get(id)
-    if (running !== undefined) return this.#follow(running, call, attempt)
+    if (running !== undefined) return this.#follow(running, call, reason, attempt)
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
+    this.teller.miss(id, reason)
     if (currentRun()?.repeats(this, id)) return Promise.reject(reentrant(textOf(id)))
     // What an earlier call brings may be older than what made the caller ask for a new one.
     if (options.refresh) this.flights.fence(id)
-    this.teller.miss(id, reason)
     const flight = this.flights.start(id, new Run(this, [id]), attempt, this.knownTags(options))
     flight.over = reason !== 'absent'
     currentRun()?.waitFor(flight.run)
-    const waiting = flight.join(options.signal)
+    const waiting = this.wait(flight, options.signal)
     call.watch?.(flight)
     void this.filling.fly(flight, call, options.refresh ? null : -Infinity)
     return waiting
   }
 
   /** Waits for a call under way; where it fails, one of those who waited tries again, once (RELIABILITY 62). */
-  #follow(flight: Flight<V>, call: Call<K, V>, attempt: number): Promise<V> {
+  #follow(flight: Flight<V>, call: Call<K, V>, reason: MissReason, attempt: number): Promise<V> {
     const waiting = this.join(flight, call.options.signal)
     if (waiting === null) return Promise.reject(reentrant(textOf(call.id)))
     call.watch?.(flight)
-    if (attempt > 0 || flight.attempt > 0) return waiting
+    if (attempt > 0) return waiting
+    return this.orAgain(waiting, flight, call.options.signal, () => this.#fetch(call, reason, 1))
+  }
+
+  /** What `waiting` brings, or where the call that it waits for failed, and may be made once more, what `again` does. */
+  orAgain(
+    waiting: Promise<V>,
+    flight: Flight<V>,
+    signal: AbortSignal | undefined,
+    again: () => Promise<V>,
+  ): Promise<V> {
+    if (flight.attempt > 0) return waiting
     return waiting.catch((error: unknown) => {
-      if (flight.final || call.options.signal?.aborted || this.#keeping.closed) throw error
-      return this.#fetch(call, 'absent', 1)
+      if (flight.final || signal?.aborted || this.#keeping.closed) throw error
+      this.teller.counters.again(false)
+      return again()
     })
   }
 
@@ -234,8 +263,23 @@ export class Core<K, V> {
   join(flight: Flight<V>, signal: AbortSignal | undefined): Promise<V> | null {
     if (currentRun()?.waitFor(flight.run) === false) return null
     this.teller.collapsed(flight.id, 'flight')
-    const waiting = flight.join(signal)
-    return this.#cloning.take === null ? waiting : waiting.then((value) => this.copy(value))
+    return this.wait(flight, signal)
+  }
+
+  /** As the run that makes this call; each of those who wait gets a copy of its own, where callers get copies. */
+  wait(flight: Flight<V>, signal: AbortSignal | undefined): Promise<V> {
+    const run = signal === undefined ? null : currentRun()
+    const waiting = flight.join(signal, run === null ? undefined : () => run.leave(flight.run))
+    return this.#cloning.take === null ? waiting : waiting.then((value) => this.#copyOrItself(value))
+  }
+
+  /** What cannot be copied was not kept either. */
+  #copyOrItself(value: V): V {
+    try {
+      return this.copy(value)
+    } catch {
+      return value
+    }
   }
 
   /** @throws StateError once it is closed */
@@ -284,8 +328,11 @@ export class Core<K, V> {
     this.teller.invalidated('clear', [])
   }
 
-  async close(): Promise<void> {
-    if (this.#keeping.closed) return
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.#keeping.closed = true
     this.flights.fenceAll()
     await this.keeper.close()

@@ -1,7 +1,7 @@
 /** What is kept of what the function brought, and for how long: or why it is not kept. */
 import type { Expiry } from '../policy/options.ts'
 import type { Draft, Refusal } from './entry.ts'
-import { instantOf, type CallOptions, type Settings } from './options.ts'
+import { checkTags, instantOf, type CallOptions, type Settings } from './options.ts'
 import { parseExpiry } from '../clients/durations.ts'
 
 /** The times of a call: ms since the epoch, and ms. */
@@ -25,6 +25,7 @@ export function draftOfValue<K, V>(
   const freshUntil = instantOf(expiryOf(settings, key, value, options), timing.now, settings.jitter, settings.random)
   if (freshUntil <= timing.now) return 'ttl'
   const own = typeof settings.tags === 'function' ? settings.tags(value, key) : settings.tags
+  if (own !== settings.tags) checkTags(own, 'tags')
   const tags = options.tags === undefined ? own : [...own, ...options.tags]
   return {
     key,

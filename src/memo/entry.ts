@@ -40,6 +40,8 @@ export type InvalidateMode = 'delete' | 'stale'
 export interface Keeper<K, V> {
   /** What is there, with what tags make of it: nothing where they deleted it. */
   find(id: Id): MaybePromise<Draft<K, V> | undefined>
+  /** As find, for each of them, in their order. */
+  findMany(ids: readonly Id[]): MaybePromise<readonly (Draft<K, V> | undefined)[]>
   /** As find, but it counts for no use of the entry. */
   peek(id: Id): MaybePromise<Draft<K, V> | undefined>
   /** Null where it was kept. `over`: there may be an older value; where this one is refused, that one goes all the same. */

@@ -50,6 +50,22 @@ export type MemoEvent =
 
 export type MemoEventType = MemoEvent['type']
 
+const TYPES: Readonly<Record<MemoEventType, true>> = {
+  hit: true,
+  stale: true,
+  miss: true,
+  collapsed: true,
+  stored: true,
+  refused: true,
+  failed: true,
+  'refresh-failed': true,
+  evicted: true,
+  invalidated: true,
+  error: true,
+}
+
+export const EVENT_TYPES: ReadonlySet<string> = new Set(Object.keys(TYPES))
+
 /** The event of one type. */
 export type MemoEventOf<T extends MemoEventType> = Extract<MemoEvent, { readonly type: T }>
 
@@ -92,10 +108,20 @@ export class MemoCounters {
   failures = 0
   errors = 0
   timeSaved = 0
+  /** How often a call was counted once more: one that waits, and is then answered with a stale value, is one call. */
+  #again = 0
+  /** Misses that were answered from the cache after all. */
+  #redeemed = 0
+
+  /** A call is counted once more; `missed`: it was counted as a miss before. */
+  again(missed: boolean): void {
+    this.#again += 1
+    if (missed) this.#redeemed += 1
+  }
 
   snapshot(size: number | null): MemoStats {
-    const answered = this.hits + this.stale + this.collapsed
-    const asked = answered + this.misses
+    const asked = this.hits + this.stale + this.collapsed + this.misses - this.#again
+    const answered = asked - this.misses + this.#redeemed
     return { ...this, size, hitRatio: asked === 0 ? 0 : answered / asked }
   }
 }

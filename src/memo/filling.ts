@@ -101,12 +101,15 @@ export class Filling<K, V> {
     const name = await this.#p.leaseOf(call.id)
     const taken = await leases.take(name, abandoned.signal, () => this.#look(call.id, than))
     if (taken.kind === 'mine') {
-      // Where it fails, and where nobody waits for it any more, another process may try at once: even if it never ends.
-      flight.promise.catch(() => taken.lease.release(true))
+      // Where nobody waits for it any more, another process may try at once: even if it never ends.
+      flight.promise.catch(() => (flight.abandoned ? taken.lease.release(true) : undefined))
       return this.#call(flight, call, taken.lease)
     }
     if (taken.kind === 'alone') return this.#call(flight, call, null)
-    this.#p.teller.collapsed(call.id, 'lease')
+    if (!flight.background) {
+      this.#p.teller.collapsed(call.id, 'lease')
+      this.#p.teller.counters.again(true)
+    }
     if (taken.value.failed) flight.fail(taken.value.error)
     else flight.land(taken.value.value as V)
   }
@@ -132,6 +135,8 @@ export class Filling<K, V> {
       value = await flight.run.call(() => call.fn(new Context(call.key, flight.run)))
     } catch (error) {
       await this.failed(flight, call, error, started())
+      // Once an error that is kept is there: others find it, and do not call the function again.
+      await lease?.release(true)
       return
     }
     const timing = started()

@@ -101,6 +101,36 @@ describe.each(PLACES)('%s', (_, place) => {
     ])
   })
 
+  test('D62: of a batch, what waited for calls that fail is fetched again, all at once, and once', async () => {
+    const cache = make<string>()
+    const [one, many] = [controlled<string>(), Promise.withResolvers<string[]>()]
+    const first = cache.getOrSet('a', one.fn)
+    const second = cache.getOrSetMany(['b', 'c'], () => many.promise)
+    const fn = vi.fn(async (keys: readonly string[]) => keys.map((key) => `again ${key}`))
+    const third = cache.getOrSetMany(['a', 'b', 'c', 'd'], fn)
+    await vi.waitFor(() => expect(fn).toHaveBeenCalledTimes(1))
+    many.reject(new Error('down'))
+    await expect(second).rejects.toThrow('down')
+    await vi.waitFor(() => expect(fn).toHaveBeenCalledTimes(2))
+    one.calls[0]?.reject(new Error('down'))
+    await expect(first).rejects.toThrow('down')
+    expect(await third).toEqual(['again a', 'again b', 'again c', 'again d'])
+    expect(fn.mock.calls.map(([keys]) => keys)).toEqual([['d'], ['b', 'c'], ['a']])
+  })
+
+  test('D62: of a batch, where that fails as well, it is told so', async () => {
+    const cache = make<string>()
+    const { fn, calls } = controlled<string>()
+    const first = cache.getOrSet('a', fn)
+    const many = vi.fn(() => Promise.reject<string[]>(new Error('still down')))
+    const second = cache.getOrSetMany(['a'], many)
+    await setImmediate()
+    calls[0]?.reject(new Error('down'))
+    await expect(first).rejects.toThrow('down')
+    await expect(second).rejects.toThrow('still down')
+    expect(many).toHaveBeenCalledTimes(1)
+  })
+
   test('D65: delete, set, clear and tags during a call: its value reaches those who wait, and is not kept', async () => {
     for (const invalidate of [
       (cache: AsyncCache<string, string>) => cache.delete('k'),
@@ -126,6 +156,36 @@ describe.each(PLACES)('%s', (_, place) => {
     calls[0]?.resolve('old')
     expect(await waiting).toBe('old')
     expect(await cache.get('k')).toBe('set')
+  })
+
+  test('D65: where tags depend on the value, an invalidation of others keeps nothing of what follows it away', async () => {
+    const after: Record<string, (cache: AsyncCache<string, string>) => Promise<unknown>> = {
+      'its own tag': (cache) => cache.invalidateTags('old'),
+      delete: (cache) => cache.delete('k'),
+      clear: (cache) => cache.clear(),
+      set: (cache) => cache.set('k', 'newer'),
+      'a call that came later': (cache) => cache.getOrSet('k', async () => 'newer'),
+      refresh: (cache) => cache.refresh('k', async () => 'newer'),
+    }
+    for (const [name, change] of Object.entries(after)) {
+      const cache = make<string>({ clock: new FakeClock(), tags: (value) => [value] })
+      const { fn, calls } = controlled<string>()
+      const waiting = cache.getOrSet('k', fn)
+      await vi.waitFor(() => expect(calls).toHaveLength(1))
+      await cache.invalidateTags('another')
+      await change(cache)
+      calls[0]?.resolve('old')
+      expect(await waiting).toBe('old')
+      expect([name, (await cache.get('k')) ?? 'newer']).toEqual([name, 'newer'])
+    }
+    const cache = make<string>({ tags: (value) => [value] })
+    const { fn, calls } = controlled<string>()
+    const waiting = cache.getOrSet('k', fn)
+    await vi.waitFor(() => expect(calls).toHaveLength(1))
+    await cache.invalidateTags('another')
+    calls[0]?.resolve('old')
+    await waiting
+    expect(await cache.get('k')).toBe('old')
   })
 
   test('D65: refresh is answered by a call that began after it, and the older one does not overwrite it', async () => {
@@ -198,6 +258,27 @@ describe.each(PLACES)('%s', (_, place) => {
     await expect(cache.getOrSet('k', deleting)).rejects.toThrow('wait for itself')
     const refreshing = (): Promise<number> => cache.refresh('k', refreshing)
     await expect(cache.getOrSet('k', refreshing)).rejects.toThrow('wait for itself')
+  })
+
+  test('D72: who left is no part of a circle', async () => {
+    const cache = make<string>()
+    const gate = Promise.withResolvers<void>()
+    const held = cache.getOrSet('b', async () => {
+      await gate.promise
+      return `b of ${await cache.getOrSet('a', async () => 'another a')}`
+    })
+    const leaver = new AbortController()
+    const a = cache.getOrSet('a', async () => {
+      const gaveUp = cache.getOrSet('b', async () => 'x', { signal: leaver.signal }).catch(() => 'nobody')
+      await setImmediate()
+      leaver.abort()
+      const got = await gaveUp
+      gate.resolve()
+      await setImmediate()
+      return `a without ${got}`
+    })
+    expect(await a).toBe('a without nobody')
+    expect(await held).toBe('b of a without nobody')
   })
 
   test('recursion over other keys is no circle', async () => {
@@ -312,7 +393,10 @@ test('D71: any interleaving of calls, deletions and new values, against a model:
   await fc.assert(
     fc.asyncProperty(
       fc.scheduler(),
-      fc.array(fc.constantFrom('load', 'delete', 'set', 'refresh', 'clear', 'tag'), { minLength: 3, maxLength: 12 }),
+      fc.array(fc.constantFrom('load', 'delete', 'set', 'refresh', 'clear', 'tag', 'other tag'), {
+        minLength: 3,
+        maxLength: 12,
+      }),
       fc.boolean(),
       async (scheduler, actions, computed) => {
         for (const options of [{}, { name: 'test', store: new MemoryStore() }]) {
@@ -343,6 +427,8 @@ test('D71: any interleaving of calls, deletions and new values, against a model:
             delete: () => (truth++, cache.delete('k')),
             clear: () => (truth++, cache.clear()),
             tag: () => (truth++, cache.invalidateTags('t')),
+            // Where tags depend on the value, what is under way may carry it.
+            'other tag': () => cache.invalidateTags('another'),
             set: () => cache.set('k', ++truth),
           }
           await Promise.all([...actions.map((action) => act[action]?.()), scheduler.waitIdle()])

@@ -7,6 +7,8 @@
  *         and what it brings after that is dropped.
  * Rule 2: an invalidation fences a flight: it still lands for those who wait, but what it brings is not kept.
  * Rule 3: a flight is gone from the table the moment it has landed: nothing accumulates.
+ * Rule 4: where an invalidation of tags may be about a flight, it can be joined no more, but what it brings may still be kept: it is told of all
+ *         invalidations that follow, and is fenced as soon as another begins for its key.
  */
 import type { Run } from './context.ts'
 import type { Id } from './entry.ts'
@@ -25,6 +27,8 @@ export class Flight<V> {
   background = false
   /** There may be an older value, which is the value no longer once this one has come. */
   over = false
+  /** Everybody left, or the time was up: nobody hears how the call ends. */
+  abandoned = false
   /** Its failure is everybody's: it was kept in place of a value, or the time was up. Nobody tries again. */
   final = false
   /** The tags its value will have; null where they depend on the value. */
@@ -72,6 +76,7 @@ export class Flight<V> {
   /** Nobody waits any more, or the time is up. */
   abandon(reason: unknown): void {
     this.fenced = true
+    this.abandoned = true
     this.fail(reason)
     if (this.#table.allGone(this.run)) this.run.abort(reason)
   }
@@ -90,8 +95,8 @@ export class Flight<V> {
     return struck !== null && tags.some((tag) => struck.has(tag))
   }
 
-  /** Waits for the landing, or until the signal says so. */
-  join(signal: AbortSignal | undefined): Promise<V> {
+  /** Waits for the landing, or until the signal says so; `left` is told of that. */
+  join(signal: AbortSignal | undefined, left?: () => void): Promise<V> {
     if (signal === undefined) {
       this.held = true
       return this.promise
@@ -102,6 +107,7 @@ export class Flight<V> {
       const leave = (): void => {
         this.#waiting -= 1
         reject(signal.reason)
+        left?.()
         if (this.#waiting === 0 && !this.held && !this.#settled) this.abandon(signal.reason)
       }
       signal.addEventListener('abort', leave, { once: true })
@@ -116,6 +122,8 @@ export class Flight<V> {
 
 export class Flights<V> {
   readonly #flights = new Map<Id, Flight<V>>()
+  /** Rule 4: under way, but not to be joined. */
+  readonly #struck = new Set<Flight<V>>()
   /** How many flights of a batch are under way: its signal is for all of them. */
   readonly #ofRun = new Map<Run, number>()
 
@@ -130,6 +138,7 @@ export class Flights<V> {
   /** It takes the place of one that was fenced. */
   start(id: Id, run: Run, attempt: number, tags: readonly string[] | null): Flight<V> {
     const flight = new Flight<V>(this, id, run, attempt, tags)
+    this.#fenceStruck(id)
     this.#flights.set(id, flight)
     if (run.ids.length > 1) this.#ofRun.set(run, (this.#ofRun.get(run) ?? 0) + 1)
     return flight
@@ -137,6 +146,7 @@ export class Flights<V> {
 
   remove(flight: Flight<V>): void {
     if (this.#flights.get(flight.id) === flight) this.#flights.delete(flight.id)
+    if (this.#struck.size > 0) this.#struck.delete(flight)
     if (this.#ofRun.size === 0) return
     const left = (this.#ofRun.get(flight.run) ?? 1) - 1
     if (left === 0) this.#ofRun.delete(flight.run)
@@ -148,19 +158,36 @@ export class Flights<V> {
   }
 
   fence(id: Id): void {
+    this.#fenceStruck(id)
     const flight = this.#flights.get(id)
     if (flight === undefined) return
     flight.fenced = true
     this.#flights.delete(id)
   }
 
+  #fenceStruck(id: Id): void {
+    if (this.#struck.size === 0) return
+    for (const flight of this.#struck) if (flight.id === id) this.#fenceOne(flight)
+  }
+
+  #fenceOne(flight: Flight<V>): void {
+    flight.fenced = true
+    this.#struck.delete(flight)
+  }
+
   fenceAll(): void {
     for (const flight of this.#flights.values()) flight.fenced = true
+    for (const flight of this.#struck) this.#fenceOne(flight)
     this.#flights.clear()
   }
 
   /** Who asks after an invalidation must not be answered with what was asked before it: what may carry one of the tags is not joined any more. */
   strike(tags: readonly string[]): void {
-    for (const [id, flight] of this.#flights) if (flight.strike(tags)) this.#flights.delete(id)
+    for (const flight of this.#struck) flight.strike(tags)
+    for (const [id, flight] of this.#flights) {
+      if (!flight.strike(tags)) continue
+      this.#flights.delete(id)
+      if (!flight.fenced) this.#struck.add(flight)
+    }
   }
 }

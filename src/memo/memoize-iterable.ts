@@ -4,7 +4,7 @@
  * Rule 1: pieces are handed out as they come; who asks meanwhile gets those that have come, and then the same as everybody.
  * Rule 2: nothing but a whole result is kept, and what was handed out of one run is never continued with another.
  */
-import { OptionError } from '../errors.ts'
+import type { OptionError } from '../errors.ts'
 import { keyOf, keyOfArguments, textOf } from './argument-key.ts'
 import { AsyncCache, coreOf } from './cache.ts'
 import { currentRun, type Run } from './context.ts'
@@ -13,7 +13,14 @@ import type { Id } from './entry.ts'
 import type { MemoStats } from './events.ts'
 import type { Flight } from './flights.ts'
 import { dressed } from './memoize.ts'
-import { checkCall, type AsyncCacheOptions, type CallOptions } from './options.ts'
+import {
+  checkCall,
+  checkFunction,
+  checkObject,
+  wrongGiven,
+  type AsyncCacheOptions,
+  type CallOptions,
+} from './options.ts'
 import { Recording, type Reader } from './recording.ts'
 
 /** A function that returns an async iterable (an async generator, a stream), or a promise of one. */
@@ -116,10 +123,11 @@ export function memoizeIterable<F extends IterableFunction>(
   return Object.assign(dressed<(...args: K) => Replay<F>>(withOptions(NONE), fn), controls)
 }
 
-function checkGiven(fn: unknown, { key, maxItems = 1, ...rest }: { key?: unknown; maxItems?: unknown }): void {
-  const wrong = (option: string, what: string): OptionError =>
-    new OptionError('ERR_OPTION_VALUE', option, `memoizeIterable: ${what}`)
-  if (typeof fn !== 'function') throw wrong('fn', 'the first argument must be a function')
+function checkGiven(fn: unknown, options: { key?: unknown; maxItems?: unknown }): void {
+  const wrong = (option: string, what: string): OptionError => wrongGiven(option, `memoizeIterable: ${what}`)
+  checkFunction(fn, 'memoizeIterable', 'the first argument')
+  checkObject(options, 'memoizeIterable')
+  const { key, maxItems = 1, ...rest } = options
   if (key !== undefined && typeof key !== 'function') throw wrong('key', 'key must be a function')
   if (typeof maxItems !== 'number' || !(maxItems >= 1))
     throw wrong('maxItems', 'maxItems must be a number of at least 1')
@@ -158,9 +166,13 @@ class Player<K, T> {
     const { signal } = given.options
     const leaving = new AbortController()
     const reading: Reading<T> = { reader: null }
-    const aborted = (): void => reading.reader?.leave(signal?.reason)
+    const aborted = (): void => {
+      leaving.abort(signal?.reason)
+      reading.reader?.leave(signal?.reason)
+    }
+    if (signal?.aborted) aborted()
     signal?.addEventListener('abort', aborted, { once: true })
-    const options = { ...given.options, signal: signal ? AbortSignal.any([signal, leaving.signal]) : leaving.signal }
+    const options = { ...given.options, signal: leaving.signal }
     try {
       const whole = await this.#wholeOrBegun({ ...given, options }, reading)
       // Where items have come, the rest comes from where they came from.

@@ -176,6 +176,13 @@ describe('F1: @cached', () => {
     expect([a.calls, b.calls]).toEqual([2, 1])
   })
 
+  test('a method without its instance is told so', async () => {
+    const Service = make()
+    decorate(Service, 'greet', cached())
+    const { greet } = Service.prototype
+    await expect(Reflect.apply(greet, undefined, ['x'])).rejects.toThrow('greet was called without its instance')
+  })
+
   test('in a store instances are told apart by key', async () => {
     const store = new MemoryStore()
     const Service = make()
@@ -208,6 +215,8 @@ describe('F1: @cached', () => {
       '@cached() is for methods, not for a getter',
     )
     expect(() => cached({ key: 1 as never })).toThrow('key must be a function')
+    expect(() => cached(Service.prototype.greet as never)).toThrow('cached: write @cached(), with parentheses')
+    expect(() => cached(null as never)).toThrow('cached: options must be an object, not null')
     expect(() => cacheOf(async () => 1, {})).toThrow('not one that @cached() decorated')
   })
 
@@ -228,6 +237,7 @@ describe('F1: @cached', () => {
             rewriteRelativeImportExtensions: true,
             rootDir: '/',
             outDir: 'out',
+            lib: ['ES2024', 'ESNext.Disposable', 'ESNext.Iterator'],
             skipLibCheck: true,
             types: ['node'],
             typeRoots: [fileURLToPath(new URL('../../node_modules/@types', import.meta.url))],
@@ -249,6 +259,7 @@ describe('F1: @cached', () => {
         other: 'report 1 of Rome',
         statically: [1, 1],
         privately: [1, 1],
+        typed: ['Oslo', 5],
       })
     } finally {
       rmSync(folder, { recursive: true, force: true })
@@ -277,6 +288,16 @@ class Weather {
   secrets(): Promise<number[]> {
     return Promise.all([this.#secret(), this.#secret()])
   }
+  @cached()
+  async echo<T extends string>(text: T): Promise<T> {
+    return text
+  }
+  over(a: number): Promise<number>
+  over(a: string): Promise<string>
+  @cached()
+  async over(a: number | string): Promise<number | string> {
+    return a
+  }
   // @ts-expect-error the options are for a method of other types
   @cached<[id: number], string>({ ttl: 5 })
   async wrong(city: string): Promise<string> {
@@ -285,11 +306,13 @@ class Weather {
 }
 const [a, b] = [new Weather(), new Weather()]
 const report: string = await a.report('Rome')
+const [echoed, over]: ['Oslo', number] = [await a.echo('Oslo'), await a.over(5)]
 console.log(JSON.stringify({
   first: report,
   second: await a.report('Rome'),
   other: await b.report('Rome'),
   statically: [await Weather.count(), await Weather.count()],
   privately: await a.secrets(),
+  typed: [echoed, over],
 }))
 `

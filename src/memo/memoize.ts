@@ -1,10 +1,17 @@
 /** memoize: a function of exactly the type of the one it is given, that remembers. */
-import { OptionError } from '../errors.ts'
 import { keyOf, keyOfArguments, textOf } from './argument-key.ts'
 import { AsyncCache, coreOf } from './cache.ts'
 import type { Id } from './entry.ts'
 import type { MemoStats } from './events.ts'
-import { checkCall, type AsyncCacheOptions, type CallOptions, type SetOptions } from './options.ts'
+import {
+  checkCall,
+  checkFunction,
+  checkObject,
+  wrongGiven,
+  type AsyncCacheOptions,
+  type CallOptions,
+  type SetOptions,
+} from './options.ts'
 
 /** A function that can be memoized: it returns a promise. */
 export type AsyncFunction = (...args: never) => Promise<unknown>
@@ -72,13 +79,12 @@ const NONE: CallOptions = Object.freeze({})
  * ```
  */
 export function memoize<F extends AsyncFunction>(fn: F, options: MemoizeOptions<F> = {}): Memoized<F> {
-  if (typeof fn !== 'function')
-    throw new OptionError('ERR_OPTION_VALUE', 'fn', 'memoize: the first argument must be a function')
+  checkFunction(fn, 'memoize', 'the first argument')
+  checkObject(options, 'memoize')
   type K = Parameters<F>
   type V = ValueOf<F>
   const { key, ...rest } = options
-  if (key !== undefined && typeof key !== 'function')
-    throw new OptionError('ERR_OPTION_VALUE', 'key', 'memoize: key must be a function')
+  if (key !== undefined && typeof key !== 'function') throw wrongGiven('key', 'memoize: key must be a function')
   const idOf: (args: K) => Id = key === undefined ? keyOfArguments : (args) => keyOf(key(...args))
   const cache = new AsyncCache<K, V>(rest, { idOf, where: 'memoize' })
   const core = coreOf(cache)
@@ -106,7 +112,10 @@ export function memoize<F extends AsyncFunction>(fn: F, options: MemoizeOptions<
     invalidate: (...args) => cache.delete(args),
     refresh: withOptions({ refresh: true }),
     peek: (...args) => cache.peek(args),
-    prime: (args, value, given = NONE) => cache.set(args, value, given),
+    async prime(args, value, given = NONE) {
+      if (!Array.isArray(args)) throw wrongGiven('args', 'prime: the first argument must be an array of arguments')
+      await cache.set(args, value, given)
+    },
     clear: () => cache.clear(),
     stats: () => cache.stats(),
     cacheKey: (...args) => textOf(idOf(args)),

@@ -7,6 +7,7 @@ import { FOREVER, type Expiry } from '../policy/options.ts'
 import { DEFAULT_EVICTION, EVICTION_NAMES } from '../stores/eviction/by-name.ts'
 import type { EvictionName } from '../stores/eviction/policy.ts'
 import type { Windows } from './entry.ts'
+import { EVENT_TYPES } from './events.ts'
 
 /**
  * What goes first when the cache is full. 'ttl': what expires first. 'tlru': what has expired, then the least recently used. The others know
@@ -54,7 +55,7 @@ export interface AsyncCacheOptions<K, V> {
   minDuration?: Duration
   /** In memory: the most entries, or with `sizeOf` the largest sum of sizes. Default 10,000 entries. */
   maxSize?: number
-  /** In memory: the size of an entry, in the unit of `maxSize`, which is required then. */
+  /** In memory: the size of a value, in the unit of `maxSize`, which is required then. Errors count as a ten-thousandth of that, 1 at least. */
   sizeOf?: (value: V, key: K) => number
   /** In memory: what goes first when it is full. Default 'tinylfu'. */
   eviction?: Eviction
@@ -83,7 +84,7 @@ export interface CallOptions {
   ttl?: Duration
   /** Besides the cache's own `tags`. */
   tags?: readonly string[]
-  /** false: does not keep the value. */
+  /** false: does not keep the value, nor renew a stale one. */
   write?: boolean
 }
 
@@ -185,8 +186,7 @@ function ms(duration: Duration, option: string): number {
 
 /** Options that ask for others, or are of no use with them. */
 function checkTogether<K, V>(options: AsyncCacheOptions<K, V>, where: string): void {
-  const wrong = (option: string, message: string): OptionError =>
-    new OptionError('ERR_OPTION_VALUE', option, `${where}: ${message}`)
+  const wrong = (option: string, message: string): OptionError => wrongGiven(option, `${where}: ${message}`)
   const { store, name = '', ttl, eviction, lease = false, softTimeout } = options
   if (store !== undefined && name === '')
     throw wrong(
@@ -320,6 +320,7 @@ export function checkCall(options: CallOptions, where: string): void {
 }
 
 function checkNames(options: object, checks: object, where: string): void {
+  checkObject(options, where)
   for (const name in options) {
     if (Object.hasOwn(checks, name)) continue
     const known = Object.keys(checks)
@@ -327,4 +328,47 @@ function checkNames(options: object, checks: object, where: string): void {
     const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean ${near}?`
     throw new OptionError('ERR_OPTION_UNKNOWN', name, `${where}: unknown option ${name}; ${hint}`)
   }
+}
+
+/** @throws OptionError for what is no object to have options in */
+export function checkObject(options: unknown, where: string): void {
+  const isObject = typeof options === 'object' && options !== null
+  if (isObject && !Array.isArray(options) && !(options instanceof Date)) return
+  const isDuration = typeof options === 'number' || typeof options === 'string' || options instanceof Date
+  const hint = isDuration ? '; a duration is given as { ttl: ... }' : ''
+  throw wrongGiven('options', `${where}: options must be an object, not ${show(options)}${hint}`)
+}
+
+/** @throws OptionError */
+export function checkFunction(given: unknown, where: string, what: string): void {
+  if (typeof given === 'function') return
+  throw wrongGiven('fn', `${where}: ${what} must be a function, not ${show(given)}`)
+}
+
+/**
+ * A text is iterable, too, but nobody means its characters.
+ * @throws OptionError
+ */
+export function checkIterable(given: unknown, where: string, what: string): void {
+  if (typeof given === 'object' && given !== null && Symbol.iterator in given) return
+  throw wrongGiven(what, `${where}: ${what} must be an array or another iterable, not ${show(given)}`)
+}
+
+export function wrongGiven(option: string, message: string): OptionError {
+  return new OptionError('ERR_OPTION_VALUE', option, message)
+}
+
+/** @throws OptionError */
+export function checkTags(tags: unknown, where: string): void {
+  if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string' && tag !== '')) return
+  const given = Array.isArray(tags) ? `[${tags.map(show).join(', ')}]` : show(tags)
+  throw wrongGiven('tags', `${where}: tags must be a non-empty string, or an array of such, not ${given}`)
+}
+
+/** @throws OptionError, with the nearest type of event */
+export function checkEvent(type: unknown, where: string): void {
+  if (EVENT_TYPES.has(String(type))) return
+  const near = nearest(String(type), EVENT_TYPES)
+  const hint = near === undefined ? `there are *, ${[...EVENT_TYPES].join(', ')}` : `did you mean ${near}?`
+  throw wrongGiven('type', `${where}: there is no event ${show(type)}; ${hint}`)
 }

@@ -18,7 +18,9 @@ export function isPlainArray(value: object, prototype: unknown): value is unknow
 
 /** Whether a symbol is a property that counts. */
 export function hasSymbols(value: object): boolean {
-  return Object.getOwnPropertySymbols(value).some((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
+  for (const symbol of Object.getOwnPropertySymbols(value))
+    if (Object.prototype.propertyIsEnumerable.call(value, symbol)) return true
+  return false
 }
 
 /** The name of the class of a value, for messages. */

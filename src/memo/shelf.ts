@@ -11,7 +11,7 @@
 import { collect, streamOf } from '../engine/bytes.ts'
 import { sha256 } from '../engine/digest.ts'
 import { Fences } from '../engine/fences.ts'
-import { chain, isPromise } from '../engine/maybe.ts'
+import { chain, isPromise, together } from '../engine/maybe.ts'
 import { isValidMeta, isValueMeta } from '../engine/meta.ts'
 import {
   isListable,
@@ -39,7 +39,7 @@ interface Writing {
   readonly done: Promise<Refusal | null>
 }
 
-/** Longer keys are stored by their SHA-256: some servers take 250 bytes. */
+/** Longer keys are stored by their SHA-256: some servers take 250 bytes. So are those that are no text in UTF-8. */
 const MAX_KEY = 120
 const SLICE = 500
 
@@ -73,18 +73,33 @@ export class Shelf<K, V> implements Keeper<K, V> {
   /** The key in the store. */
   keyOf(id: Id): MaybePromise<string> {
     const text = textOf(id)
-    if (text.length <= MAX_KEY) return this.#prefix + text
-    // UTF-8 has no lone surrogates: JSON writes them out.
-    return chain(
-      sha256(/\p{Surrogate}/u.test(text) ? JSON.stringify(text) : text),
-      (digest) => `${this.#prefix}~#${digest}`,
-    )
+    // UTF-8 has no lone surrogates, in which keys of stores could not be told apart: JSON writes them out.
+    const isWellFormed = text.isWellFormed()
+    if (text.length <= MAX_KEY && isWellFormed) return this.#prefix + text
+    return chain(sha256(isWellFormed ? text : JSON.stringify(text)), (digest) => `${this.#prefix}~#${digest}`)
   }
 
   find(id: Id): MaybePromise<Draft<K, V> | undefined> {
     const key = this.keyOf(id)
     if (isPromise(key)) return key.then((ready) => this.#find(ready))
     return this.#find(key)
+  }
+
+  findMany(ids: readonly Id[]): MaybePromise<readonly (Draft<K, V> | undefined)[]> {
+    return chain(together(ids.map((id) => this.keyOf(id))), (keys) => {
+      const asked = keys.filter((key) => !this.#isChanging(key))
+      const read = this.#guard.readMany(asked)
+      const changing = new Map(keys.flatMap((key) => (this.#isChanging(key) ? [[key, this.#find(key)]] : [])))
+      return chain(read, (entries) => {
+        let next = 0
+        return together(keys.map((key) => (changing.has(key) ? changing.get(key) : this.#open(entries[next++]))))
+      })
+    })
+  }
+
+  /** Something newer than what the store has is on its way there, or it is to go. */
+  #isChanging(key: string): boolean {
+    return this.#writing.has(key) || this.#deleting.has(key)
   }
 
   peek(id: Id): MaybePromise<Draft<K, V> | undefined> {

@@ -97,6 +97,77 @@ describe.each(PLACES)('F4, %s', (_, place) => {
     expect(await cache.getOrSetMany(['a', 'b'], () => Promise.reject(new Error('down')))).toEqual([9, 9])
   })
 
+  test('write: false renews nothing: what it would bring is not kept', async () => {
+    const cache = make<number>({ staleWhileRevalidate: 60 })
+    await cache.set('k', 1)
+    clock.advance(10_000)
+    const fn = vi.fn(async () => 2)
+    expect(await cache.getOrSet('k', fn, { write: false })).toBe(1)
+    expect(await cache.getOrSetMany(['k'], async () => [await fn()], { write: false })).toEqual([1])
+    await settled()
+    expect(fn).not.toHaveBeenCalled()
+    expect(await cache.getOrSet('k', fn)).toBe(1)
+    await settled()
+    expect(await cache.get('k')).toBe(2)
+  })
+
+  test('stats: a call is one call, whatever it waited for before it was answered', async () => {
+    const cache = make<number>({ staleIfError: 60, softTimeout: 0.005 })
+    const seen = reasons(cache)
+    await cache.set('k', 1)
+    clock.advance(10_000)
+    const slow = Promise.withResolvers<number>()
+    expect(await Promise.all([cache.getOrSet('k', () => slow.promise), cache.getOrSet('k', async () => 2)])).toEqual([
+      1, 1,
+    ])
+    expect(cache.stats()).toMatchObject({ misses: 1, collapsed: 1, stale: 2, hitRatio: 1 })
+    slow.reject(new Error('down'))
+    await settled()
+    expect(seen.filter((event) => event.startsWith('stale'))).toEqual(['stale timeout', 'stale timeout'])
+    const fresh = make<number>()
+    const failing = Promise.withResolvers<number>()
+    const both = [fresh.getOrSet('k', () => failing.promise), fresh.getOrSet('k', async () => 3)]
+    await settled()
+    failing.reject(new Error('down'))
+    expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(fresh.stats()).toMatchObject({ misses: 2, collapsed: 1, hitRatio: 0 })
+  })
+
+  test('D62, D65: what is brought by who tried again, and refused, takes the stale value with it', async () => {
+    const cache = make<number>({ staleIfError: 60, filter: (value) => value !== 13 })
+    const missed: string[] = []
+    cache.on('miss', ({ reason }) => missed.push(reason))
+    await cache.set('k', 1)
+    clock.advance(10_000)
+    const failing = Promise.withResolvers<number>()
+    const both = [cache.getOrSet('k', () => failing.promise), cache.getOrSet('k', async () => 13)]
+    await settled()
+    failing.reject(new Error('down'))
+    expect(await Promise.all(both)).toEqual([1, 13])
+    expect(missed).toEqual(['stale', 'stale'])
+    await settled()
+    await expect(cache.getOrSet('k', () => Promise.reject(new Error('down')))).rejects.toThrow('down')
+  })
+
+  test('getOrSetMany: an early renewal says so, and a value that is over is a stale miss', async () => {
+    const cache = make<number>({ refreshAhead: 0.5 })
+    const seen: string[] = []
+    cache.on('*', (event) => {
+      if (event.type === 'hit' || event.type === 'miss') seen.push(`${event.type} ${event.reason}`)
+    })
+    await cache.getOrSetMany(['k'], async () => [1])
+    clock.advance(6000)
+    expect(await cache.getOrSetMany(['k'], async () => [2])).toEqual([1])
+    await settled()
+    clock.advance(20_000)
+    const over = make<number>()
+    over.on('miss', ({ reason }) => seen.push(`miss ${reason}`))
+    await over.set('k', 1)
+    clock.advance(10_000)
+    expect(await over.getOrSetMany(['k'], async () => [3])).toEqual([3])
+    expect(seen).toEqual(['miss absent', 'hit early', 'miss stale'])
+  })
+
   test('softTimeout: the stale value rather than a long wait, and the call goes on', async () => {
     const cache = make<number>({ staleIfError: 60, softTimeout: 0.005 })
     const seen = reasons(cache)

@@ -183,6 +183,23 @@ describe('F3: values in stores', () => {
     expect(await cache.get('k')).toBe(2)
   })
 
+  test('keys that are no text in UTF-8 are told apart', async () => {
+    const cache = new AsyncCache<string, string>({ name: 'keys', store: new SqliteStore({ memory: true }) })
+    const keys = ['\ud800', '\ud801', '\ufffd', 'a\udfff', `${'long '.repeat(50)}\ud800`, `${'long '.repeat(50)}\ud801`]
+    for (const key of keys) await cache.set(key, `value ${keys.indexOf(key)}`)
+    expect(await cache.getMany(keys)).toEqual(keys.map((_, index) => `value ${index}`))
+    expect(cache.stats().errors).toBe(0)
+  })
+
+  test('S4: close, however often it is called, ends when what was being written is there', async () => {
+    const store = new Remote()
+    const cache = new AsyncCache<string, string>({ name: 'closing', store })
+    void cache.set('k', 'v')
+    void cache.close()
+    await cache.close()
+    expect(await new AsyncCache<string, string>({ name: 'closing', store }).get('k')).toBe('v')
+  })
+
   test('a store that cannot list says so, and nothing else is lost', async () => {
     const { name, limits, read, write, update, delete: remove, close } = bound(new MemoryStore())
     const cache = new AsyncCache<string, number>({
@@ -480,6 +497,31 @@ describe('row 264, F4: one call in all processes, on a store that holds leases',
       'unkept',
     ])
     await vi.waitFor(() => expect(store.leases.size).toBe(0))
+  })
+
+  test('an error that is kept is there before the lease is given back: the others do not call the function', async () => {
+    const { a, b } = pair<string>({ errorTtl: 60 })
+    const fn = vi.fn(() => Promise.reject(new Error('down')))
+    const ends = await Promise.allSettled([a.getOrSet('k', fn), b.getOrSet('k', fn)])
+    expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(fn).toHaveBeenCalledTimes(1)
+  })
+
+  test('stats: who waited for another process is one call, and a renewal none', async () => {
+    const clock = new FakeClock()
+    const { a, b } = pair<string>({ clock, ttl: 10, staleWhileRevalidate: 60 })
+    const fn = async (): Promise<string> => {
+      for (let i = 0; i < 10; i++) await setImmediate()
+      return 'v'
+    }
+    await Promise.all([a.getOrSet('k', fn), b.getOrSet('k', fn)])
+    const collapsed = (): number => a.stats().collapsed + b.stats().collapsed
+    expect([collapsed(), a.stats().hitRatio + b.stats().hitRatio]).toEqual([1, 1])
+    clock.advance(10_000)
+    await Promise.all([a.getOrSet('k', fn), b.getOrSet('k', fn)])
+    await vi.waitFor(async () => expect(await a.has('k')).toBe(true))
+    for (let i = 0; i < 50; i++) await setImmediate()
+    expect(collapsed()).toBe(1)
   })
 
   test('D69: who lost its lease stores nothing', async () => {

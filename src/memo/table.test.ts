@@ -144,6 +144,51 @@ test('a new value keeps how often its entry was used', () => {
   expect(t.peek('once')).toBe(undefined)
 })
 
+test('so does one of another size, where others can make room for it', () => {
+  const t = table<number>({ eviction: 'lfu', maxSize: 10, sizeOf: (size) => size })
+  t.put('often', draft(3), NEVER)
+  for (let i = 0; i < 5; i++) t.find('often')
+  t.put('twice', draft(3), NEVER)
+  t.find('twice')
+  t.put('once', draft(3), NEVER)
+  t.put('often', draft(5), NEVER)
+  expect([t.size, t.peek('once')]).toEqual([8, undefined])
+  t.put('new', draft(4), NEVER)
+  expect(['often', 'twice', 'new'].map((key) => t.peek(key)?.value)).toEqual([5, undefined, 4])
+  t.put('often', draft(10), NEVER)
+  expect([t.size, t.count, t.peek('often')?.value]).toEqual([10, 1, 10])
+})
+
+test('163: who is told of an eviction may use the table: the bound holds, and nothing is there twice', () => {
+  const evicted: string[] = []
+  const t = table<number>({
+    maxSize: 2,
+    onEvict(key) {
+      evicted.push(key)
+      if (evicted.length === 1) t.put('c', draft(33), NEVER)
+    },
+  })
+  for (const [index, key] of ['a', 'b', 'c'].entries()) t.put(key, draft(index), NEVER)
+  expect([t.size, t.count, t.peek('c')?.value]).toEqual([2, 2, 33])
+  for (let i = 0; i < 10; i++) t.put(`more ${i}`, draft(i), NEVER)
+  expect([t.size, t.count, evicted.length]).toEqual([2, 2, 11])
+})
+
+test('163: errors are bounded, too, where sizes are: sizeOf knows none of them', () => {
+  const t = table<string>({ maxSize: 1e9, sizeOf: (text) => text.length })
+  const error = { failed: true, value: undefined, error: new Error('down') }
+  for (let i = 0; i < 11_000; i++) t.put(String(i), { ...draft('x'), ...error }, NEVER)
+  expect(t.count).toBe(10_000)
+})
+
+test('163: a size that is none is refused, and an endless one is too large', () => {
+  const t = table<number>({ maxSize: Infinity, sizeOf: (size) => size })
+  for (const size of [Number.NaN, -1]) expect(() => t.put('a', draft(size), NEVER)).toThrow(RangeError)
+  t.put('a', draft(0.5), NEVER)
+  expect(t.put('a', draft(Infinity), NEVER)).toBe('too-large')
+  expect([t.size, t.count]).toEqual([0, 0])
+})
+
 test('an entry larger than the bound is refused, and what was there is gone', () => {
   const t = table<number>({ maxSize: 10, sizeOf: (size) => size })
   t.put('a', draft(3), NEVER)

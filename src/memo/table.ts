@@ -4,6 +4,7 @@
  * Rule 1: a hit allocates nothing and evicting never scans.
  * Rule 2: no timers; what has expired goes when its turn comes, when it is asked for, or by deleteExpired.
  * Rule 3: room is made before an entry is put in, so that no entry has to go for itself.
+ * Rule 4: who listens to evictions is told once the table is in order again: a listener may use the cache.
  */
 import type { MaybePromise } from '../engine/ports.ts'
 import { makePolicy } from '../stores/eviction/by-name.ts'
@@ -46,6 +47,9 @@ export interface TableOptions<K, V> {
   readonly onEvict: (key: string, reason: 'count' | 'size') => void
 }
 
+/** So many errors are kept at most, where `maxSize` is no number of entries. */
+const MOST_ERRORS = 10_000
+
 export class Table<K, V> implements Keeper<K, V> {
   readonly #options: TableOptions<K, V>
   readonly #policy: TimedPolicy
@@ -86,41 +90,68 @@ export class Table<K, V> implements Keeper<K, V> {
     return draft
   }
 
+  findMany(ids: readonly Id[]): readonly (Draft<K, V> | undefined)[] {
+    return ids.map((id) => this.find(id))
+  }
+
   peek(id: Id): Draft<K, V> | undefined {
     const slot = this.#slots.get(id)
     return slot && afterTags(slot.draft, slot.tags)
   }
 
   put(id: Id, draft: Draft<K, V>, keepUntil: number): Refusal | null {
-    const { sizeOf, maxSize } = this.#options
-    const size = draft.failed || sizeOf === null ? 1 : sizeOf(draft.value as V, draft.key)
-    if (!(size >= 0)) throw new RangeError(`sizeOf must return a number of 0 or more, not ${size}`)
+    const size = this.#sizeOf(draft)
     const old = this.#slots.get(id)
-    if (size > maxSize) {
+    if (size > this.#options.maxSize || size === Infinity) {
       if (old !== undefined) this.#remove(old)
       return 'too-large'
     }
-    if (old !== undefined && old.size === size && !isTimed(this.#policy)) this.#replace(old, draft, keepUntil)
-    else this.#insert(id, draft, keepUntil, size, old)
+    const evicted: Id[] | null = this.#hasRoom(size - (old?.size ?? 0)) ? null : []
+    if (old === undefined || !this.#replace(old, draft, keepUntil, size, evicted))
+      this.#insert(id, draft, keepUntil, size, old, evicted)
+    if (evicted !== null) this.#tell(evicted)
     return null
   }
 
-  /** A new value is a use of the entry: how often it was used before still counts. */
-  #replace(slot: Slot<K, V>, draft: Draft<K, V>, keepUntil: number): void {
+  #sizeOf(draft: Draft<K, V>): number {
+    const { sizeOf, maxSize } = this.#options
+    if (sizeOf === null) return 1
+    // An error has no size that sizeOf could tell. Many of them are bounded all the same.
+    const size = draft.failed ? Math.max(1, maxSize / MOST_ERRORS) : sizeOf(draft.value as V, draft.key)
+    if (!(size >= 0)) throw new RangeError(`sizeOf must return a number of 0 or more, not ${size}`)
+    return size
+  }
+
+  #hasRoom(more: number): boolean {
+    return this.#size + more <= this.#options.maxSize
+  }
+
+  /** A new value is a use of the entry: how often it was used before still counts. False: it has to be put in anew. */
+  #replace(slot: Slot<K, V>, draft: Draft<K, V>, keepUntil: number, size: number, evicted: Id[] | null): boolean {
+    if (isTimed(this.#policy)) return false
+    this.#policy.hit(slot.node)
+    if (evicted !== null && !this.#makeRoom(size - slot.size, evicted, slot)) return false
     const tags = this.#tags.attach(draft.tags)
     this.#tags.detach(slot.tags)
     slot.tags = tags
     slot.draft = draft
     slot.keepUntil = keepUntil
     slot.plainUntil = plainUntil(draft, this.#options.windows)
-    this.#policy.hit(slot.node)
+    this.#size += size - slot.size
+    slot.size = size
+    return true
   }
 
-  #insert(id: Id, draft: Draft<K, V>, keepUntil: number, size: number, old: Slot<K, V> | undefined): void {
+  #insert(
+    id: Id,
+    draft: Draft<K, V>,
+    keepUntil: number,
+    size: number,
+    old: Slot<K, V> | undefined,
+    evicted: Id[] | null,
+  ): void {
     if (old !== undefined) this.#remove(old)
-    while (this.#size + size > this.#options.maxSize && this.#evict()) {
-      // One entry at a time, until there is room.
-    }
+    if (evicted !== null) this.#makeRoom(size, evicted)
     const node = this.#policy.insert(textOf(id), keepUntil)
     const tags = this.#tags.attach(draft.tags)
     this.#slots.set(id, {
@@ -135,13 +166,24 @@ export class Table<K, V> implements Keeper<K, V> {
     this.#size += size
   }
 
-  #evict(): boolean {
+  #makeRoom(more: number, evicted: Id[], stays?: Slot<K, V>): boolean {
+    while (!this.#hasRoom(more)) if (!this.#evict(evicted, stays)) return false
+    return true
+  }
+
+  /** False: there is nothing to evict, but perhaps the one that is to stay. */
+  #evict(evicted: Id[], stays?: Slot<K, V>): boolean {
     const node = this.#policy.victim(this.#options.now())
     const slot = node && this.#slots.get(idOf(node.key))
-    if (slot === undefined) return false
+    if (slot === undefined || slot === stays) return false
     this.#remove(slot)
-    this.#options.onEvict(textOf(slot.id), this.#options.sizeOf === null ? 'count' : 'size')
+    evicted.push(slot.id)
     return true
+  }
+
+  #tell(evicted: readonly Id[]): void {
+    const reason = this.#options.sizeOf === null ? 'count' : 'size'
+    for (const id of evicted) this.#options.onEvict(textOf(id), reason)
   }
 
   #remove(slot: Slot<K, V>): void {

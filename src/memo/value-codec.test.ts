@@ -252,6 +252,17 @@ describe('B30, B40: bytes that are no value are ERR_STORE_CORRUPT, whatever they
     expect(() => decodeValue(bytes)).toThrow(expect.objectContaining({ code: 'ERR_STORE_CORRUPT' }))
   })
 
+  test('a number of millions of decimal digits, which nothing here writes, is not read', () => {
+    const table = new TextEncoder().encode(JSON.stringify([['i', '9'.repeat(1_000_000)]]))
+    const frame = new Uint8Array(5 + table.length)
+    frame[0] = 0x54
+    new DataView(frame.buffer).setUint32(1, table.length, true)
+    frame.set(table, 5)
+    expect(() => decodeValue(frame)).toThrow('a bigint is none')
+    for (const most of [2n ** 65_536n, -(2n ** 65_536n), 2n ** 65_536n + 1n])
+      expect(decodeValue(encodeValue(most))).toBe(most)
+  })
+
   test('tables that say what is not so', () => {
     const rows = fc.array(
       fc.oneof(

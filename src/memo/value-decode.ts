@@ -169,8 +169,11 @@ function special(value: unknown): number {
   throw corrupt('a number is none')
 }
 
+/** Longer numbers are written in hexadecimal (plain.ts): millions of decimal digits would take seconds to read. */
+const BIGINT = /^(-?)(\d{1,20000}|0x[\da-f]+)$/
+
 function bigint(value: string): bigint {
-  const [, sign, digits] = /^(-?)(\d+|0x[\da-f]+)$/.exec(value) ?? []
+  const [, sign, digits] = BIGINT.exec(value) ?? []
   if (digits === undefined) throw corrupt('a bigint is none')
   return sign === '-' ? -BigInt(digits) : BigInt(digits)
 }

@@ -81,3 +81,11 @@ test('lru keeps what was used, lfu what was used often, fifo neither, sieve what
   expect(survivors('fifo')).toEqual(['b', 'c', 'd'])
   expect(survivors('sieve')).toEqual(['a', 'b', 'd'])
 })
+
+test('163: a source of chance that gives 1, or no number, does not lift the bound', () => {
+  for (const chance of [1, Number.NaN, -1]) {
+    const policy = makePolicy('random', () => chance)
+    const nodes = ['a', 'b', 'c'].map((key) => policy.insert(key))
+    expect(nodes).toContain(policy.victim())
+  }
+})

@@ -87,6 +87,9 @@ class TinyLfuModel implements Model {
   #window: string[] = []
   #probation: string[] = []
   #protected: string[] = []
+  /** Until something had to go: uses, counted beside the entries, up to seven. */
+  #full = false
+  readonly #uses = new Map<string, number>()
   readonly #counts: (key: string) => number
   readonly #count: (key: string) => void
   constructor() {
@@ -99,30 +102,48 @@ class TinyLfuModel implements Model {
     this.#window.unshift(key)
   }
   hit(key: string): void {
+    if (!this.#full) {
+      this.#window = [key, ...this.#window.filter((other) => other !== key)]
+      this.#uses.set(key, Math.min(7, (this.#uses.get(key) ?? 0) + 1))
+      return
+    }
     this.#count(key)
+    const uses = this.#uses.get(key) ?? 0
     const at = this.#probation.includes(key) ? 'probation' : this.#window.includes(key) ? 'window' : 'protected'
     this.remove(key)
+    this.#uses.set(key, uses)
     if (at === 'window') this.#window.unshift(key)
     else this.#protected.unshift(key)
     if (at !== 'probation') return
     if (this.#protected.length > (this.#protected.length + this.#probation.length) * 0.8)
       this.#probation.unshift(...this.#protected.splice(-1))
   }
+  /** What was counted beside the entry that is next to leave the window counts from now on. */
+  #countIn(): string {
+    const key = this.#window.at(-1) ?? ''
+    for (let uses = this.#uses.get(key) ?? 0; uses > 0; uses--) this.#count(key)
+    this.#uses.delete(key)
+    return key
+  }
   remove(key: string): void {
+    this.#uses.delete(key)
     this.#window = this.#window.filter((other) => other !== key)
     this.#probation = this.#probation.filter((other) => other !== key)
     this.#protected = this.#protected.filter((other) => other !== key)
   }
   victim(): string | undefined {
+    this.#full = true
     const size = this.#window.length + this.#probation.length + this.#protected.length
     const window = Math.max(1, Math.ceil(size / 100))
     // Room in the main part is filled from the window, oldest first; the last one over contends for its place.
     const main = (): string | undefined => this.#probation.at(-1) ?? this.#protected.at(-1)
-    while (this.#window.length > window && (this.#window.length > window + 1 || main() === undefined))
+    while (this.#window.length > window && (this.#window.length > window + 1 || main() === undefined)) {
+      this.#countIn()
       this.#probation.unshift(...this.#window.splice(-1))
+    }
     const victim = main()
     if (this.#window.length <= window || victim === undefined) return victim ?? this.#window.at(-1)
-    const candidate = this.#window.at(-1) ?? ''
+    const candidate = this.#countIn()
     if (this.#counts(candidate) <= this.#counts(victim)) return candidate
     this.#probation.unshift(...this.#window.splice(-1))
     return victim

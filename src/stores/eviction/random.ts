@@ -28,7 +28,8 @@ export class Random implements EvictionPolicy {
   }
 
   victim(): EvictionNode | undefined {
-    return this.#nodes[Math.floor(this.#random() * this.#nodes.length)]
+    // A generator that gives 1, or no number, is wrong: it does not lift the bound.
+    return this.#nodes[Math.floor(this.#random() * this.#nodes.length)] ?? this.#nodes.at(-1)
   }
 
   clear(): void {
