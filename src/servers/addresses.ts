@@ -127,9 +127,14 @@ export class Addresses {
     return this.#settings.plain
   }
 
-  /** The key of a request with these fields: identities among them are part of it (RELIABILITY 85). */
-  keyOf({ url, settings }: Address, headers: HeaderList): MaybePromise<string> {
-    return primaryKey({ method: 'GET', url, headers }, null, settings.effective.key, true)
+  /**
+   * The key of a request with these fields: identities among them are part of it (RELIABILITY 85).
+   * @param withHost Host is, too
+   */
+  keyOf({ url, settings }: Address, headers: HeaderList, withHost: boolean = false): MaybePromise<string> {
+    const { key } = settings.effective
+    const options = withHost ? { ...key, identityHeaders: [...key.identityHeaders, 'host'] } : key
+    return primaryKey({ method: 'GET', url, headers }, null, options, true)
   }
 }
 

@@ -7,7 +7,7 @@ import type { PurgeQuery, ServerCache } from './server-cache.ts'
 export interface ServerCacheApi {
   /** What is stored: look into it, take things out of it. */
   readonly cache: ResponseCache
-  /** Purges by URL, tag or prefix, or everything; how many entries went, where that is known at once (tags and `all` say 0). */
+  /** Purges by URL, tag or prefix, or everything; how many entries went (those of a tag are not counted: they are marked). */
   purge(query: PurgeQuery): Promise<number>
   /** Invalidates tags: 'stale' serves them stale where that is allowed while they are made anew, 'delete' has them gone. One write a tag. */
   invalidateTags(tags: string | readonly string[], mode?: 'stale' | 'delete'): Promise<void>

@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { Duration } from '../clients/durations.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
 import { NodeGate, type VisitOptions } from './node-gate.ts'
+import type { AskedBy } from './node-request.ts'
 import { ruleSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
@@ -102,6 +103,11 @@ class FastifyVisit implements VisitOptions {
   signedIn(): boolean {
     const { user, session } = this.#request as { user?: unknown; session?: unknown }
     return isSignedIn(user, session)
+  }
+
+  askedBy(): AskedBy {
+    const { host, protocol } = this.#request
+    return { host, secure: protocol === 'https' }
   }
 
   /** What earlier hooks had set by reply.header goes with an answer that does not pass through the reply. */

@@ -28,6 +28,14 @@ export function refreshed<T>(made: Promise<T>, late: () => void): Promise<T> {
   })
 }
 
+/**
+ * Whether an answer is for who asked: then nothing of it changes what all are given (RELIABILITY E73, E84).
+ * @param known a user, a session or a cookie came with the request
+ */
+export function isPersonal(authorized: boolean, known: boolean, { allowUsers }: RouteSettings): boolean {
+  return authorized || (known && !allowUsers)
+}
+
 /** Fields that are made where the handler makes none. */
 const OURS = ['etag', 'date']
 

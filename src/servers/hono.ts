@@ -138,8 +138,10 @@ class HonoVisit implements WebVisit {
 
   /** What middlewares in front of us had set goes with an answer that the handler did not make. */
   answering(response: Response): void {
-    const cookies = new Set(response.headers.getSetCookie())
+    let cookies: Set<string> | null = null
     for (const [name, value] of this.#early ?? fieldsOf(this.#c)) {
+      // Not before there is something to add: a response whose fields nobody has touched is sent faster.
+      cookies ??= new Set(response.headers.getSetCookie())
       const isThere = name === 'set-cookie' ? cookies.has(value) : response.headers.has(name)
       if (!isThere) response.headers.append(name, value)
     }

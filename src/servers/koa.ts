@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { apiOf, type ServerCacheApi } from './api.ts'
 import { NodeGate } from './node-gate.ts'
+import { forwarded, type AskedBy } from './node-request.ts'
 import { routeSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
@@ -24,6 +25,8 @@ export interface KoaContext {
   readonly originalUrl: string
   /** False: Koa leaves the response alone. */
   respond?: boolean | undefined
+  /** `proxy`: Koa believes X-Forwarded-Host and X-Forwarded-Proto. */
+  readonly app?: { readonly proxy?: boolean | undefined }
   /** `state.user` is where authentication leaves who asks. */
   state?: unknown
 }
@@ -82,7 +85,8 @@ function pass(gate: NodeGate, ctx: KoaContext, next: () => Promise<unknown>, rou
       resolve()
     }
     const signedIn = (): boolean => isSignedIn(userOf(ctx.state), sessionOf(ctx))
-    gate.enter(ctx.req, ctx.res, proceed, { ...(route && { route }), signedIn, done }, ctx.originalUrl)
+    const askedBy = (): AskedBy => (ctx.app?.proxy === true ? forwarded(ctx.req) : {})
+    gate.enter(ctx.req, ctx.res, proceed, { ...(route && { route }), signedIn, askedBy, done }, ctx.originalUrl)
   })
 }
 

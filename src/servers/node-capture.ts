@@ -103,7 +103,7 @@ export class Capture {
     this.#state = 'passing'
     const response = this.#response
     if (!response.headersSent) for (const [name, value] of fields) response.setHeader(name, value)
-    if (this.#headArguments !== null) this.#before.writeHead.apply(response, this.#headArguments)
+    if (this.#headArguments !== null) this.#before.writeHead.apply(response, besideOthers(this.#headArguments))
     const held = this.#held
     this.#held = []
     const last = this.#ended ? held.pop() : undefined
@@ -202,14 +202,15 @@ export class Capture {
     if (this.#ended) return this.#response
     const { chunk, encoding, done } = parse(args)
     this.#ended = true
+    if (chunk !== undefined) this.#feed({ chunk, encoding, done })
+    // The tap may be there while the answer is still held: the end is for both.
+    this.#endTap()
     if (this.#state === 'holding') {
       if (chunk !== undefined) this.#held.push({ chunk, encoding, done: undefined })
       this.#onEnd = done
       this.#begin()
       return this.#response
     }
-    if (chunk !== undefined) this.#feed({ chunk, encoding, done })
-    this.#endTap()
     if (this.#state === 'swallowing') {
       if (done !== undefined) queueMicrotask(done)
     } else
@@ -307,6 +308,11 @@ function headOf(response: ServerResponse, [status, second, third]: unknown[]): R
     statusText: typeof second === 'string' ? second : phraseOf(response),
     headers: more.length === 0 ? headers : [...headers.filter(([name]) => !replaced.has(name)), ...more],
   }
+}
+
+/** node:http takes pairs only where no field was set one by one: names and values in turn it always takes. */
+function besideOthers(args: unknown[]): unknown[] {
+  return args.map((arg) => (Array.isArray(arg) && Array.isArray(arg[0]) ? linesOf(arg as Fields).flat() : arg))
 }
 
 /** A field among the arguments of writeHead. */

@@ -7,12 +7,14 @@ export const HAS_DIRECTIVES = 2
 export const HAS_IDENTITY = 4
 export const IS_AUTHORIZED = 8
 export const HAS_BODY = 16
+export const IS_FORWARDED = 32
 
 const BITS: readonly (readonly [bit: number, names: readonly string[]])[] = [
   [ASKS_PART, ['if-none-match', 'if-modified-since', 'range']],
   [HAS_DIRECTIVES, ['cache-control', 'pragma']],
   [IS_AUTHORIZED, ['authorization']],
   [HAS_BODY, ['transfer-encoding', 'content-length']],
+  [IS_FORWARDED, ['x-forwarded-host', 'x-forwarded-proto']],
 ]
 
 export class FieldScan {
@@ -42,6 +44,13 @@ function isEmpty(headers: IncomingHttpHeaders): boolean {
 
 function slot(name: string): number {
   return ((name.length & 63) << 5) | (name.charCodeAt(0) & 31)
+}
+
+/** Two names in one request: one may be the key's, the other what the handler goes by (RFC 9112 section 3.2; RELIABILITY 104). */
+export function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === 'host') hosts += 1
+  return hosts > 1
 }
 
 /** The name a request was asked under; undefined: none, or two of them (HTTP/2 has `:authority`, and Host beside it must be the same). */

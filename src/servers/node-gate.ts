@@ -16,12 +16,22 @@ import type { Address } from './addresses.ts'
 import { answered, looksShareable } from './answering.ts'
 import { neverAsk, UNSAFE, type Inside } from './gate.ts'
 import { givenField } from './node-capture.ts'
-import { ASKS_PART, FieldScan, HAS_BODY, HAS_DIRECTIVES, HAS_IDENTITY, hostOf, IS_AUTHORIZED } from './node-fields.ts'
+import {
+  ASKS_PART,
+  FieldScan,
+  HAS_BODY,
+  HAS_DIRECTIVES,
+  HAS_IDENTITY,
+  hasTwoHosts,
+  hostOf,
+  IS_AUTHORIZED,
+  IS_FORWARDED,
+} from './node-fields.ts'
 import { NodeLead } from './node-lead.ts'
-import { forwarded, headOf, isEncrypted, requestLines } from './node-request.ts'
+import { askedOfExpress, forwarded, headOf, isEncrypted, requestLines, type AskedBy } from './node-request.ts'
 import { sendReply, sendWhole } from './node-send.ts'
 import type { RouteSettings } from './options.ts'
-import { answerPurge, PURGE_FIELDS } from './purge.ts'
+import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
 
 /** What an adapter adds to a visit. */
@@ -30,6 +40,8 @@ export interface VisitOptions {
   readonly route?: RouteSettings | undefined
   /** Whether a user or a session came with the request; asked when the handler has answered. */
   signedIn?(): boolean
+  /** What the framework tells its handlers of a proxy in front; asked where the request says that there is one. */
+  askedBy?(): AskedBy
   /** Called before something is sent that the handler did not make. */
   answering?(): void
   /** Called after that, once it is certain that the handler will not run: the adapter must keep its hands off the response. */
@@ -81,7 +93,7 @@ export class NodeGate {
     const { client, settings } = this.#cache
     if (client === null) return this.#whenReady(request, response, proceed, options, target)
     const bits = this.#fields.of(request.headers)
-    const address = this.#addressOf(request, options.route, target)
+    const address = this.#addressOf(request, options, target, (bits & IS_FORWARDED) !== 0)
     const { method } = request
     // A GET with a body asks for more than its URL says: it is the handler's own affair (RELIABILITY 106).
     const fat = (bits & HAS_BODY) !== 0 && (method === 'GET' || method === 'HEAD')
@@ -117,12 +129,14 @@ export class NodeGate {
     )
   }
 
-  #addressOf(request: IncomingMessage, route: RouteSettings | undefined, target: string): Address | null {
+  #addressOf(request: IncomingMessage, options: VisitOptions, target: string, isForwarded: boolean): Address | null {
     const { addresses, settings } = this.#cache
     const host = hostOf(request.headers)
-    if (!settings.trustProxy) return addresses.of(target, host, isEncrypted(request), route)
-    const said = forwarded(request)
-    return addresses.of(target, said.host ?? host, said.secure ?? isEncrypted(request), route)
+    if (!isForwarded || settings.trustProxy === false)
+      return addresses.of(target, host, isEncrypted(request), options.route)
+    // What the handler goes by must be the key: else one visitor's X-Forwarded-Host would be in what all are given (RELIABILITY 103).
+    const by = settings.trustProxy ? forwarded(request) : (options.askedBy?.() ?? askedOfExpress(request))
+    return addresses.of(target, by.host ?? host, by.secure ?? isEncrypted(request), options.route)
   }
 
   #visit(visit: Visit, key: string | null, found: AlreadyRead | undefined): void {
@@ -130,6 +144,7 @@ export class NodeGate {
     const { method = 'GET' } = request
     if (address.purges || (method === 'PURGE' && this.#cache.settings.purge !== null)) return this.#purge(visit)
     if (!settings.effective.enabled || method === 'OPTIONS' || method === 'TRACE') return proceed()
+    if (hasTwoHosts(request.rawHeaders)) return proceed()
     ;(request as Visited)[VISIT] = visit
     const lead = new NodeLead(this.#cache, visit)
     if (UNSAFE.test(method)) return lead.start(`${method} ${address.url}`)
@@ -180,10 +195,10 @@ export class NodeGate {
   #purge({ request, response, address, options }: Visit): void {
     options.answering?.()
     options.done?.()
-    void answerPurge(this.#cache, headOf(request, address.url)).then(({ status, body }) => {
+    void answerPurge(this.#cache, headOf(request, address.url)).then(({ status, headers, body }) => {
       // Something in front has answered meanwhile (a timeout).
       if (response.headersSent) return
-      response.writeHead(status, PURGE_FIELDS)
+      response.writeHead(status, headers)
       response.end(body)
     })
   }

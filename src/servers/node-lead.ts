@@ -15,7 +15,7 @@ import { hasHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { answered, isUnchanged, notModifiedHeaders, refusesByItself, statusOf } from './answering.ts'
 import { etagOf } from './etag.ts'
-import { ownFields, refreshed } from './gate.ts'
+import { isPersonal, ownFields, refreshed } from './gate.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
 import type { Visit } from './node-gate.ts'
@@ -45,8 +45,9 @@ export class NodeLead {
   #own: ResponseHead | null = null
   /** Whether it was asked about what is stored. */
   #conditional = false
-  /** Whether a stale answer will be refreshed by its visitor's own handler. */
-  #refresh: 'unknown' | 'expected' | 'skipped' = 'unknown'
+  /** Whether what is stored will be refreshed by its visitor's own handler: known when it is answered, and taken back at most once. */
+  #refreshes = false
+  #isAnswered = false
   /** Resolved when a stored answer was handed to the response. */
   readonly #answered = Promise.withResolvers<void>()
 
@@ -61,9 +62,10 @@ export class NodeLead {
       // The rest of a chain of middlewares runs once.
       once: true,
       refreshOrigin: (sent: RequestHead) => this.#refreshOrigin(sent),
+      refreshExpected: () => (this.#refreshes = true),
       refreshSkipped: () => {
-        if (this.#refresh === 'unknown') this.#refresh = 'skipped'
-        else this.#visit.options.done?.()
+        this.#refreshes = false
+        if (this.#isAnswered) this.#visit.options.done?.()
       },
     })
     try {
@@ -115,19 +117,18 @@ export class NodeLead {
     const { settings, request, options } = this.#visit
     if (capture === this.#capture) this.#own = head
     const signedIn = options.signedIn?.() ?? askedBySomebody(request)
+    const personal = isPersonal(this.#visit.authorized, signedIn || request.headers.cookie !== undefined, settings)
+    const own = { body: null, decoded: false, personal }
     // About what is stored, and looked at when that was: it brings new fields, and says nothing of its own.
-    if (this.#conditional && head.status === 304) {
-      const known = signedIn || this.#visit.authorized || request.headers.cookie !== undefined
-      return { ...this.#cache.confirmed(head, known, settings), body: null, decoded: false }
-    }
+    if (this.#conditional && head.status === 304) return { ...this.#cache.confirmed(head, personal, settings), ...own }
     const offered = this.#cache.offered(head, signedIn, settings)
     const noBody = request.method === 'HEAD' || head.status === 204 || head.status === 304
-    if (refusesByItself(offered)) return { ...offered, body: null, decoded: false }
-    if (!isSendable(head)) return { ...offered, headers: [['cache-control', 'no-store']], body: null, decoded: false }
+    if (refusesByItself(offered)) return { ...offered, ...own }
+    if (!isSendable(head)) return { ...offered, headers: [['cache-control', 'no-store']], ...own }
     const etag = this.#etagFor(head, capture)
     const lines: HeaderLine[] = [...offered.headers]
     if (etag !== null) lines.push(['etag', isPromise(etag) ? await etag : etag])
-    return { ...offered, headers: lines, body: noBody ? null : capture.tap(), decoded: false }
+    return { ...offered, headers: lines, ...own, body: noBody ? null : capture.tap() }
   }
 
   /** An answer given at once has an ETag by its bytes; one that comes in pieces has none of ours. */
@@ -185,9 +186,9 @@ export class NodeLead {
     const answer = answered(reply, visitorsHead(request, address.url))
     const sent = sendReply(response, answer, this.#cache.settings.cacheStatus, sender)
     this.#answered.resolve(sent.catch((error: unknown) => this.#cache.report(error)))
-    // Who may refresh a stale answer is known by now, or when the lease is taken, or not.
-    if (this.#refresh === 'skipped' || reply.facts.reason !== 'stale-while-revalidate') options.done?.()
-    else this.#refresh = 'expected'
+    this.#isAnswered = true
+    // Whoever refreshes it has the framework's hands on the response until then.
+    if (!this.#refreshes) options.done?.()
   }
 
   /** The engine's failure is the handler's, or ours: either way the visitor gets what the handler gives. */

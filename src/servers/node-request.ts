@@ -83,8 +83,24 @@ export function requestLines({ rawHeaders, headers }: IncomingMessage): HeaderLi
   return lines
 }
 
+/** The name and scheme a visitor is taken to have asked by; undefined: those of the request itself. */
+export interface AskedBy {
+  readonly host?: string | undefined
+  readonly secure?: boolean | undefined
+}
+
+const AS_IT_CAME: AskedBy = Object.freeze({})
+
+/** What a handler of Express goes by: the proxy, where `trust proxy` believes whoever has sent this; bare node:http believes nobody. */
+export function askedOfExpress(request: IncomingMessage): AskedBy {
+  const { app } = request as { app?: { get?: unknown } }
+  const trust: unknown = typeof app?.get === 'function' ? Reflect.apply(app.get, app, ['trust proxy fn']) : undefined
+  const trusted = typeof trust === 'function' && trust(request.socket.remoteAddress, 0) === true
+  return trusted ? forwarded(request) : AS_IT_CAME
+}
+
 /** The name and scheme a proxy in front was asked by, where it is to be believed. */
-export function forwarded({ headers }: IncomingMessage): { host: string | undefined; secure: boolean | undefined } {
+export function forwarded({ headers }: IncomingMessage): AskedBy {
   const scheme = first(headers['x-forwarded-proto'])
   return { host: first(headers['x-forwarded-host']), secure: scheme === undefined ? undefined : scheme === 'https' }
 }

@@ -13,6 +13,7 @@ export interface RouteOptions extends Pick<
   | 'minTtl'
   | 'maxTtl'
   | 'jitter'
+  | 'refreshAhead'
   | 'staleWhileRevalidate'
   | 'staleIfError'
   | 'allowedStatusCodes'
@@ -70,6 +71,8 @@ export interface ServerCacheOptions
       | 'collapseTimeout'
       | 'singleFlight'
       | 'lockLease'
+      | 'cleanup'
+      | 'broadcast'
       | 'clock'
     > {
   /** Options by path. Default none. */
@@ -80,7 +83,7 @@ export interface ServerCacheOptions
   etag?: boolean
   /** Say what happened in Cache-Status (RFC 9211): true, or the name of this cache. Default true. */
   cacheStatus?: boolean | string
-  /** Believe X-Forwarded-Proto and X-Forwarded-Host: only behind a proxy that sets them. Default false. */
+  /** Believe X-Forwarded-Proto and X-Forwarded-Host: only behind a proxy that sets them. Default: as Express, Koa or Fastify is set up to believe it; elsewhere false. */
   trustProxy?: boolean
   /** The origin all URLs are put under in keys, such as 'https://example.com'; for sites that answer the same under any name. Default: what the request says. */
   baseUrl?: string
@@ -98,7 +101,8 @@ export interface ServerSettings {
   readonly etag: boolean
   readonly cacheStatus: string | null
   readonly requestDirectives: boolean
-  readonly trustProxy: boolean
+  /** Null: as the framework does. */
+  readonly trustProxy: boolean | null
   readonly baseUrl: string | null
   readonly purge: PurgeOptions | null
   readonly onError: ((error: unknown) => void) | null
@@ -115,7 +119,7 @@ const TAG_HEADERS = ['cache-tag', 'surrogate-key']
 /** @throws OptionError */
 export function resolveServerOptions(options: ServerCacheOptions, where: string): ServerSettings {
   checkServerOptions(options, where)
-  const { routes, requestDirectives = false, etag = true, cacheStatus = true, trustProxy = false } = options
+  const { routes, requestDirectives = false, etag = true, cacheStatus = true, trustProxy = null } = options
   const { baseUrl, purge, onError, ttl, allowUsers = false, ...rest } = options
   const shared: Record<string, unknown> = { ...rest }
   for (const name of ['routes', 'requestDirectives', 'etag', 'cacheStatus', 'trustProxy']) delete shared[name]

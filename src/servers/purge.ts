@@ -13,14 +13,18 @@ import type { PurgeQuery, ServerCache } from './server-cache.ts'
 
 export interface PurgeAnswer {
   readonly status: number
+  readonly headers: Readonly<Record<string, string>>
   /** JSON. */
   readonly body: string
 }
 
 /** Fields of every answer here. */
-export const PURGE_FIELDS: Readonly<Record<string, string>> = {
-  'content-type': 'application/json',
-  'cache-control': 'no-store',
+const FIELDS: PurgeAnswer['headers'] = { 'content-type': 'application/json', 'cache-control': 'no-store' }
+
+/** What a status has to say beside itself (RFC 9110 sections 15.5.2 and 15.5.6). */
+const MORE: Readonly<Record<number, PurgeAnswer['headers']>> = {
+  401: { 'www-authenticate': 'Bearer realm="cache"' },
+  405: { allow: 'GET, DELETE, PURGE' },
 }
 
 /** Entries listed where the request does not say how many. */
@@ -44,7 +48,7 @@ export async function answerPurge(cache: ServerCache, request: RequestHead): Pro
 }
 
 function answer(status: number, body: object): PurgeAnswer {
-  return { status, body: JSON.stringify(body) }
+  return { status, headers: { ...FIELDS, ...MORE[status] }, body: JSON.stringify(body) }
 }
 
 async function mayPurge(options: PurgeOptions, { method, url, headers }: RequestHead): Promise<boolean> {

@@ -52,7 +52,6 @@ export const CONDITIONS: ReadonlySet<string> = new Set([
 const OF_ITS_VISITOR: ReadonlySet<string> = new Set(['set-cookie', 'clear-site-data'])
 const OF_THE_ANSWER: ReadonlySet<string> = new Set([
   'cache-control',
-  'content-location',
   'date',
   'etag',
   'expires',
@@ -183,13 +182,14 @@ export class ServerCache {
   }
 
   /**
-   * A handler's 304 about what is stored, as the engine shall see it. Its visitor's cookies are no part of it; where somebody is known to
-   * ask, nothing is but what it says of the representation (RFC 9110 section 15.4.5): the rest may be about them.
+   * A handler's 304 about what is stored, as the engine shall see it. Its visitor's cookies are no part of it; where it is personal,
+   * nothing is but what it says of the freshness and the version of the answer (RFC 9110 section 15.4.5): the rest may be about them,
+   * its own address in Content-Location, too.
    */
-  confirmed(head: ResponseHead, known: boolean, { effective, allowUsers }: RouteSettings): ResponseHead {
+  confirmed(head: ResponseHead, personal: boolean, { effective }: RouteSettings): ResponseHead {
     const { targets } = effective.policy
     const isKept = (name: string): boolean =>
-      !OF_ITS_VISITOR.has(name) && (!known || allowUsers || OF_THE_ANSWER.has(name) || targets.includes(name))
+      !OF_ITS_VISITOR.has(name) && (!personal || OF_THE_ANSWER.has(name) || targets.includes(name))
     return this.dated({ ...head, headers: head.headers.filter(([name]) => isKept(name)) })
   }
 
@@ -199,20 +199,22 @@ export class ServerCache {
     return { ...head, headers: [...head.headers, ['date', formatDate(this.settings.client.clock.now())]] }
   }
 
-  /** Purges by URL, tag, prefix, or all of it. How many entries went, where that is known at once. */
+  /** Purges by URL, tag, prefix, or all of it. How many entries went; those of a tag are not counted, they are marked. */
   async purge(query: PurgeQuery): Promise<number> {
     checkNames(query, ['url', 'tag', 'key', 'prefix', 'pattern', 'all'], 'purge')
     const { url, tag, key, prefix, pattern, all } = query
     if (all === true) {
+      let stored = 0
+      for await (const _ of this.entries.keys()) stored += 1
       await this.entries.clear()
-      return 0
+      return stored
     }
     const start = prefix === undefined ? undefined : this.#absolute(prefix)
     let count = 0
     if (url !== undefined) count += await this.entries.delete({ url: [url].flat().map((each) => this.#absolute(each)) })
     if (key !== undefined) count += await this.entries.delete({ key })
     if (tag !== undefined) await this.entries.invalidateTags(tag, 'delete')
-    if (start !== undefined) count += await this.entries.delete({ pattern: ({ href }) => href.startsWith(start) })
+    if (start !== undefined) count += await this.entries.delete({ pattern: startingWith(start) })
     if (pattern !== undefined) count += await this.entries.delete({ pattern })
     return count
   }
@@ -236,6 +238,11 @@ export class ServerCache {
     if (this.#client === null && this.#loading === null) return
     await (await this.ready()).close()
   }
+}
+
+/** As a regular expression: other caches can be told of that (option `broadcast`). */
+function startingWith(prefix: string): RegExp {
+  return new RegExp(`^${prefix.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}`)
 }
 
 function isExplicit(headers: HeaderList, targets: readonly string[]): boolean {

@@ -1,82 +1,59 @@
 /** Checking the options of server caches: unknown names with the nearest known one, wrong values with what is accepted. */
 import { nearest, OptionError } from '../errors.ts'
-import { isStore } from '../clients/validate.ts'
-import { parseExpiry, parseSeconds } from '../clients/durations.ts'
+import { CACHE_CHECKS, expect, RULE_CHECKS, type Check } from '../clients/validate.ts'
+import { parseExpiry, type Duration } from '../clients/durations.ts'
 import type { RouteOptions, ServerCacheOptions } from './options.ts'
 
-type Check = (value: unknown, name: string) => void
+const { enabled: boolean, filter: fn } = RULE_CHECKS
 
-function must(holds: (value: unknown) => boolean, accepted: string): Check {
-  return (value, name) => {
-    if (!holds(value)) throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${accepted}`)
-  }
-}
-
-const boolean = must((value) => typeof value === 'boolean', 'true or false')
-const fn = must((value) => typeof value === 'function', 'a function')
-const strings = must(
-  (value) => Array.isArray(value) && value.every((item) => typeof item === 'string'),
-  'an array of strings',
-)
-const duration: Check = (value, name) => void parseSeconds(value as number, name)
-const expiry: Check = (value, name) => void parseExpiry(value as number, name)
-const stale: Check = (value, name) => {
-  if (typeof value !== 'boolean') parseSeconds(value as number, name)
-}
-
-/** The client's own checks look into these further. */
 const ROUTE: { readonly [K in keyof Required<RouteOptions>]: Check } = {
-  ttl: expiry,
+  ttl: (value, name) => void parseExpiry(value as Duration, name),
   allowUsers: boolean,
-  override: boolean,
-  minTtl: duration,
-  maxTtl: duration,
-  jitter: must((value) => typeof value === 'number' && value >= 0 && value <= 1, 'a number from 0 to 1'),
-  staleWhileRevalidate: stale,
-  staleIfError: stale,
-  allowedStatusCodes: must(
-    (value) =>
-      Array.isArray(value) && value.every((status) => Number.isInteger(status) && status >= 200 && status < 600),
-    'an array of statuses from 200 to 599',
-  ),
-  tags: strings,
-  ignoredParams: strings,
-  matchHeaders: must((value) => typeof value === 'boolean' || Array.isArray(value), 'true, false or an array of names'),
+  override: RULE_CHECKS.override,
+  minTtl: RULE_CHECKS.minTtl,
+  maxTtl: RULE_CHECKS.maxTtl,
+  jitter: RULE_CHECKS.jitter,
+  refreshAhead: RULE_CHECKS.refreshAhead,
+  staleWhileRevalidate: RULE_CHECKS.staleWhileRevalidate,
+  staleIfError: RULE_CHECKS.staleIfError,
+  allowedStatusCodes: RULE_CHECKS.allowedStatusCodes,
+  tags: RULE_CHECKS.tags,
+  ignoredParams: RULE_CHECKS.ignoredParams,
+  matchHeaders: RULE_CHECKS.matchHeaders,
   filter: fn,
-  readOnly: boolean,
+  readOnly: RULE_CHECKS.readOnly,
   enabled: boolean,
-  maxEntrySize: must((value) => typeof value === 'number' && value >= 0, 'a number of bytes'),
+  maxEntrySize: RULE_CHECKS.maxEntrySize,
 }
 
 const SERVER: { readonly [K in keyof Required<ServerCacheOptions>]: Check } = {
   ...ROUTE,
-  store: must((value) => typeof value === 'string' || isStore(value), 'a store or a store URL'),
-  autoClose: boolean,
-  sortParams: boolean,
-  tagHeaders: strings,
-  targets: strings,
-  setCookie: must(
-    (value) => value === 'refuse' || value === 'strip' || value === 'store',
-    "'refuse', 'strip' or 'store'",
+  store: CACHE_CHECKS.store,
+  autoClose: CACHE_CHECKS.autoClose,
+  sortParams: CACHE_CHECKS.sortParams,
+  tagHeaders: CACHE_CHECKS.tagHeaders,
+  targets: CACHE_CHECKS.targets,
+  setCookie: CACHE_CHECKS.setCookie,
+  storeTimeout: CACHE_CHECKS.storeTimeout,
+  collapseTimeout: CACHE_CHECKS.collapseTimeout,
+  singleFlight: CACHE_CHECKS.singleFlight,
+  lockLease: CACHE_CHECKS.lockLease,
+  cleanup: CACHE_CHECKS.cleanup,
+  broadcast: CACHE_CHECKS.broadcast,
+  clock: CACHE_CHECKS.clock,
+  routes: expect(
+    (value: unknown) => typeof value === 'object' && value !== null,
+    'an object or an array of [pattern, rule]',
   ),
-  storeTimeout: duration,
-  collapseTimeout: duration,
-  singleFlight: must((value) => value === 'process' || value === 'store', "'process' or 'store'"),
-  lockLease: duration,
-  clock: must((value) => typeof (value as { now?: unknown } | null)?.now === 'function', 'an object with now()'),
-  routes: must((value) => typeof value === 'object' && value !== null, 'an object or an array of [pattern, rule]'),
   requestDirectives: boolean,
   etag: boolean,
-  cacheStatus: must(
-    (value) => typeof value === 'boolean' || (typeof value === 'string' && value !== ''),
-    'true, false or a name',
-  ),
+  cacheStatus: CACHE_CHECKS.cacheStatus,
   trustProxy: boolean,
-  baseUrl: must(
-    (value) => typeof value === 'string' && /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
+  baseUrl: expect(
+    (value: unknown) => typeof value === 'string' && /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
     'an http or https URL',
   ),
-  purge: must(
+  purge: expect(
     isPurge,
     "an object with a token of at least 16 characters, or with a function authorize; its path, where it has one, starts with '/'",
   ),

@@ -21,12 +21,23 @@ export function answerWith(
   const fields = fieldsOf(own, head, info, name)
   if ((method === 'GET' || method === 'HEAD') && isUnchanged(linesOf(headers), head, info.now)) {
     const unread = body === undefined ? own.body : body
-    if (unread instanceof ReadableStream) void unread.cancel()
+    if (unread instanceof ReadableStream) void readOut(unread, info)
     return notModified({ ...head, headers: linesOf(own.headers) }, fields)
   }
   if (body === undefined && fields.length === 0) return own
   if (isBodiless(method, own.status)) return dressed(own, null, fields)
   return dressed(own, body === undefined ? own.body : body, fields)
+}
+
+/** A body whose visitor has it already: read for the store alone, as long as that wants it. */
+async function readOut(body: ReadableStream, info: Reply['info']): Promise<void> {
+  const reader = body.getReader()
+  try {
+    for (let done = false; !done && info.stored;) ({ done } = await reader.read())
+    await reader.cancel()
+  } catch {
+    // It broke off: the store has heard of it from its own side, and nobody else wanted it.
+  }
 }
 
 function fieldsOf(own: Response, head: ResponseHead, info: Reply['info'], name: string | null): HeaderList {

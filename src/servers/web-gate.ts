@@ -16,12 +16,20 @@ import { StoredReply } from '../engine/reply.ts'
 import { answered } from './answering.ts'
 import { neverAsk, UNSAFE } from './gate.ts'
 import type { RouteSettings } from './options.ts'
-import { answerPurge, PURGE_FIELDS } from './purge.ts'
+import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
 import { WebLead } from './web-lead.ts'
 import { isBodiless, storedResponse, wholeResponse } from './web-reply.ts'
 import { announced, enclose, insideOf, mayBeShared, type Visit, type WebInside, type WebVisit } from './web-visit.ts'
-import { addressOf, asksPart, hasDirectives, hasIdentity, headOfRequest } from './web-request.ts'
+import {
+  addressOf,
+  asksPart,
+  hasDirectives,
+  hasIdentity,
+  headOfRequest,
+  isFat,
+  namesAnotherHost,
+} from './web-request.ts'
 
 export class WebGate {
   readonly #cache: ServerCache
@@ -40,8 +48,8 @@ export class WebGate {
     if (client === null) return this.#whenReady(of)
     const address = addressOf(request, cache, route)
     const { headers, method } = request
-    // A socket is being opened: each is its visitor's own.
-    if (address === null || headers.get('upgrade') === 'websocket') return of.run(request, false)
+    // A socket is being opened: each is its visitor's own. So is an answer to a GET with a body (RELIABILITY 106).
+    if (address === null || headers.get('upgrade') === 'websocket' || isFat(request)) return of.run(request, false)
     const { settings } = address
     const key = address.key !== null && !hasIdentity(headers, cache.addresses.identities) ? address.key : null
     const authorized = headers.has('authorization')
@@ -103,17 +111,18 @@ export class WebGate {
     const lead = new WebLead(cache, visit)
     const head = headOfRequest(request, address.url)
     if (UNSAFE.test(method)) return lead.start(`${method} ${address.url}`)
-    const made = key ?? (await cache.addresses.keyOf(address, head.headers))
+    const twice = namesAnotherHost(request, cache)
+    const made = (twice ? null : key) ?? (await cache.addresses.keyOf(address, head.headers, twice))
     // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that.
     if (headers.has('range')) {
       const entry = await visit.client.engine.find(cache.exchange(head, made, visit, neverAsk))
       if (entry === undefined) return of.run(request, false)
     }
-    return lead.start(made, found)
+    return lead.start(made, twice ? undefined : found)
   }
 
   async #purge({ of, address }: Visit): Promise<Response> {
-    const { status, body } = await answerPurge(this.#cache, headOfRequest(of.request, address.url))
-    return announced(of, new Response(body, { status, headers: PURGE_FIELDS }))
+    const { status, headers, body } = await answerPurge(this.#cache, headOfRequest(of.request, address.url))
+    return announced(of, new Response(body, { status, headers }))
   }
 }

@@ -3,7 +3,7 @@
  * The rules are those of web-gate.ts.
  */
 import type { AlreadyRead } from '../engine/engine.ts'
-import type { Reply } from '../engine/exchange.ts'
+import type { Reply, ReplyInfo } from '../engine/exchange.ts'
 import { LiveBody } from '../engine/live-body.ts'
 import type { OriginResponse } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
@@ -11,7 +11,7 @@ import { LeaderLeft } from '../engine/single-flight.ts'
 import type { HeaderLine, RequestHead, ResponseHead } from '../http/message.ts'
 import { answered, refusesByItself } from './answering.ts'
 import { conditionsOf, etagOf } from './etag.ts'
-import { refreshed, UNSAFE } from './gate.ts'
+import { isPersonal, refreshed, UNSAFE } from './gate.ts'
 import type { ServerCache } from './server-cache.ts'
 import { answerWith, dressed, keepWhole } from './web-answer.ts'
 import { bytesFrom, noted, peek, shared, type Peeked } from './web-body.ts'
@@ -31,6 +31,8 @@ interface Made {
   readonly body: ReadableStream<Uint8Array> | null
   /** All of the body, where the handler gave it at once. */
   readonly whole: Uint8Array<ArrayBuffer> | null
+  /** Somebody is known to have asked. */
+  readonly personal: boolean
   /** Whether the response's own body was read from: `body` takes its place. */
   readonly touched: boolean
   /** There is nothing more to keep the runtime alive for. */
@@ -51,7 +53,9 @@ export class WebLead {
   #made: Made | null = null
   /** What it threw instead. */
   #failure: HandlerFailed | null = null
-  /** What a visitor gets who has to wait for the refresh of a stale answer; null: the stale answer. */
+  /** Why what is stored is going to be refreshed; null: it is not. */
+  #refreshes: 'stale' | 'refresh-ahead' | null = null
+  /** What a visitor gets who has to wait for a refresh; null: what is stored. */
   readonly #waited = Promise.withResolvers<Response | null>()
 
   constructor(cache: ServerCache, visit: Visit) {
@@ -66,6 +70,7 @@ export class WebLead {
     const exchange = this.#cache.exchange(headOfRequest(request, address.url), key, this.#visit, ask, {
       once: of.once ?? false,
       refreshOrigin: (sent: RequestHead) => (again === null ? this.#refreshAndWait() : this.#refresh(again, sent)),
+      refreshExpected: (reason) => (this.#refreshes = reason),
       refreshSkipped: () => this.#waited.resolve(null),
     })
     try {
@@ -86,7 +91,7 @@ export class WebLead {
     try {
       this.#own = await this.#run(UNSAFE.test(request.method) ? request : withConditions(request, sent))
       this.#made = await this.#make(this.#own, sent)
-      return { ...this.#made.head, body: this.#made.body, decoded: false }
+      return offeredOf(this.#made)
     } catch (error) {
       if (error instanceof HandlerFailed) this.#failure = error
       throw error
@@ -116,7 +121,7 @@ export class WebLead {
       const own = checked(await refreshed(Promise.resolve(again(request, false)), nothing))
       const made = await this.#make(own, sent)
       if (made.body === null) await own.body?.cancel()
-      return { ...made.head, body: made.body, decoded: false }
+      return offeredOf(made)
     } catch (error) {
       this.#unheard(error)
       throw error
@@ -130,17 +135,18 @@ export class WebLead {
     try {
       // The visitor is to get the whole.
       const own = await this.#run(withoutConditions(this.#visit.of.request))
-      const { head, body, whole } = await this.#make(own)
+      const made = await this.#make(own)
+      const { head, body, whole } = made
       if (head.status >= 500) {
         void own.body?.cancel()
         this.#waited.resolve(null)
-        return { ...head, body: null, decoded: false }
+        return { ...offeredOf(made), body: null }
       }
       const stored = body !== null && mayBeShared(own, this.#visit.settings)
-      const info = { ...WAITED, stored, now: this.#cache.settings.client.clock.now() }
+      const info = waitedFor(this.#refreshes ?? 'stale', stored, this.#cache.settings.client.clock.now())
       const [visitors, stores] = body === null || whole !== null ? [whole ?? own.body, body] : shared(body)
       this.#waited.resolve(this.#answer(own, { head, info }, visitors))
-      return { ...head, body: stores, decoded: false }
+      return { ...offeredOf(made), body: stores }
     } catch (error) {
       this.#waited.resolve(null)
       this.#unheard(error)
@@ -157,17 +163,15 @@ export class WebLead {
   async #make(own: Response, sent?: RequestHead): Promise<Made> {
     const { settings, of, somebody, authorized } = this.#visit
     const signedIn = somebody || (of.signedIn?.() ?? false)
+    const personal = isPersonal(authorized, signedIn || of.request.headers.has('cookie'), settings)
     // Looked at when that was stored: it brings new fields, and says nothing of its own.
-    if (own.status === 304 && sent !== undefined && conditionsOf(sent).length > 0) {
-      const head = this.#cache.confirmed(
-        headOf(own),
-        signedIn || authorized || of.request.headers.has('cookie'),
-        settings,
-      )
-      return { head, body: null, whole: null, touched: false, over: nothing }
-    }
-    const head = this.#cache.offered(headOf(own), signedIn, settings)
-    const none = { head, body: null, whole: null, touched: false, over: nothing }
+    const confirms = own.status === 304 && sent !== undefined && conditionsOf(sent).length > 0
+    const said = headOf(own)
+    const head = confirms
+      ? this.#cache.confirmed(said, personal, settings)
+      : this.#cache.offered(said, signedIn, settings)
+    const none = { head, personal, body: null, whole: null, touched: false, over: nothing }
+    if (confirms) return none
     const refuses = refusesByItself(head) || own.status < 200
     if (refuses || own.body === null || isBodiless(of.request.method, own.status)) return none
     keepWhole(own)
@@ -176,7 +180,7 @@ export class WebLead {
     const { whole, stream } = await begun(body)
     const lines: HeaderLine[] = [...head.headers]
     if (whole !== null && whole.length > 0) lines.push(['etag', await etagOf(whole)])
-    return { head: { ...head, headers: lines }, body: stream, whole, touched: true, over }
+    return { ...none, head: { ...head, headers: lines }, body: stream, whole, touched: true, over }
   }
 
   /** An answer given at once gets an ETag by its bytes; one that comes in pieces has none of ours. */
@@ -226,7 +230,7 @@ export class WebLead {
   async #stored(reply: StoredReply): Promise<Response> {
     const { of, address } = this.#visit
     const own = this.#own
-    const waits = of.again === null && reply.facts.reason === 'stale-while-revalidate'
+    const waits = of.again === null && this.#refreshes !== null
     const waited = waits ? await this.#waited.promise : null
     if (waited !== null) return waited
     if (this.#failure !== null) this.#unheard(this.#failure)
@@ -242,17 +246,17 @@ export class WebLead {
   }
 }
 
-/** A visitor who waited for the refresh of a stale answer. */
-const WAITED = {
-  outcome: 'expired',
-  reason: 'stale',
-  key: null,
-  fromCache: false,
-  revalidated: false,
-  collapsed: false,
-  refused: null,
-  meta: null,
-} as const
+/** What a visitor is told who waited for a refresh. */
+function waitedFor(reason: 'stale' | 'refresh-ahead', stored: boolean, now: number): ReplyInfo {
+  const outcome = reason === 'stale' ? 'expired' : 'request'
+  const own = { fromCache: false, revalidated: false, collapsed: false, refused: null, meta: null }
+  return { outcome, reason, key: null, stored, now, ...own }
+}
+
+/** What the engine is given. */
+function offeredOf({ head, body, personal }: Made): OriginResponse {
+  return { ...head, body, decoded: false, personal }
+}
 
 /** @throws TypeError for what is no response: the handler's fault, and better said than found out by the runtime */
 function checked(response: Response): Response {

@@ -33,8 +33,8 @@ interface Prepared {
   readonly age: number
   /** A plain object where no name comes twice: what runtimes take fastest. Never changed. */
   readonly fields: Pairs | Record<string, string>
-  /** Text where the body is short and is text: servers then send head and body in one piece. */
-  readonly body: string | Uint8Array<ArrayBuffer>
+  /** Text where the body is short and is text: servers then send head and body in one piece. Null: empty, and servers add no type to it. */
+  readonly body: string | Uint8Array<ArrayBuffer> | null
 }
 
 /** Bodies up to this many bytes are kept as text, too. */
@@ -44,6 +44,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The same bytes as text; only where a type is said, which a Response would else make up for text. */
 function asText(bytes: Uint8Array<ArrayBuffer>, fields: Pairs): Prepared['body'] {
+  if (bytes.length === 0) return null
   if (bytes.length > AS_TEXT || !fields.some(([name]) => name === 'content-type')) return bytes
   try {
     return decoder.decode(bytes)
@@ -65,7 +66,7 @@ export function wholeResponse(reply: StoredReply, bytes: Uint8Array, name: strin
   let ready = prepared.get(entry)
   if (ready === undefined || ready.age !== age || ready.name !== name) {
     const fields = fieldsOf(reply, bytes.length, name)
-    const body = ready?.body ?? asText(bytes as Uint8Array<ArrayBuffer>, fields)
+    const body = ready === undefined ? asText(bytes as Uint8Array<ArrayBuffer>, fields) : ready.body
     ready = { name, age, fields: simplified(fields), body }
     prepared.set(entry, ready)
   }
@@ -86,6 +87,7 @@ export function storedResponse(reply: StoredReply, name: string | null): Respons
 }
 
 function bodyOf(body: NonNullable<Reply['body']>): Body {
+  if (body.bytes?.length === 0) return null
   return (body.bytes as Uint8Array<ArrayBuffer> | null) ?? body.stream()
 }
 

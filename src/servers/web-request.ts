@@ -29,6 +29,23 @@ export function headOfRequest({ method, headers }: Request, url: string): Reques
   return { method, url, headers: [...headers] }
 }
 
+/** Whether a GET or a HEAD says that it has a body: it asks for more than its URL says. */
+export function isFat({ method, headers }: Request): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false
+  const length = headers.get('content-length')
+  return (length !== null && length !== '0') || headers.has('transfer-encoding')
+}
+
+/**
+ * Whether Host is another name than that of the URL, as an absolute-form target makes it: the handler may go by either
+ * (RELIABILITY 104). Where all names are one, it does not matter.
+ */
+export function namesAnotherHost({ url, headers }: Request, { settings }: ServerCache): boolean {
+  const host = headers.get('host')
+  if (host === null || settings.baseUrl !== null || settings.trustProxy) return false
+  return URL.parse(`${url.slice(0, url.indexOf('://'))}://${host}`)?.host !== URL.parse(url)?.host
+}
+
 /** Whether it says who asks, in a field that is part of keys. */
 export function hasIdentity(headers: Headers, names: readonly string[]): boolean {
   for (const name of names) if (headers.has(name)) return true

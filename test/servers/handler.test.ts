@@ -44,6 +44,20 @@ describe('cached()', () => {
     ])
   })
 
+  it('a condition on a miss: a long body that comes in pieces is stored whole for the others', async () => {
+    const body = (): ReadableStream =>
+      ReadableStream.from(Array.from({ length: 12 }, () => new TextEncoder().encode('x'.repeat(100_000))))
+    const handler = cached(() => new Response(body(), { headers: { ...FRESH.headers, ETag: '"v1"' } }))
+    const stored = new Promise((resolve) => handler.on('stored', resolve))
+    expect((await handler(get('/', { headers: { 'If-None-Match': '"v1"' } }))).status).toBe(304)
+    await stored
+    const hit = await handler(get())
+    expect([hit.headers.get('cache-status'), (await hit.text()).length]).toEqual([
+      expect.stringContaining('; hit;'),
+      1_200_000,
+    ])
+  })
+
   it('a Response that a handler returns again and again is not changed', async () => {
     const constant = new Response(null, { status: 404 })
     const handler = cached(() => constant)

@@ -29,7 +29,7 @@ class Worker {
   }
 
   async said(words: RegExp): Promise<string> {
-    await expect.poll(() => this.#output, { timeout: 10_000, interval: 5 }).toMatch(words)
+    await expect.poll(() => this.#output, { timeout: 25_000, interval: 5 }).toMatch(words)
     return words.exec(this.#output)?.[1] ?? ''
   }
 

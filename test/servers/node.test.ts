@@ -45,6 +45,57 @@ describe('node:http', () => {
     for (const what of ['miss', 'hit']) expect([what, (await server.get('/b')).phrase]).toEqual([what, 'As It Were'])
   })
 
+  it('256: a handler may end so many turns after its first byte: it is stored whole', async () => {
+    const { server, cache } = await serve(async (req, res) => {
+      const [turns = 0, ends = 0] = (req.url ?? '').slice(1).split('/').map(Number)
+      res.setHeader('Cache-Control', 'max-age=60')
+      res.write('begin, ')
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      res.write('middle, ')
+      for (let turn = 0; turn < ends; turn++) await Promise.resolve()
+      res.end('end')
+    })
+    const paths = Array.from({ length: 40 }, (_, turns) => [`/${turns}/0`, `/0/${turns}`, `/${turns}/2`]).flat()
+    for (const path of paths) expect([path, (await server.get(path)).text]).toEqual([path, 'begin, middle, end'])
+    for (const path of paths) {
+      const { text, headers } = await server.get(path)
+      expect([path, text, headers['cache-status']]).toEqual([
+        path,
+        'begin, middle, end',
+        expect.stringMatching(/; hit;/),
+      ])
+    }
+    await cache.close()
+  })
+
+  it('250: writeHead takes fields as an object, in turn, and in pairs, with a phrase or without', async () => {
+    const pairs = [
+      ['Cache-Control', 'max-age=60'],
+      ['X-A', '1'],
+      ['X-A', '2'],
+    ]
+    const forms: Record<string, unknown> = {
+      '/object': { 'Cache-Control': 'max-age=60', 'X-A': ['1', '2'] },
+      '/turns': pairs.flat(),
+      '/pairs': pairs,
+    }
+    const { server } = await serve((req, res) => {
+      const args =
+        req.headers['x-phrase'] === undefined ? [200, forms[req.url ?? '']] : [200, 'So', forms[req.url ?? '']]
+      Reflect.apply(res.writeHead, res, args)
+      res.end('hello')
+    })
+    for (const path of Object.keys(forms)) {
+      const phrase: Record<string, string> = path === '/turns' ? {} : { 'x-phrase': '1' }
+      for (const what of ['miss', 'hit']) {
+        const { status, text, raw, headers } = await server.get(path, phrase)
+        const twice = raw.filter((_, at) => raw[at - 1]?.toLowerCase() === 'x-a')
+        expect([path, what, status, text, twice]).toEqual([path, what, 200, 'hello', ['1', '2']])
+        expect(headers['cache-status']).toMatch(what === 'hit' ? /; hit;/ : /; stored;/)
+      }
+    }
+  })
+
   it('a phrase that something further out had set is not that of a stored answer', async () => {
     const handler = responseCache({ ttl: 60 }).wrap((_req, res) => res.writeHead(200, 'OK').end('x'))
     const server = await listen((req, res) => {

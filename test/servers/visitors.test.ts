@@ -41,6 +41,63 @@ for (const edge of [...NODE_EDGES, KOA, FASTIFY, ...HONO_EDGES, HANDLER]) {
       })
     })
 
+    describe.each([...ALICE, ...(edge.anonymous ? [] : [{ 'x-alice': 'signs in' }])])('by %o', (who) => {
+      it.each([
+        ['GET', 200],
+        ['GET', 404],
+        ['HEAD', 200],
+      ])('E73, E84: a %s answered %d leaves alone what all are given', async (method, status) => {
+        let down = false
+        const { server, clock } = await serve(
+          ({ headers, signIn }) => {
+            const name = headers['authorization'] ?? headers['cookie'] ?? headers['x-alice']
+            if (headers['x-alice'] !== undefined) signIn({ name })
+            if (down) return { status: 503 }
+            if (name === undefined) return { headers: { 'Content-Length': '8' }, body: 'the page' }
+            return { status, headers: { 'Content-Length': '16' }, body: 'the page, Alice!' }
+          },
+          { ttl: 10, staleIfError: 600 },
+        )
+        await server.get('/')
+        clock.advance(20_000)
+        const hers = await server.get('/', who, method)
+        expect([hers.status, hers.headers['content-length']]).toEqual([status, '16'])
+        down = true
+        const others = await server.get('/')
+        expect([others.status, others.text]).toEqual([200, 'the page'])
+      })
+
+      it('E73: Content-Location of her 304 is hers, and a 304 about something else takes nothing away', async () => {
+        let etag = '"v1"'
+        const { server, clock } = await serve(
+          ({ headers, signIn }) => {
+            const known = headers['authorization'] ?? headers['cookie'] ?? headers['x-alice']
+            if (headers['x-alice'] !== undefined) signIn({ name: 'alice' })
+            const fields = {
+              ETag: known === undefined ? '"v1"' : etag,
+              'Content-Location': known === undefined ? '/' : '/of-alice',
+              ...('authorization' in who && known === undefined && { 'Cache-Control': 'public, max-age=10' }),
+            }
+            if (headers['if-none-match'] !== undefined) return { status: 304, headers: fields }
+            return { headers: fields, body: 'the page' }
+          },
+          { ttl: 10, staleIfError: 600 },
+        )
+        await server.get('/')
+        clock.advance(20_000)
+        await server.get('/', who)
+        expect((await server.get('/')).headers['content-location']).toBe('/')
+        clock.advance(20_000)
+        etag = '"v2"'
+        await server.get('/', who)
+        const after = await server.get('/')
+        expect([after.text, after.headers['cache-status']]).toEqual([
+          'the page',
+          expect.stringContaining('fwd-status=304'),
+        ])
+      })
+    })
+
     it('E77: Clear-Site-Data of a 304 reaches its own visitor, and nobody else', async () => {
       const { server, clock } = await serve(
         ({ headers }) => {

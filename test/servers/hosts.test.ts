@@ -1,0 +1,133 @@
+/** The name a request is asked under: what the handler goes by is what the key says (RELIABILITY 103, 104, 106). */
+import { once } from 'node:events'
+import type { RequestListener } from 'node:http'
+import { connect } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import express from 'express'
+// @ts-expect-error -- Express 4 under another name has no types of its own
+import express4 from 'express4'
+import fastify from 'fastify'
+import { Hono } from 'hono'
+import Koa from 'koa'
+import { afterEach, describe, expect, it } from 'vitest'
+import { responseCache as forFastify } from '../../src/servers/fastify.ts'
+import { cached } from '../../src/servers/handler.ts'
+import { responseCache as forHono } from '../../src/servers/hono.ts'
+import { responseCache as forKoa } from '../../src/servers/koa.ts'
+import { responseCache } from '../../src/servers/node.ts'
+import { listenFastify } from './edges.ts'
+import { listen, type Running } from './support.ts'
+
+const open: Running[] = []
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close()
+})
+
+const opened = (server: Running): Running => {
+  open.push(server)
+  return server
+}
+
+interface Seen {
+  readonly protocol: string
+  readonly hostname: string
+}
+
+/** Applications that say whom they take themselves for, in front of whose handlers a cache stands that was told nothing of proxies. */
+const SITES: Readonly<Record<string, (trust: boolean, trustProxy?: boolean) => Promise<Running>>> = {
+  'Express 5': async (trust, trustProxy) => opened(await listen(site(express(), trust, trustProxy))),
+  'Express 4': async (trust, trustProxy) => opened(await listen(site(express4(), trust, trustProxy))),
+  Koa: async (trust, trustProxy) => {
+    const app = new Koa({ proxy: trust })
+    app.use(forKoa({ ttl: 60, ...(trustProxy !== undefined && { trustProxy }) }))
+    app.use((ctx) => void (ctx.body = `${ctx.protocol}://${ctx.hostname}`))
+    return opened(await listen(app.callback()))
+  },
+  Fastify: async (trust, trustProxy) => {
+    const app = fastify({ trustProxy: trust })
+    await app.register(forFastify, { ttl: 60, ...(trustProxy !== undefined && { trustProxy }) })
+    app.get('/', async ({ protocol, hostname }) => `${protocol}://${hostname}`)
+    return opened(await listenFastify(app))
+  },
+}
+
+function site(app: express.Express, trust: boolean, trustProxy: boolean | undefined): RequestListener {
+  app.set('trust proxy', trust)
+  app.use(responseCache({ ttl: 60, ...(trustProxy !== undefined && { trustProxy }) }))
+  app.get('/', (request: Seen, response: { send(body: string): void }) => {
+    response.send(`${request.protocol}://${request.hostname}`)
+  })
+  return app
+}
+
+describe.each(Object.keys(SITES))('%s', (name) => {
+  const start = SITES[name] ?? (() => Promise.reject(new Error(name)))
+  const evil = { host: 'good.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' }
+
+  it('103: what the application is set up to believe of a proxy is part of the key', async () => {
+    const server = await start(true)
+    expect((await server.get('/', evil)).text).toBe('https://evil.example')
+    for (const what of ['miss', 'hit'])
+      expect([what, (await server.get('/', { host: 'good.example' })).text]).toEqual([what, 'http://good.example'])
+    expect((await server.get('/', evil)).headers['cache-status']).toMatch(/; hit;/)
+  })
+
+  it('103: what it does not believe is not', async () => {
+    const server = await start(false)
+    expect((await server.get('/', evil)).text).toBe('http://good.example')
+    expect((await server.get('/', { host: 'good.example' })).headers['cache-status']).toMatch(/; hit;/)
+  })
+
+  it('103: trustProxy: false keeps to Host all the same', async () => {
+    const server = await start(true, false)
+    await server.get('/', evil)
+    expect((await server.get('/', { host: 'good.example' })).headers['cache-status']).toMatch(/; hit;/)
+  })
+})
+
+/** Sends a request as it is; the body of the answer. */
+async function raw(server: Running, lines: readonly string[]): Promise<string> {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  let answer = ''
+  socket.on('data', (data) => (answer += data.toString('latin1')))
+  socket.write([...lines, 'Connection: close', '', ''].join('\r\n'))
+  await once(socket, 'close')
+  return answer.slice(answer.indexOf('\r\n\r\n') + 4)
+}
+
+describe('several names in one request', () => {
+  it('104: node:http: two Hosts: nothing is kept under either', async () => {
+    const handler = responseCache({ ttl: 60 }).wrap((request, response) =>
+      response.end(request.rawHeaders.filter((each) => each.endsWith('.example')).join(' and ')),
+    )
+    const server = opened(await listen(handler as RequestListener))
+    expect(await raw(server, ['GET / HTTP/1.1', 'Host: good.example', 'Host: evil.example'])).toBe(
+      'good.example and evil.example',
+    )
+    expect((await server.get('/', { host: 'good.example' })).text).toBe('good.example')
+  })
+
+  it.each(['Hono', 'cached()'])('104: %s: an absolute target, and another Host beside it', async (name) => {
+    const page = (request: Request): Response => new Response(`site of ${request.headers.get('host')}`)
+    const app = new Hono()
+    app.use(forHono({ app, ttl: 60 }))
+    app.get('/', (c) => page(c.req.raw))
+    const fetch = name === 'Hono' ? app.fetch : cached(page, { ttl: 60 })
+    const server = opened(await listen(createAdaptorServer({ fetch: fetch as never }) as never))
+    const mixed = ['GET http://victim.example/ HTTP/1.1', 'Host: evil.example']
+    for (const what of ['miss', 'hit']) expect([what, await raw(server, mixed)]).toEqual([what, 'site of evil.example'])
+    for (const host of ['victim.example', 'evil.example', 'VICTIM.example:80'])
+      expect((await server.get('/', { host })).text.toLowerCase()).toContain(host.toLowerCase().replace(':80', ''))
+  })
+
+  it('106: cached(): a GET with a body is the handler\u2019s own affair', async () => {
+    let runs = 0
+    const handler = cached(() => new Response(`run ${++runs}`), { ttl: 60 })
+    const ask = async (headers: Record<string, string>): Promise<string> =>
+      (await handler(new Request('https://site.test/', { headers }))).text()
+    expect(await ask({})).toBe('run 1')
+    expect(await ask({ 'content-length': '3' })).toBe('run 2')
+    expect(await ask({ 'transfer-encoding': 'chunked' })).toBe('run 3')
+    expect(await ask({ 'content-length': '0' })).toBe('run 1')
+  })
+})
