@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { RecordStore, type RecordBackend } from './stores/record-store.ts'
+export { RecordStore, type BatchBackend, type RecordBackend } from './stores/record-store.ts'
 export { ListableRecordStore, type ListableBackend } from './stores/record-listing.ts'
 export { checkOptions, type OptionRule } from './stores/options.ts'
 export { FRAME_HEADER } from './engine/record.ts'

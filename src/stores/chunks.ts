@@ -1,5 +1,5 @@
 /**
- * Stored bodies as they are read: at hand in one piece, or streamed from chunks of one length, each under its own checksum.
+ * Long stored bodies as they are read: streamed from chunks of one length, each under its own checksum.
  */
 import { crc32 } from '../engine/crc32.ts'
 import type { MaybePromise, StoredBody } from '../engine/ports.ts'
@@ -29,21 +29,6 @@ export function unsummed(value: Uint8Array | undefined, n: number, length: numbe
   const data = value.subarray(0, length)
   const sum = new DataView(value.buffer, value.byteOffset, value.byteLength).getUint32(length, true)
   return sum === chunkSum(data, n) ? data : null
-}
-
-/** A body at hand. */
-export function inlineBody(bytes: Uint8Array): StoredBody {
-  return {
-    size: bytes.length,
-    bytes,
-    open: (start, end) =>
-      new ReadableStream<Uint8Array>({
-        start(controller) {
-          if (end > start) controller.enqueue(bytes.subarray(start, end))
-          controller.close()
-        },
-      }),
-  }
 }
 
 /**

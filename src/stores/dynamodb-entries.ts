@@ -7,16 +7,24 @@
  *    lost.
  */
 import { StoreError } from '../errors.ts'
-import { NEVER, type EntryChange, type EntryHead, type StoredEntry, type Version } from '../engine/ports.ts'
+import {
+  NEVER,
+  type EntryChange,
+  type EntryHead,
+  type ReadOutcome,
+  type StoredEntry,
+  type Version,
+} from '../engine/ports.ts'
 import { hexOf, type ChunkedAs } from '../engine/record.ts'
 import { summed } from './chunks.ts'
 import { each, type DynamoBatches } from './dynamodb-batch.ts'
 import type { DynamoBodies } from './dynamodb-bodies.ts'
 import type { Attribute, Item } from './dynamodb-client.ts'
 import type { DynamoConnection } from './dynamodb-connection.ts'
-import { ABOUT, countOf, decodeItem, DynamoItems, encodeHead, number, type Stored } from './dynamodb-items.ts'
+import { ABOUT, WHOLE, countOf, decodeItem, DynamoItems, encodeHead, number, type Stored } from './dynamodb-items.ts'
 import type { DynamoLifetimes } from './dynamodb-lifetimes.ts'
 import type { DynamoNames } from './dynamodb-names.ts'
+import { outcomeNow } from './read-many.ts'
 
 /** Each time one of the others who write this entry has succeeded. */
 const MAX_OVERTAKEN = 100
@@ -59,6 +67,17 @@ export class DynamoEntries {
       Key: this.#names.keyOf(this.#names.entry(key)),
       ConsistentRead: this.#consistent,
     })
+    return this.#entryOf(key, item)
+  }
+
+  /** All of them in as few requests as DynamoDB takes. */
+  async readMany(keys: readonly string[]): Promise<readonly ReadOutcome[]> {
+    const names = keys.map((key) => this.#names.entry(key))
+    const found = await this.#batches.get([...new Set(names)], WHOLE)
+    return keys.map((key, index) => outcomeNow(() => this.#entryOf(key, found.get(names[index] ?? ''))))
+  }
+
+  #entryOf(key: string, item: Item | undefined): StoredEntry | undefined {
     if (item === undefined) return undefined
     const { head, version, ref, chunks } = this.#items.decode(key, item)
     const body = chunks > 0 ? this.#bodies.open(key, ref) : this.#items.inlineBody(key, item, ref.size)

@@ -15,15 +15,19 @@
  * 2. An item is not trusted: head and body are checked before anyone looks at them.
  */
 import { StoreError } from '../errors.ts'
+import { inlineBody } from '../engine/bytes.ts'
 import { NEVER, type EntryHead, type StoredBody, type Version } from '../engine/ports.ts'
 import { decodeRecord, encodeRecord, type ChunkedAs } from '../engine/record.ts'
-import { inlineBody, unsummed } from './chunks.ts'
+import { unsummed } from './chunks.ts'
 import type { Attribute, Item } from './dynamodb-client.ts'
 import type { DynamoNames } from './dynamodb-names.ts'
 import { Recent } from './recent.ts'
 
 /** What of an item has to be read to know all about an entry but its body. */
 export const ABOUT = '#key, #head, #chunks, #until'
+
+/** The same, and the body where it is in the item. */
+export const WHOLE: string = `${ABOUT}, #value`
 
 /** All about a stored entry but its body's bytes. */
 export interface Stored {

@@ -6,6 +6,7 @@
  * 3. What is not of our namespace and our shape is never read, counted or removed (dynamodb-names.ts), and no table is ever deleted.
  */
 import {
+  type BatchReadingStore,
   type Clock,
   type EntryChange,
   type EntryHead,
@@ -13,6 +14,7 @@ import {
   type ListedEntry,
   type ListQuery,
   type LockingStore,
+  type ReadOutcome,
   type StoredEntry,
   type StoreLimits,
   type StoreSize,
@@ -56,7 +58,7 @@ const SYSTEM: Clock = { now: () => Date.now() }
  * const fetch = createCachedFetch({ store })
  * ```
  */
-export class DynamoStore implements ListableStore, LockingStore {
+export class DynamoStore implements ListableStore, BatchReadingStore, LockingStore {
   readonly name = 'dynamodb'
   readonly limits: StoreLimits
   readonly #connection: DynamoConnection
@@ -96,6 +98,11 @@ export class DynamoStore implements ListableStore, LockingStore {
 
   read(key: string): Promise<StoredEntry | undefined> {
     return this.#entries.read(key)
+  }
+
+  async readMany(keys: readonly string[]): Promise<readonly ReadOutcome[]> {
+    this.#connection.assertOpen()
+    return this.#entries.readMany(keys)
   }
 
   async write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): Promise<void> {

@@ -86,7 +86,8 @@ export class Layout {
 
 /** What an entry is named by: nothing of the key can reach the file system. */
 export function digestOf(key: string): string {
-  return hash('sha256', key)
+  // Lone surrogates have no bytes in UTF-8: they are told apart by another hash, of their escapes (key-hash.ts).
+  return key.isWellFormed() ? hash('sha256', key) : hash('sha512', JSON.stringify(key)).slice(0, 64)
 }
 
 export function newId(): string {

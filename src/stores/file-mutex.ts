@@ -28,6 +28,7 @@ export class Mutexes {
   readonly #queues = new Map<string, Promise<unknown>>()
   readonly #identity: string
   #identified: Promise<void> | null = null
+  #closed = false
 
   /** `reopen` makes the directory anew, where it was removed under us. */
   constructor(files: Files, layout: Layout, timeout: number, reopen: () => void) {
@@ -52,6 +53,7 @@ export class Mutexes {
     } finally {
       if (this.#queues.get(name) === turn.promise) this.#queues.delete(name)
       turn.resolve()
+      if (this.#closed) await this.#unidentify()
     }
   }
 
@@ -93,12 +95,13 @@ export class Mutexes {
   /** False: someone has it. */
   async #make(path: string): Promise<boolean> {
     for (let attempt = 0; ; attempt++) {
+      const identified = (this.#identified ??= this.#identify())
       try {
-        this.#identified ??= this.#identify()
-        await this.#identified
+        await identified
         return await this.#files.copyNew(this.#identity, path)
       } catch (error) {
-        this.#identified = null
+        // Unless another change has noticed, too, and makes it anew by now.
+        if (this.#identified === identified) this.#identified = null
         if (attempt > 0 || reason(error) !== 'ENOENT') throw error
         // The file that says who we are is gone, perhaps with all of the directory.
         this.#reopen()
@@ -146,10 +149,17 @@ export class Mutexes {
     await this.#files.discard(taken)
   }
 
-  /** Removes the file that says who we are. */
+  /** Removes the file that says who we are. A change whose body still comes in makes it again, and removes it again. */
   async close(): Promise<void> {
+    this.#closed = true
     await Promise.all(this.#queues.values())
-    if (this.#identified !== null) await this.#files.discard(this.#identity)
+    await this.#unidentify()
+  }
+
+  async #unidentify(): Promise<void> {
+    if (this.#identified === null || this.#queues.size > 0) return
+    this.#identified = null
+    await this.#files.discard(this.#identity)
   }
 }
 

@@ -413,6 +413,45 @@ describe('files', () => {
     expect(tree().filter((name) => name.startsWith('entries'))).toHaveLength(0)
   })
 
+  it('a change under way when the store is closed is completed, and leaves nothing behind', async () => {
+    const store = make()
+    await store.write(sampleHead('a'), fill(1, 1))
+    const [gate, bodies] = [Promise.withResolvers<void>(), 8]
+    const writes = Array.from({ length: bodies }, (_, n) => {
+      const late = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          await gate.promise
+          controller.enqueue(fill(5000, n))
+          controller.close()
+        },
+      })
+      return store.write(sampleHead(`late ${n}`), late)
+    })
+    await store.close()
+    gate.resolve()
+    await Promise.all(writes)
+    expect(tree().filter((name) => name.startsWith('locks/'))).toEqual([])
+    const next = make()
+    for (let n = 0; n < bodies; n++) expect((await next.read(`late ${n}`))?.body.size).toBe(5000)
+  })
+
+  it('the file that says who we are may go at any time, whoever is changing what', async () => {
+    const store = make()
+    for (let round = 0; round < 5; round++) {
+      const writes = Array.from({ length: 12 }, (_, n) => store.write(sampleHead(`k${n}`), fill(10, round)))
+      for (const name of tree()) if (name.endsWith('.owner')) rmSync(join(dir, name), { force: true })
+      await Promise.all(writes)
+    }
+    expect(await store.size()).toMatchObject({ entries: 12 })
+  })
+
+  it('row 192: keys that differ in a lone surrogate only are different', async () => {
+    const store = make()
+    const keys = ['\ud800', '\ud801', '\ufffd']
+    for (const [n, key] of keys.entries()) await store.write(sampleHead(key), fill(n + 1, 1))
+    for (const [n, key] of keys.entries()) expect((await store.read(key))?.body.size).toBe(n + 1)
+  })
+
   it('closed is closed, streams included', async () => {
     const store = make()
     await store.write(sampleHead('a'), stream(20, 1000, 1))

@@ -8,7 +8,9 @@
  * 5. Only files that this store made are ever removed, and only in a directory that bears its mark (file-layout.ts).
  */
 import { StoreError } from '../errors.ts'
+import { inlineBody } from '../engine/bytes.ts'
 import type {
+  BatchReadingStore,
   EntryChange,
   EntryHead,
   ListableStore,
@@ -16,12 +18,12 @@ import type {
   ListQuery,
   LockingStore,
   MaybePromise,
+  ReadOutcome,
   StoredEntry,
   StoreLimits,
   StoreSize,
   Version,
 } from '../engine/ports.ts'
-import { inlineBody } from './chunks.ts'
 import { bodyFileSize, fileBody } from './file-body.ts'
 import { Bounds } from './file-bounds.ts'
 import { Changes, space } from './file-changes.ts'
@@ -33,6 +35,7 @@ import { Mutexes } from './file-mutex.ts'
 import { settingsOf, type FileOptions, type FileSettings } from './file-options.ts'
 import { EntryReader, type Loaded } from './file-reader.ts'
 import { Files, reason } from './file-system.ts'
+import { outcomeOf } from './read-many.ts'
 import { digests, groups, inParallel, Lister, selects } from './file-walk.ts'
 
 export type { FileOptions } from './file-options.ts'
@@ -77,7 +80,7 @@ const LOOKS = 3
  * console.log(response.ok) // true
  * ```
  */
-export class FileStore implements ListableStore, LockingStore {
+export class FileStore implements ListableStore, BatchReadingStore, LockingStore {
   readonly name = 'file' as const
   readonly limits: StoreLimits
   /** The directory, as an absolute path. */
@@ -109,6 +112,16 @@ export class FileStore implements ListableStore, LockingStore {
     const path = parts.layout.entry(digest)
     if (this.#settings.sync) return this.#entryOf(parts, key, digest, path, parts.reader.loadSync(path))
     return parts.reader.load(path).then((found) => this.#entryOf(parts, key, digest, path, found))
+  }
+
+  /** A few files at a time, however many are asked for. @throws StoreError */
+  async readMany(keys: readonly string[]): Promise<readonly ReadOutcome[]> {
+    this.#ready()
+    const outcomes: ReadOutcome[] = Array.from(keys, () => undefined)
+    await inParallel(keys.entries(), async ([index, key]) => {
+      outcomes[index] = await outcomeOf(() => this.read(key))
+    })
+    return outcomes
   }
 
   #entryOf(

@@ -1,17 +1,18 @@
 /**
  * What RecordStore needs, from memcached.
  *
- * Rule 1: a hit is one `get`, a write one round trip: the `get` of what is replaced goes out with the `set`.
+ * Rule 1: a hit is one `get`, many are one a server, a write one round trip: the `get` of what is replaced goes out with the `set`.
  * Rule 2: memcached evicts items one by one. A frame whose chunks are not all there is a miss, before a byte is sent (RELIABILITY B41).
  * Rule 3: while a server is known to be down, what it has is a miss; what should change there fails (B35 wants to know).
  */
 import { FRAME_HEADER, frameHeader, hexOf } from '../engine/record.ts'
 import type { Clock, StoreLimits } from '../engine/ports.ts'
-import type { MemcachedCommands } from './memcached-client.ts'
+import { getManyOf, type Found, type MemcachedCommands } from './memcached-client.ts'
 import { DownError } from './memcached-connection.ts'
 import { exptimeOf } from './memcached-expiry.ts'
 import type { MemcachedKeys } from './memcached-keys.ts'
-import type { RecordBackend } from './record-store.ts'
+import { outcomeOf } from './read-many.ts'
+import type { BatchBackend } from './record-store.ts'
 
 /** How long (ms) chunks that no frame names any more are kept for those who read them now. */
 const GRACE = 60_000
@@ -21,7 +22,7 @@ const AT_ONCE = -1
 const SLICE = 64
 const EMPTY = new Uint8Array()
 
-export class MemcachedBackend implements RecordBackend {
+export class MemcachedBackend implements BatchBackend {
   readonly name = 'memcached' as const
   readonly limits: StoreLimits
   readonly chunkSize: number
@@ -49,8 +50,30 @@ export class MemcachedBackend implements RecordBackend {
   async get(key: string): Promise<Uint8Array | undefined> {
     try {
       const value = await this.#client.get(this.#keys.entry(key))
-      if (value === undefined || !isChunked(value)) return value
-      return (await this.#isWhole(key, value)) ? value : undefined
+      return value === undefined || !isChunked(value) ? value : await this.#whole(key, value)
+    } catch (error) {
+      if (error instanceof DownError) return undefined
+      throw error
+    }
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly Found[]> {
+    const found = await getManyOf(
+      this.#client,
+      keys.map((key) => this.#keys.entry(key)),
+    )
+    const values = found.map((value, index) => {
+      if (value instanceof DownError) return undefined
+      if (!(value instanceof Uint8Array) || !isChunked(value)) return value
+      return outcomeOf(() => this.#whole(keys[index] ?? '', value))
+    })
+    return Promise.all(values)
+  }
+
+  /** The frame, where its chunks are all there. */
+  async #whole(key: string, frame: Uint8Array): Promise<Uint8Array | undefined> {
+    try {
+      return (await this.#isWhole(key, frame)) ? frame : undefined
     } catch (error) {
       if (error instanceof DownError) return undefined
       throw error

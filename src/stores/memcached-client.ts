@@ -9,10 +9,20 @@
 import type { ConnectionOptions } from 'node:tls'
 import { OptionError, StoreError } from '../errors.ts'
 import { MemcachedConnection } from './memcached-connection.ts'
-import { deletion, retrieval, storage, touching, VERSION, type Reply, type Request } from './memcached-protocol.ts'
+import {
+  deletion,
+  MOST_KEYS,
+  retrieval,
+  storage,
+  touching,
+  VERSION,
+  type Reply,
+  type Request,
+} from './memcached-protocol.ts'
 import { HashRing } from './memcached-ring.ts'
 import { parseServers } from './memcached-servers.ts'
 import { checkOptions, type OptionRule } from './options.ts'
+import { outcomeOf } from './read-many.ts'
 
 /** A value and its version, for `cas`. */
 export interface VersionedValue {
@@ -40,6 +50,21 @@ export interface MemcachedCommands {
   touch(key: string, exptime: number): Promise<boolean>
   /** The version of each server, by its name; rejects where one does not answer. */
   versions(): Promise<ReadonlyMap<string, string>>
+}
+
+/** What a command for many keys brings for one of them: its value, nothing, or why it could not be asked for. */
+export type Found = Uint8Array | StoreError | undefined
+
+/** A client that asks for many keys at once; of one without `getMany` they are asked for one by one. */
+export interface MemcachedBatchCommands extends MemcachedCommands {
+  /** What there is under each key, in their order. A server that fails costs its own keys only. */
+  getMany(keys: readonly string[]): Promise<readonly Found[]>
+}
+
+/** `getMany` of any client. */
+export function getManyOf(client: MemcachedCommands, keys: readonly string[]): Promise<readonly Found[]> {
+  if ('getMany' in client) return (client as MemcachedBatchCommands).getMany(keys)
+  return Promise.all(keys.map((key) => outcomeOf(() => client.get(key))))
 }
 
 export interface MemcachedClientOptions {
@@ -72,7 +97,7 @@ const DEFAULT_TIMEOUT = 2000
  * await client.close()
  * ```
  */
-export class MemcachedClient implements MemcachedCommands {
+export class MemcachedClient implements MemcachedBatchCommands {
   readonly #connections: readonly MemcachedConnection[]
   readonly #ring: HashRing | null
 
@@ -99,12 +124,20 @@ export class MemcachedClient implements MemcachedCommands {
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
-    return (await this.#send(key, retrieval('get', key))).value?.data
+    return (await this.#send(key, retrieval('get', [key]))).values[0]?.data
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly Found[]> {
+    const found = new Map<string, Found>()
+    for (const key of keys) assertKey(key)
+    const groups = Map.groupBy(new Set(keys), (key) => this.#connectionOf(key))
+    await Promise.all([...groups].map(([connection, some]) => retrieveInto(found, connection, some)))
+    return keys.map((key) => found.get(key))
   }
 
   async gets(key: string): Promise<VersionedValue | undefined> {
-    const { value } = await this.#send(key, retrieval('gets', key))
-    if (value === null) return undefined
+    const [value] = (await this.#send(key, retrieval('gets', [key]))).values
+    if (value === undefined) return undefined
     // A server without versions gives 0 for all.
     if (value.cas !== null && value.cas !== '0') return { data: value.data, cas: value.cas }
     throw new StoreError(
@@ -149,10 +182,7 @@ export class MemcachedClient implements MemcachedCommands {
   }
 
   async #send(key: string, request: Request): Promise<Reply> {
-    if (!KEY.test(key)) {
-      const message = 'A memcached key must be 1 to 250 characters of printable ASCII without spaces.'
-      throw new OptionError('ERR_KEY', 'key', message)
-    }
+    assertKey(key)
     const connection = this.#connectionOf(key)
     return checked(await connection.send(request), connection.server.name)
   }
@@ -162,6 +192,34 @@ export class MemcachedClient implements MemcachedCommands {
     if (connection === undefined) throw new StoreError('ERR_STORE_FAILED', 'There is no memcached server.')
     return connection
   }
+}
+
+/** Puts into `found` what one server has of these keys, or, for each that could not be asked for, why. */
+async function retrieveInto(
+  found: Map<string, Found>,
+  connection: MemcachedConnection,
+  keys: readonly string[],
+): Promise<void> {
+  const slices: (readonly string[])[] = []
+  for (let at = 0; at < keys.length; at += MOST_KEYS) slices.push(keys.slice(at, at + MOST_KEYS))
+  await Promise.all(
+    slices.map(async (slice) => {
+      try {
+        const reply = checked(await connection.send(retrieval('get', slice)), connection.server.name)
+        for (const { key, data } of reply.values) found.set(key, data)
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error
+        for (const key of slice) found.set(key, error)
+      }
+    }),
+  )
+}
+
+/** Rule 2. @throws OptionError ERR_KEY */
+function assertKey(key: string): void {
+  if (KEY.test(key)) return
+  const message = 'A memcached key must be 1 to 250 characters of printable ASCII without spaces.'
+  throw new OptionError('ERR_KEY', 'key', message)
 }
 
 /** @throws StoreError where the server says that it could not do it (B45) */

@@ -1,6 +1,7 @@
 /** The connection against scripted servers: what a real memcached does only when it is broken. */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { StoreError } from '../errors.ts'
 import { MemcachedClient } from './memcached-client.ts'
 import { DownError, MemcachedConnection } from './memcached-connection.ts'
 import { VERSION } from './memcached-protocol.ts'
@@ -193,6 +194,71 @@ describe('a connection', () => {
     for (const key of ['', 'a b', 'a\r\nflush_all', 'a\0', 'é', 'k'.repeat(251)]) {
       await expect(client.get(key)).rejects.toMatchObject({ code: 'ERR_KEY' })
     }
+    expect(fake.accepted).toBe(0)
+    await client.close()
+  })
+})
+
+describe('many keys', () => {
+  const many: Answer = (line) => {
+    const [, ...keys] = line.split(' ')
+    return `${keys.flatMap((key) => (key.startsWith('no') ? [] : [`VALUE ${key} 0 3\r\nof${key.at(-1)}\r\n`])).join('')}END\r\n`
+  }
+
+  it('are one command a hundred, each named once, and answered in order', async () => {
+    const lines: string[] = []
+    const { client } = await fakeWith((line, socket) => {
+      lines.push(line)
+      return many(line, socket)
+    })
+    const keys = Array.from({ length: 101 }, (_, n) => `k${n}`)
+    const found = await client.getMany([...keys, 'no1', 'k0'])
+    expect(lines.map((line) => line.split(' ').length - 1)).toEqual([100, 2])
+    expect([found.length, found[100], found[101], found[102]]).toEqual([
+      103,
+      new TextEncoder().encode('of0'),
+      undefined,
+      new TextEncoder().encode('of0'),
+    ])
+    await client.close()
+  })
+
+  it('B40: a value that was not asked for, or more than were, ends the connection', async () => {
+    for (const wrong of ['VALUE x 0 1\r\na\r\nEND\r\n', `${'VALUE a 0 1\r\na\r\n'.repeat(3)}END\r\n`]) {
+      const { client } = await fakeWith(() => wrong)
+      const found = await client.getMany(['a', 'b'])
+      expect(found.map((each) => (each instanceof StoreError ? each.code : each))).toEqual([
+        'ERR_STORE_FAILED',
+        'ERR_STORE_FAILED',
+      ])
+      await client.close()
+    }
+  })
+
+  it('a server that fails costs its own keys only; while it is known to be down they are misses', async () => {
+    const servers: string[] = []
+    for (const answer of [many, (() => 'SERVER_ERROR out of order\r\n') as Answer]) {
+      const fake = new Fake()
+      fake.answer = answer
+      open.push(fake)
+      servers.push(`127.0.0.1:${await fake.listen()}`)
+    }
+    const client = new MemcachedClient(servers)
+    const keys = Array.from({ length: 40 }, (_, n) => `k${n}`)
+    const codes = async (): Promise<unknown[]> =>
+      (await client.getMany(keys)).map((each) => (each instanceof StoreError ? each.constructor.name : typeof each))
+    const expected = (failure: string): string[] =>
+      keys.map((key) => (client.serverOf(key) === servers[0] ? 'object' : failure))
+    expect(await codes()).toEqual(expected('StoreError'))
+    open.at(-1)?.end()
+    await client.get(keys.find((key) => client.serverOf(key) === servers[1]) ?? '').catch(() => undefined)
+    expect(await codes()).toEqual(expected('DownError'))
+    await client.close()
+  })
+
+  it('row 136: no key gets onto a command line that is none', async () => {
+    const { client, fake } = await fakeWith(many)
+    await expect(client.getMany(['a', 'b\r\nflush_all'])).rejects.toThrow('printable')
     expect(fake.accepted).toBe(0)
     await client.close()
   })

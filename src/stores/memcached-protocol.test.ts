@@ -12,7 +12,7 @@ import {
   type Reply,
 } from './memcached-protocol.ts'
 
-const line = (text: string): Reply => ({ line: text, value: null })
+const line = (text: string): Reply => ({ line: text, values: [] })
 const buffer = (text: string): Buffer => Buffer.from(text, 'latin1')
 
 /** Feeds pieces, and takes all replies there are after each. */
@@ -45,13 +45,16 @@ const value = fc.record({
 })
 const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.constantFrom('STORED', 'NOT_STORED', 'EXISTS', 'NOT_FOUND', 'DELETED', 'END', 'VERSION 1.6.18').map(line),
-  value.map((found) => ({ line: 'END', value: found })),
+  fc.array(value, { minLength: 1, maxLength: 4 }).map((values) => ({ line: 'END', values })),
 )
 
-function wire({ line: end, value: found }: Reply): Buffer {
-  if (found === null) return buffer(`${end}\r\n`)
-  const head = `VALUE ${found.key} 0 ${found.data.length}${found.cas === null ? '' : ` ${found.cas}`}\r\n`
-  return Buffer.concat([buffer(head), found.data, buffer(`\r\n${end}\r\n`)])
+function wire({ line: end, values }: Reply): Buffer {
+  const parts = values.flatMap(({ key, data, cas }) => [
+    buffer(`VALUE ${key} 0 ${data.length}${cas === null ? '' : ` ${cas}`}\r\n`),
+    data,
+    buffer('\r\n'),
+  ])
+  return Buffer.concat([...parts, buffer(`${end}\r\n`)])
 }
 
 describe('the parser', () => {
@@ -68,7 +71,7 @@ describe('the parser', () => {
   })
 
   it('B39: byte by byte, and nothing is idle in between', () => {
-    const bytes = wire({ line: 'END', value: { key: 'k', data: new Uint8Array([13, 10, 69]), cas: '7' } })
+    const bytes = wire({ line: 'END', values: [{ key: 'k', data: new Uint8Array([13, 10, 69]), cas: '7' }] })
     const parser = new ReplyParser()
     for (const [at, byte] of bytes.entries()) {
       parser.feed(Buffer.of(byte))
@@ -78,11 +81,11 @@ describe('the parser', () => {
   })
 
   it('a value has a buffer of its own: it keeps no packet in memory, and may be transferred', () => {
-    const small = wire({ line: 'END', value: { key: 'k', data: new Uint8Array([1, 2, 3]), cas: null } })
+    const small = wire({ line: 'END', values: [{ key: 'k', data: new Uint8Array([1, 2, 3]), cas: null }] })
     const packet = Buffer.concat([small, Buffer.from(`${'x'.repeat(1000)}\r\n`)])
     const parser = new ReplyParser()
     parser.feed(packet)
-    const data = parser.next()?.value?.data
+    const data = parser.next()?.values[0]?.data
     packet.fill(0)
     expect([data?.buffer.byteLength, [...(data ?? [])]]).toEqual([5, [1, 2, 3]])
   })
@@ -115,7 +118,7 @@ describe('the parser', () => {
     ['a line without CR', 'STORED\n'],
     ['an empty line feed', '\n'],
     ['a value longer than announced', 'VALUE k 0 2\r\nabc\r\nEND\r\n'],
-    ['two values', 'VALUE k 0 1\r\na\r\nVALUE k 0 1\r\na\r\nEND\r\n'],
+    ['more values than are ever asked for', `${'VALUE k 0 1\r\na\r\n'.repeat(101)}END\r\n`],
     ['a negative length', 'VALUE k 0 -1\r\n'],
     ['a length beyond all memory', 'VALUE k 0 9999999999\r\n'],
     ['no length', 'VALUE k 0\r\n'],
@@ -128,13 +131,15 @@ describe('the parser', () => {
 describe('requests', () => {
   it('are as the protocol has them', () => {
     expect([
-      retrieval('gets', 'k').text,
+      retrieval('gets', ['k']).text,
+      retrieval('get', ['k', 'l']).text,
       storage('set', 'k', new Uint8Array(3), 60).text,
       storage('cas', 'k', new Uint8Array(0), -1, '18446744073709551615').text,
       deletion('k').text,
       touching('k', 9).text,
     ]).toEqual([
       'gets k\r\n',
+      'get k l\r\n',
       'set k 0 60 3\r\n',
       'cas k 0 -1 0 18446744073709551615\r\n',
       'delete k\r\n',
@@ -143,17 +148,20 @@ describe('requests', () => {
   })
 
   it('B39, B40: take no reply that is not to them', () => {
-    const found = { line: 'END', value: { key: 'k', data: new Uint8Array(), cas: null } }
+    const empty = { key: 'k', data: new Uint8Array(), cas: null }
+    const found = { line: 'END', values: [empty] }
     expect([
-      refusal(retrieval('get', 'k'), found),
-      refusal(retrieval('get', 'k'), line('END')),
+      refusal(retrieval('get', ['k']), found),
+      refusal(retrieval('get', ['j', 'k']), found),
+      refusal(retrieval('get', ['k']), line('END')),
       refusal(storage('add', 'k', new Uint8Array(), 0), line('NOT_STORED')),
       refusal(VERSION, line('SERVER_ERROR out of memory')),
-    ]).toEqual([null, null, null, null])
+    ]).toEqual([null, null, null, null, null])
     for (const [request, answer] of [
-      [retrieval('get', 'other'), found],
+      [retrieval('get', ['other']), found],
+      [retrieval('get', ['k']), { line: 'END', values: [empty, empty] }],
       [deletion('k'), found],
-      [retrieval('get', 'k'), line('STORED')],
+      [retrieval('get', ['k']), line('STORED')],
       [storage('set', 'k', new Uint8Array(), 0), line('NOT_STORED')],
       [storage('set', 'k', new Uint8Array(), 0), line('ERROR')],
       [deletion('k'), line('CLIENT_ERROR bad command line format')],

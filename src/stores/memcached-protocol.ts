@@ -1,8 +1,8 @@
 /**
  * memcached's text protocol: requests as bytes, and an incremental parser of replies.
  *
- * Rule 1: every reply is a line, preceded by at most one value, since we ask for one key at a time. The parser needs no knowledge of
- *   the request; whether the reply suits the request is asked afterwards (`refusal`).
+ * Rule 1: every reply is a line, preceded by the values that were found, of at most MOST_KEYS. The parser needs no knowledge of the
+ *   request; whether the reply suits the request is asked afterwards (`refusal`).
  * Rule 2: packets mean nothing: a reply may come byte by byte, or a hundred in one piece (RELIABILITY B39).
  * Rule 3: whatever is not a reply is a ProtocolError; the stream is out of step from then on and its connection of no more use.
  */
@@ -18,7 +18,7 @@ export interface RetrievedValue {
 export interface Reply {
   /** The line that ends the reply, without its line break. */
   readonly line: string
-  readonly value: RetrievedValue | null
+  readonly values: readonly RetrievedValue[]
 }
 
 export interface Request {
@@ -26,8 +26,8 @@ export interface Request {
   readonly text: string
   /** The value that follows it. */
   readonly data: Uint8Array | null
-  /** The key that a value in the reply must have; null: there may be none. */
-  readonly valueOf: string | null
+  /** The keys that values in the reply may have. */
+  readonly keys: readonly string[]
   /** The lines that may end the reply, save for SERVER_ERROR. */
   readonly ends: RegExp
 }
@@ -44,34 +44,39 @@ const STORAGE: Readonly<Record<Storage, RegExp>> = {
   add: /^(NOT_)?STORED$/,
   cas: /^(STORED|EXISTS|NOT_FOUND)$/,
 }
+/** Keys that are asked for by one command: what they bring is one reply, which a server does not interrupt. */
+export const MOST_KEYS: number = 100
+const NONE: readonly string[] = []
 const LONGEST_LINE = 2048
 /** The largest value that a server may announce, in bytes: far more than any server's item size. */
 const LARGEST_VALUE = 256 * 1024 * 1024
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 
-export function retrieval(command: 'get' | 'gets', key: string): Request {
-  return { text: `${command} ${key}\r\n`, data: null, valueOf: key, ends: /^END$/ }
+/** @param keys different ones, at most MOST_KEYS */
+export function retrieval(command: 'get' | 'gets', keys: readonly string[]): Request {
+  return { text: `${command} ${keys.join(' ')}\r\n`, data: null, keys, ends: /^END$/ }
 }
 
 export function storage(command: Storage, key: string, data: Uint8Array, exptime: number, cas: string = ''): Request {
   const text = `${command} ${key} 0 ${exptime} ${data.length}${cas === '' ? '' : ` ${cas}`}\r\n`
-  return { text, data, valueOf: null, ends: STORAGE[command] }
+  return { text, data, keys: NONE, ends: STORAGE[command] }
 }
 
 export function deletion(key: string): Request {
-  return { text: `delete ${key}\r\n`, data: null, valueOf: null, ends: /^(DELETED|NOT_FOUND)$/ }
+  return { text: `delete ${key}\r\n`, data: null, keys: NONE, ends: /^(DELETED|NOT_FOUND)$/ }
 }
 
 export function touching(key: string, exptime: number): Request {
-  return { text: `touch ${key} ${exptime}\r\n`, data: null, valueOf: null, ends: /^(TOUCHED|NOT_FOUND)$/ }
+  return { text: `touch ${key} ${exptime}\r\n`, data: null, keys: NONE, ends: /^(TOUCHED|NOT_FOUND)$/ }
 }
 
-export const VERSION: Request = { text: 'version\r\n', data: null, valueOf: null, ends: /^VERSION / }
+export const VERSION: Request = { text: 'version\r\n', data: null, keys: NONE, ends: /^VERSION / }
 
 /** Why a reply cannot be the answer to a request; null: it is. */
-export function refusal({ valueOf, ends }: Request, { line, value }: Reply): string | null {
-  if (value !== null && value.key !== valueOf) return 'a value that was not asked for'
+export function refusal({ keys, ends }: Request, { line, values }: Reply): string | null {
+  if (values.length > keys.length || !values.every(({ key }) => keys.includes(key)))
+    return 'a value that was not asked for'
   return ends.test(line) || line.startsWith('SERVER_ERROR') ? null : `\`${line.slice(0, 80)}\``
 }
 
@@ -90,11 +95,11 @@ export class ReplyParser {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
   #announced: Announced | null = null
-  #value: RetrievedValue | null = null
+  #values: RetrievedValue[] = []
 
   /** Whether all that came was whole replies, and all of them were taken. */
   get isIdle(): boolean {
-    return this.#at === this.#bytes.length && this.#announced === null && this.#value === null
+    return this.#at === this.#bytes.length && this.#announced === null && this.#values.length === 0
   }
 
   feed(bytes: Buffer): void {
@@ -113,14 +118,14 @@ export class ReplyParser {
       const line = this.#readLine()
       if (line === null) return null
       if (!line.startsWith('VALUE ')) return this.#end(line)
-      if (this.#value !== null) throw new ProtocolError('two values where one was asked for')
+      if (this.#values.length >= MOST_KEYS) throw new ProtocolError('more values than were asked for')
       this.#announced = announcement(line)
     }
   }
 
   #end(line: string): Reply {
-    const reply = { line, value: this.#value }
-    this.#value = null
+    const reply = { line, values: this.#values }
+    this.#values = []
     return reply
   }
 
@@ -144,7 +149,7 @@ export class ReplyParser {
     if (bytes[total - 2] !== CARRIAGE_RETURN || bytes[total - 1] !== LINE_FEED) {
       throw new ProtocolError('a value longer or shorter than announced')
     }
-    this.#value = { key: announced.key, cas: announced.cas, data: bytes.subarray(0, total - 2) }
+    this.#values.push({ key: announced.key, cas: announced.cas, data: bytes.subarray(0, total - 2) })
     this.#announced = null
     return true
   }

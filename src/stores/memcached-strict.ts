@@ -1,9 +1,15 @@
 /** `strict`: nothing is done until every server has answered once, and a server that is down is an error, not a miss. */
 import { StoreError } from '../errors.ts'
-import type { MemcachedCommands, VersionedValue } from './memcached-client.ts'
+import {
+  getManyOf,
+  type Found,
+  type MemcachedBatchCommands,
+  type MemcachedCommands,
+  type VersionedValue,
+} from './memcached-client.ts'
 import { DownError } from './memcached-connection.ts'
 
-export class StrictCommands implements MemcachedCommands {
+export class StrictCommands implements MemcachedBatchCommands {
   readonly #client: MemcachedCommands
   #ready: Promise<void> | null = null
 
@@ -13,6 +19,10 @@ export class StrictCommands implements MemcachedCommands {
 
   get(key: string): Promise<Uint8Array | undefined> {
     return this.#run(() => this.#client.get(key))
+  }
+  async getMany(keys: readonly string[]): Promise<readonly Found[]> {
+    const found = await this.#run(() => getManyOf(this.#client, keys))
+    return found.map((each) => (each instanceof DownError ? failureOf(each) : each))
   }
   gets(key: string): Promise<VersionedValue | undefined> {
     return this.#run(() => this.#client.gets(key))
@@ -48,9 +58,13 @@ export class StrictCommands implements MemcachedCommands {
     try {
       return await command()
     } catch (error) {
-      throw error instanceof DownError ? new StoreError(error.code, error.message, { cause: error }) : error
+      throw error instanceof DownError ? failureOf(error) : error
     }
   }
+}
+
+function failureOf(error: DownError): StoreError {
+  return new StoreError(error.code, error.message, { cause: error })
 }
 
 /**

@@ -14,7 +14,13 @@ import { allAnswer, StrictCommands } from './memcached-strict.ts'
 import { RecordStore } from './record-store.ts'
 
 export { MemcachedClient } from './memcached-client.ts'
-export type { MemcachedClientOptions, MemcachedCommands, VersionedValue } from './memcached-client.ts'
+export type {
+  Found,
+  MemcachedBatchCommands,
+  MemcachedClientOptions,
+  MemcachedCommands,
+  VersionedValue,
+} from './memcached-client.ts'
 export type { MemcachedOptions } from './memcached-options.ts'
 
 /**

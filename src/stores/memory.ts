@@ -5,6 +5,7 @@
  * Rule 2: bodies are never changed and never handed out writable: streams give copies.
  * Rule 3: no timers; expired entries go when their turn comes, or by deleteWhere.
  */
+import { inlineBody } from '../engine/bytes.ts'
 import { nearest, OptionError, StoreError } from '../errors.ts'
 import { DEFAULT_EVICTION, EVICTION_NAMES, makePolicy } from './eviction/by-name.ts'
 import type { EvictionName, EvictionNode, EvictionPolicy } from './eviction/policy.ts'
@@ -15,12 +16,12 @@ import type {
   ListableStore,
   ListedEntry,
   ListQuery,
-  StoredBody,
   StoredEntry,
   StoreLimits,
   StoreSize,
   Version,
 } from '../engine/ports.ts'
+import { assertBytes } from './store-body.ts'
 
 /** Told of an entry that had to go, its body's size in bytes, and which bound was met. */
 export type EvictionListener = (key: string, size: number, reason: 'entries' | 'bytes') => void
@@ -116,6 +117,7 @@ export class MemoryStore implements ListableStore, EvictingStore {
     for (;;) {
       const { done, value } = await reader.read()
       if (done) break
+      assertBytes(value)
       size += value.length
       if (size > this.limits.maxEntrySize) {
         const error = new StoreError('ERR_STORE_FULL', 'the body is larger than maxEntrySize')
@@ -142,7 +144,7 @@ export class MemoryStore implements ListableStore, EvictingStore {
     while (this.#slots.size >= this.#maxEntries || this.#bytes + cost > this.#maxBytes) {
       if (!this.#evict(this.#slots.size >= this.#maxEntries ? 'entries' : 'bytes')) break
     }
-    const entry: StoredEntry = { ...head, version: ++this.#version, body: bodyOf(bytes) }
+    const entry: StoredEntry = { ...head, version: ++this.#version, body: inlineBody(bytes) }
     this.#slots.set(head.key, { entry, cost, node: this.#policy.insert(head.key) })
     this.#bytes += cost
   }
@@ -239,27 +241,6 @@ export class MemoryStore implements ListableStore, EvictingStore {
 
   #open(): void {
     if (this.#closed) throw new StoreError('ERR_STORE_CLOSED', 'the memory store is closed')
-  }
-}
-
-function bodyOf(bytes: Uint8Array): StoredBody {
-  return {
-    size: bytes.length,
-    bytes,
-    open(start, end) {
-      let at = start
-      return new ReadableStream<Uint8Array>({
-        pull(controller) {
-          if (at < end) {
-            // Not slice(): that of a Buffer shares its memory.
-            const chunk = new Uint8Array(bytes.subarray(at, Math.min(end, at + 65_536)))
-            at += chunk.length
-            controller.enqueue(chunk)
-          }
-          if (at >= end) controller.close()
-        },
-      })
-    },
   }
 }
 

@@ -7,19 +7,22 @@
  * 4. Every `_id` and every value compared is a string or a number of ours: no caller's text becomes a condition (RELIABILITY 138).
  * 5. Documents that are not of our format are never listed, counted or cleared.
  */
+import { inlineBody } from '../engine/bytes.ts'
 import type {
+  BatchReadingStore,
   EntryChange,
   EntryHead,
   ListableStore,
   ListedEntry,
   ListQuery,
   LockingStore,
+  ReadOutcome,
   StoredEntry,
   StoreLimits,
   StoreSize,
   Version,
 } from '../engine/ports.ts'
-import { chunkedBody, inlineBody } from './chunks.ts'
+import { chunkedBody } from './chunks.ts'
 import { keyHash } from './key-hash.ts'
 import { MongoChunks } from './mongodb-chunks.ts'
 import { MongoConnection } from './mongodb-connection.ts'
@@ -41,6 +44,7 @@ import { batches, conditionOf, listed } from './mongodb-listing.ts'
 import { MongoLocks } from './mongodb-locks.ts'
 import { settingsOf, type MongoOptions, type MongoSettings } from './mongodb-options.ts'
 import { MongoReplacing } from './mongodb-replacing.ts'
+import { outcomeNow } from './read-many.ts'
 import { checkSize, storeBody, type BodyReader } from './store-body.ts'
 
 export type { MongoOptions } from './mongodb-options.ts'
@@ -60,7 +64,7 @@ export type { MongoClientLike } from './mongodb-driver.ts'
  * const fetch = createCachedFetch({ store: new MongoStore('mongodb://localhost:27017/http_cache') })
  * ```
  */
-export class MongoStore implements ListableStore, LockingStore {
+export class MongoStore implements ListableStore, BatchReadingStore, LockingStore {
   readonly name = 'mongodb' as const
   readonly limits: StoreLimits
   readonly #settings: MongoSettings
@@ -102,6 +106,21 @@ export class MongoStore implements ListableStore, LockingStore {
       ({ entries }) => entries.findOne({ _id: id }),
       (document) => (document === null ? undefined : this.#entryOf(document)),
     )
+  }
+
+  /** @throws StoreError */
+  async readMany(keys: readonly string[]): Promise<readonly ReadOutcome[]> {
+    this.#connection.assertOpen()
+    const ids = keys.map(keyHash)
+    const found = new Map<unknown, ReadOutcome>()
+    for await (const documents of batches(this.#connection, { _id: { $in: [...new Set(ids)] } }, {})) {
+      for (const document of documents)
+        found.set(
+          document['_id'],
+          outcomeNow(() => this.#entryOf(document)),
+        )
+    }
+    return ids.map((id) => found.get(id))
   }
 
   #entryOf(document: Document): StoredEntry {

@@ -4,6 +4,7 @@ import { FRAME_HEADER } from '../engine/record.ts'
 import { sampleHead } from '../testing/samples.ts'
 import { storeConformance } from '../testing/store-conformance.ts'
 import { ListableRecordStore, type ListableBackend } from './record-listing.ts'
+import type { BatchBackend } from './record-store.ts'
 
 /** The least a key-value server does: a Map of bytes, and one of chunks. */
 class MapBackend implements ListableBackend {
@@ -58,6 +59,27 @@ class MapBackend implements ListableBackend {
   close(): void {}
 }
 
+/** The same, of many keys at once; one of them it may fail to bring. */
+class BatchMapBackend extends MapBackend implements BatchBackend {
+  failing: string | null = null
+  singles = 0
+  override get(key: string): Uint8Array | undefined {
+    this.singles++
+    return super.get(key)
+  }
+  async getMany(keys: readonly string[]): Promise<(Uint8Array | StoreError | undefined)[]> {
+    return keys.map((key) =>
+      key === this.failing ? new StoreError('ERR_STORE_BUSY', 'its server is busy') : this.values.get(key),
+    )
+  }
+}
+
+storeConformance({
+  name: 'records over a Map that brings many values at once',
+  make: () => new ListableRecordStore(new BatchMapBackend()),
+  describe,
+  test,
+})
 storeConformance({ name: 'records over a Map', make: () => new ListableRecordStore(new MapBackend()), describe, test })
 
 const body = (size: number): ReadableStream<Uint8Array> => new Blob([new Uint8Array(size).fill(7)]).stream()
@@ -129,5 +151,49 @@ describe('chunks', () => {
     await store.write(sampleHead('a', { keepUntil: 1_500_000 }), new Uint8Array())
     await store.write(sampleHead('b'), new Uint8Array())
     expect([backend.lifetimes.get('a'), backend.lifetimes.get('b')]).toEqual([500_000, null])
+  })
+})
+
+describe('readMany', () => {
+  const codeOf = (outcome: unknown): unknown =>
+    outcome instanceof StoreError ? outcome.code : outcome === undefined ? null : 'found'
+
+  it.each([
+    ['one by one', new MapBackend()],
+    ['at once', new BatchMapBackend()],
+  ])('B30: %s, a damaged entry, one of another key and one of a later format cost nobody else', async (_, backend) => {
+    const store = new ListableRecordStore(backend)
+    for (const key of ['a', 'b', 'c', 'd', 'e']) await store.write(sampleHead(key), new Uint8Array(10))
+    const [b, c, d] = ['b', 'c', 'd'].map((key) => backend.values.get(key)?.slice() ?? new Uint8Array())
+    if (b) b[b.length - 1] = (b[b.length - 1] ?? 0) ^ 1
+    if (d) d[3] = 0x39
+    backend.values.set('b', b ?? new Uint8Array())
+    backend.values.set('e', c ?? new Uint8Array())
+    backend.values.set('d', d ?? new Uint8Array())
+    const outcomes = await store.readMany(['a', 'b', 'missing', 'c', 'd', 'e'])
+    expect(outcomes.map(codeOf)).toEqual([
+      'found',
+      'ERR_STORE_CORRUPT',
+      null,
+      'found',
+      'ERR_STORE_FORMAT',
+      'ERR_STORE_CORRUPT',
+    ])
+  })
+
+  it('a value that the server could not bring is that key\u2019s fault only', async () => {
+    const backend = new BatchMapBackend()
+    const store = new ListableRecordStore(backend)
+    for (const key of ['a', 'b']) await store.write(sampleHead(key), new Uint8Array(10))
+    backend.failing = 'a'
+    expect((await store.readMany(['a', 'b'])).map(codeOf)).toEqual(['ERR_STORE_BUSY', 'found'])
+    expect(backend.singles).toBe(0)
+  })
+
+  it('a database that fails as a whole fails it as a whole', async () => {
+    const backend = new BatchMapBackend()
+    const store = new ListableRecordStore(backend)
+    backend.getMany = (): Promise<never> => Promise.reject(new Error('down'))
+    await expect(store.readMany(['a', 'b'])).rejects.toThrow('down')
   })
 })

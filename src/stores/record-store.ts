@@ -8,13 +8,15 @@
  * Rule 4: `update` takes the frame's place only while it is of the version it was read with.
  */
 import { StoreError } from '../errors.ts'
+import { inlineBody } from '../engine/bytes.ts'
 import {
   NEVER,
+  type BatchReadingStore,
   type Clock,
   type EntryChange,
   type EntryHead,
   type MaybePromise,
-  type Store,
+  type ReadOutcome,
   type StoredBody,
   type StoredEntry,
   type StoreLimits,
@@ -29,7 +31,8 @@ import {
   type ChunkedAs,
   type Frame,
 } from '../engine/record.ts'
-import { CHECKSUM, chunkedBody, inlineBody, summed, unsummed } from './chunks.ts'
+import { CHECKSUM, chunkedBody, summed, unsummed } from './chunks.ts'
+import { outcomeNow, outcomeOf } from './read-many.ts'
 import { Recent } from './recent.ts'
 import { checkSize, pieces, storeBody, type BodyReader } from './store-body.ts'
 
@@ -59,11 +62,21 @@ export interface RecordBackend {
   close(): MaybePromise<void>
 }
 
+/** A key-value store that can bring many values at once. */
+export interface BatchBackend extends RecordBackend {
+  /** For each key, in their order, its value, or undefined; or why just this one could not be had. */
+  getMany(keys: readonly string[]): MaybePromise<readonly (Uint8Array | StoreError | undefined)[]>
+}
+
+function isBatch(backend: RecordBackend): backend is BatchBackend {
+  return 'getMany' in backend
+}
+
 /** Chunks of a write that never came to its end go after this long (ms), where values have lifetimes. */
 const ORPHAN_LIFE = 3_600_000
 const SYSTEM: Clock = { now: () => Date.now() }
 
-export class RecordStore implements Store {
+export class RecordStore implements BatchReadingStore {
   readonly name: string
   readonly limits: StoreLimits
   protected readonly backend: RecordBackend
@@ -81,7 +94,21 @@ export class RecordStore implements Store {
 
   async read(key: string): Promise<StoredEntry | undefined> {
     this.assertOpen()
-    const value = await this.backend.get(key)
+    return this.#entryOf(key, await this.backend.get(key))
+  }
+
+  async readMany(keys: readonly string[]): Promise<readonly ReadOutcome[]> {
+    this.assertOpen()
+    const { backend } = this
+    if (!isBatch(backend)) return Promise.all(keys.map((key) => outcomeOf(() => this.read(key))))
+    const values = await backend.getMany(keys)
+    return keys.map((key, index) => {
+      const value = values[index]
+      return value instanceof StoreError ? value : outcomeNow(() => this.#entryOf(key, value))
+    })
+  }
+
+  #entryOf(key: string, value: Uint8Array | undefined): StoredEntry | undefined {
     if (value === undefined) return undefined
     const frame = this.#decode(key, value)
     const { head, version, chunked } = frame

@@ -1,7 +1,7 @@
 /**
  * One value a key, in Redis: what records (record-store.ts) and their listing are built on.
  *
- * 1. A read is one GET. What has to be compared or returned in the same step as a change is a script.
+ * 1. A read is one GET, of many keys a few MGETs. What has to be compared or returned in the same step as a change is a script.
  * 2. A chunk has a lifetime from the start, so that those of a write that never came to its end go by themselves; publishing the
  *    entry ends it, in the same step, where the entry has none.
  */
@@ -14,16 +14,20 @@ import { RedisKeys } from './redis-keys.ts'
 import type { RedisSettings } from './redis-options.ts'
 import { REMOVE, RENEW, REPLACE, SET, UNLOCK, type Script } from './redis-scripts.ts'
 import { RedisWalk } from './redis-walk.ts'
+import { outcomeOf } from './read-many.ts'
 import type { ListableBackend } from './record-listing.ts'
+import type { BatchBackend } from './record-store.ts'
 
 /** Chunks that no entry names yet live this long, in ms, where their entry will live for ever. */
 const ORPHAN_LIFE = 3_600_000
 /** Chunks that no entry names any more live this long, in ms: who reads them reads on (RELIABILITY 68). */
 const READ_ON = 60_000
+/** Values asked for by one command: the server answers nobody else while it puts its reply together. */
+const TOGETHER = 100
 /** Commands sent at once. */
 const BATCH = 500
 
-export class RedisBackend implements ListableBackend {
+export class RedisBackend implements ListableBackend, BatchBackend {
   readonly name = 'redis'
   readonly limits: StoreLimits
   readonly chunkSize: number
@@ -53,6 +57,18 @@ export class RedisBackend implements ListableBackend {
   get(key: string): Promise<Uint8Array | undefined> {
     const name = this.#keys.entry(key)
     return this.#connection.run(name, ['GET', name], bytesOf)
+  }
+
+  /** In a cluster every key is in a slot of its own, which MGET cannot reach across: there it is a GET each, all sent at once. */
+  async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | StoreError | undefined)[]> {
+    const { spread } = await this.#connection.client()
+    if (spread) return Promise.all(keys.map((key) => outcomeOf(() => this.get(key))))
+    const replies: Promise<readonly (Uint8Array | undefined)[]>[] = []
+    for (let at = 0; at < keys.length; at += TOGETHER) {
+      const names = keys.slice(at, at + TOGETHER).map((key) => this.#keys.entry(key))
+      replies.push(this.#connection.run(names[0] ?? '', ['MGET', ...names], (reply) => listOf(reply, names.length)))
+    }
+    return (await Promise.all(replies)).flat()
   }
 
   set(key: string, value: Uint8Array, ttl: number | null): Promise<Uint8Array | undefined> {
@@ -181,6 +197,12 @@ function bytesOf(reply: unknown): Uint8Array | undefined {
   // A plain view: a Buffer's slice() would share the memory of the packet, and other replies' with it.
   if (reply instanceof Uint8Array) return new Uint8Array(reply.buffer, reply.byteOffset, reply.byteLength)
   throw new StoreError('ERR_STORE_FAILED', `The Redis client answered with ${typeof reply} where bytes were asked for.`)
+}
+
+/** A list of strings of the server. What is no string under a key of ours is as if it were not there. */
+function listOf(reply: unknown, length: number): readonly (Uint8Array | undefined)[] {
+  if (Array.isArray(reply) && reply.length === length) return reply.map(bytesOf)
+  throw new StoreError('ERR_STORE_FAILED', `The Redis client answered with ${typeof reply} where a list was asked for.`)
 }
 
 function headerOf(reply: unknown): Uint8Array | undefined {

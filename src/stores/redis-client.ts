@@ -63,6 +63,8 @@ export type ClientState = 'ready' | 'waiting' | 'absent'
 /** A client as the store uses it; strings of the server arrive as Buffers. */
 export interface RedisClient {
   readonly state: ClientState
+  /** Keys are on several servers: one command cannot name any two of them. */
+  readonly spread: boolean
   /** What the client puts before keys by itself. */
   readonly keyPrefix: string
   /** Sends a command to the server that has `key`. */

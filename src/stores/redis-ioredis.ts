@@ -15,11 +15,13 @@ function sendTo(client: Ioredis, command: RedisCommand): Promise<unknown> {
 }
 
 export class IoredisAdapter implements RedisClient {
+  readonly spread: boolean
   readonly keyPrefix: string
   readonly #client: Ioredis & IoredisDetails
 
   constructor(client: Ioredis & IoredisDetails) {
     this.#client = client
+    this.spread = client.isCluster === true
     const prefix = client.options?.keyPrefix
     this.keyPrefix = typeof prefix === 'string' ? prefix : ''
   }
@@ -35,7 +37,7 @@ export class IoredisAdapter implements RedisClient {
   }
 
   async primaries(): Promise<readonly ((command: RedisCommand) => Promise<unknown>)[]> {
-    const nodes = this.#client.isCluster === true ? (this.#client.nodes?.('master') ?? []) : [this.#client]
+    const nodes = this.spread ? (this.#client.nodes?.('master') ?? []) : [this.#client]
     return nodes.map((node) => (command: RedisCommand) => sendTo(node, command))
   }
 

@@ -18,6 +18,7 @@ const OPTIONS = { typeMapping: { 36: Buffer }, timeout: undefined } as const
 type Listener = (...args: unknown[]) => void
 
 abstract class NodeAdapter<C extends NodeRedisClient | NodeRedisCluster | NodeRedisSentinel> implements RedisClient {
+  readonly spread: boolean = false
   readonly keyPrefix = ''
   protected readonly client: C & { readonly isReady?: boolean }
 
@@ -74,6 +75,8 @@ export class NodeSentinel extends NodeAdapter<NodeRedisSentinel> {
 }
 
 export class NodeCluster extends NodeAdapter<NodeRedisCluster> {
+  override readonly spread = true
+
   send(key: string, command: RedisCommand): Promise<unknown> {
     return this.client.sendCommand(key, false, command, OPTIONS)
   }

@@ -12,7 +12,7 @@ import { frameHeader } from '../engine/record.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import type { OptionRule } from './options.ts'
 import type { ListableBackend } from './record-listing.ts'
-import type { RecordBackend } from './record-store.ts'
+import type { BatchBackend } from './record-store.ts'
 
 /** Named values. */
 export interface Slots {
@@ -51,7 +51,7 @@ export const SLOT_RULES: Readonly<Record<string, OptionRule>> = {
 /** Names asked for at once. */
 const TOGETHER = 200
 
-export class SlotBackend<S extends Slots> implements RecordBackend {
+export class SlotBackend<S extends Slots> implements BatchBackend {
   readonly name: string
   readonly limits: StoreLimits
   readonly chunkSize: number
@@ -79,6 +79,12 @@ export class SlotBackend<S extends Slots> implements RecordBackend {
   async get(key: string): Promise<Uint8Array | undefined> {
     const [value] = await this.slots.get([this.#nameOf(key)])
     return value
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const values: (Uint8Array | undefined)[] = []
+    for (const some of batches(keys)) values.push(...(await this.slots.get(some.map((key) => this.#nameOf(key)))))
+    return values
   }
 
   set(key: string, value: Uint8Array, ttl: number | null): Promise<Uint8Array | undefined> {

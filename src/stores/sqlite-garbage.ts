@@ -11,6 +11,9 @@ import { patiently } from './sqlite-connection.ts'
 import { inSlices } from './sqlite-slices.ts'
 import type { Statements } from './sqlite-statements.ts'
 
+/** How long, in ms, nothing is looked for after short writes where nothing was found. */
+const QUIET = 1000
+
 /** How old an unfinished body must be, in ms, to count as abandoned. */
 const ABANDONED = 3_600_000
 
@@ -23,6 +26,8 @@ export class SqliteGarbage {
   #collecting: Promise<void> | null = null
   /** Entries up to this one are being read, or done with. */
   #passed = 0
+  /** When nothing was found. */
+  #clearAt = -Infinity
 
   constructor(access: SqliteAccess) {
     this.#access = access
@@ -59,11 +64,19 @@ export class SqliteGarbage {
     this.collectSoon()
   }
 
+  /** As collectSoon, after short writes: only what they replaced could be there to collect, which is seldom long. */
+  collectSometime(): void {
+    if (performance.now() - this.#clearAt > QUIET) this.collectSoon()
+  }
+
   /** Collects in the background, if there is something to collect. */
   collectSoon(): void {
     if (this.#access.isClosed) return
     try {
-      if (this.#collecting === null && this.#access.run(({ garbage }) => garbage.get(0) === undefined)) return
+      if (this.#collecting === null && this.#access.run(({ garbage }) => garbage.get(0) === undefined)) {
+        this.#clearAt = performance.now()
+        return
+      }
     } catch {
       // The change before this one is made and must not be reported as failed; the next use meets the same error.
       return

@@ -6,6 +6,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ListedEntry, ListQuery } from '../engine/ports.ts'
 import { Query, type SqliteDatabase, type SqlValue } from './sqlite-driver.ts'
+import { keyOf } from './sqlite-key.ts'
 import { headSum, isMeta, metaOf } from './sqlite-row.ts'
 
 const PAGE = 256
@@ -84,7 +85,7 @@ function listedEntry(row: SqlValue[]): ListedEntry | null {
   const [id, key, version, created, expires, keep, size, crc, meta] = row
   if (typeof key !== 'string' || !isMeta(meta)) return null
   const head = {
-    key,
+    key: keyOf(key),
     createdAt: Number(created),
     expiresAt: Number(expires),
     keepUntil: Number(keep),

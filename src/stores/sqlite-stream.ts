@@ -9,6 +9,7 @@ import type { EntryHead, StoreLimits } from '../engine/ports.ts'
 import { encodeMetaText } from '../engine/record.ts'
 import { chunkSum } from './chunks.ts'
 import type { SqliteAccess } from './sqlite-access.ts'
+import { nameOf } from './sqlite-key.ts'
 import { corruptEntry, headSum } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
 import { checkSize, pieces, type BodyReader } from './store-body.ts'
@@ -46,9 +47,10 @@ export async function writeLong(
 function publish({ deleteKey, publish: give }: Statements, head: EntryHead, id: number, size: number): void {
   const { key, createdAt, expiresAt, keepUntil } = head
   const meta = encodeMetaText(head.meta)
-  deleteKey.run(key)
+  const name = nameOf(key)
+  deleteKey.run(name)
   const sum = headSum(createdAt, expiresAt, keepUntil, size, meta)
-  if (give.run(key, createdAt, expiresAt, keepUntil, size, sum, meta, id).changes === 0) throw lost(key)
+  if (give.run(name, createdAt, expiresAt, keepUntil, size, sum, meta, id).changes === 0) throw lost(key)
 }
 
 function discard(access: SqliteAccess, id: number): void {

@@ -5,6 +5,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setFlagsFromString } from 'node:v8'
+import { setImmediate } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { OptionError, StoreError } from '../errors.ts'
@@ -79,7 +80,7 @@ describe('entries', () => {
   it('a hit is synchronous and whole; empty bodies too; it survives the process', () => {
     const store = make()
     expect(store.read('a')).toBeUndefined()
-    expect(store.write(head('a'), fill(5, 7))).toBeUndefined()
+    void store.write(head('a'), fill(5, 7))
     void store.write(head('empty'), new Uint8Array())
     expect(store.read('a')?.body.bytes).toEqual(fill(5, 7))
     expect(store.read('empty')?.body.bytes?.length).toBe(0)
@@ -277,12 +278,105 @@ describe('long bodies', () => {
   })
 })
 
+describe('writes that nobody waits for', () => {
+  /** What failed, by key. */
+  const failures = new Map<string, unknown>()
+  const soon = (store: SqliteStore, key: string, size = 5): void =>
+    store.writeSoon(head(key), fill(size, 1), (error) => failures.set(key, error))
+  beforeEach(() => failures.clear())
+
+  const names = (): unknown[] =>
+    raw((database) => database.prepare('SELECT key FROM entries ORDER BY key').all()).map((row) => Object(row).key)
+
+  it('are made in one transaction when the turn is over', async () => {
+    const store = make()
+    store.size()
+    for (const key of ['a', 'b', 'c']) soon(store, key)
+    expect(names()).toEqual([])
+    await setImmediate()
+    expect(names()).toEqual(['a', 'b', 'c'])
+  })
+
+  it('are there for whoever looks, changes or lists before that', async () => {
+    const store = make()
+    soon(store, 'a')
+    expect(store.read('other')).toBeUndefined()
+    expect(names()).toEqual([])
+    expect(store.read('a')?.body.size).toBe(5)
+    expect(names()).toEqual(['a'])
+    soon(store, 'b')
+    expect(store.delete(['b'])).toBe(1)
+    soon(store, 'c')
+    expect(store.size().entries).toBe(2)
+    soon(store, 'd')
+    const { version = '' } = store.read('a') ?? {}
+    expect(store.update('a', { ...head('a'), expiresAt: 5 }, version)).toBe(true)
+    soon(store, 'e')
+    expect(await Array.fromAsync(store.keys())).toEqual(['a', 'c', 'd', 'e'])
+    soon(store, 'f')
+    await store.clear()
+    expect(names()).toEqual([])
+  })
+
+  it('of one key: the last one stays', () => {
+    const store = make()
+    for (const size of [1, 2, 3]) soon(store, 'a', size)
+    expect(store.read('a')?.body.size).toBe(3)
+    soon(store, 'a', 4)
+    void store.write(head('a'), fill(5, 1))
+    store.close()
+    expect(make().read('a')?.body.size).toBe(5)
+  })
+
+  it('are made at once where they are many or long', () => {
+    const store = make()
+    for (let n = 0; n < 128; n++) soon(store, `k${n}`)
+    expect(names()).toHaveLength(128)
+    for (let n = 0; n < 16; n++) soon(store, `long${n}`, 65_536)
+    expect(names()).toHaveLength(144)
+  })
+
+  it('fail apart: one that the database refuses takes no other with it', async () => {
+    const store = make()
+    store.size()
+    raw((database) =>
+      database.exec(
+        `CREATE TRIGGER refuse BEFORE INSERT ON entries WHEN new.key = 'b' BEGIN SELECT RAISE(ABORT, 'no'); END`,
+      ),
+    )
+    for (const key of ['a', 'b', 'c']) soon(store, key)
+    await setImmediate()
+    expect([...failures.keys()]).toEqual(['b'])
+    expect(failures.get('b')).toBeInstanceOf(StoreError)
+    expect(names()).toEqual(['a', 'c'])
+  })
+
+  it('wait for other processes once, and fail together where those hold the file', async () => {
+    const store = make({ busyTimeout: 20 })
+    store.size()
+    const other = new DatabaseSync(file())
+    other.exec('BEGIN IMMEDIATE')
+    for (const key of ['a', 'b']) soon(store, key)
+    await setImmediate()
+    other.exec('ROLLBACK')
+    other.close()
+    expect([...failures.keys()]).toEqual(['a', 'b'])
+    for (const error of failures.values()) expect(error).toMatchObject({ code: 'ERR_STORE_BUSY' })
+  })
+
+  it('are made when the process exits in the middle of a turn', async () => {
+    const writer = child(`${LONG}
+      store.writeSoon(head('a'), fill(5, 1), () => undefined)
+      process.exit(0)`)
+    await once(writer, 'exit')
+    expect(make().read('a')?.body.size).toBe(5)
+  })
+})
+
 describe('what is wrong', () => {
   it('B42: no flipped byte is served: metadata, body, chunk', async () => {
     const store = make({ inlineSize: 100, chunkSize: 64 })
-    void store.write(head('a'), fill(50, 1))
-    void store.write(head('b'), fill(50, 1))
-    void store.write(head('c'), fill(50, 1))
+    await Promise.all(['a', 'b', 'c'].map((key) => store.write(head(key), fill(50, 1))))
     await store.write(head('d'), stream(3, 50, 1))
     await store.write(head('e'), stream(3, 50, 1))
     raw((database) => {
@@ -359,7 +453,7 @@ describe('what is wrong', () => {
       'ERR_STORE_OPEN',
     )
     expect(() => make({ path: join(dir, 'file', 'a.sqlite'), strict: true })).toThrow(StoreError)
-    void make().write(head('a'), fill(5, 7))
+    await make().write(head('a'), fill(5, 7))
     const reader = make({ readOnly: true })
     expect(reader.read('a')?.body.size).toBe(5)
     expect(await codeOf(() => reader.write(head('b'), fill(1, 1)))).toBe('ERR_STORE_READONLY')
@@ -372,11 +466,11 @@ describe('what is wrong', () => {
     expect(hurried.read('a')?.body.size).toBe(5)
     other.exec('ROLLBACK')
     other.close()
-    void hurried.write(head('b'), fill(1, 1))
+    await hurried.write(head('b'), fill(1, 1))
   })
 
   it('D66: a database that turns out to be read-only is read', async () => {
-    void make().write(head('a'), fill(5, 7))
+    await make().write(head('a'), fill(5, 7))
     const reader = make({ wal: false, open: { readOnly: true } })
     expect(reader.read('a')?.body.size).toBe(5)
     expect(await codeOf(() => reader.write(head('b'), fill(1, 1)))).toBe('ERR_STORE_READONLY')
@@ -501,7 +595,7 @@ describe('many processes', () => {
     for (let cycle = 0; cycle < 10; cycle++) {
       const writer = child(`${LONG}
         for (let i = 0; ; i++) {
-          store.write(head('short'), fill(500, i % 256))
+          await store.write(head('short'), fill(500, i % 256))
           await store.write(head('long'), long(i % 256))
           if (i === ${cycle}) process.stdout.write('go')
         }`)

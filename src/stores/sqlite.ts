@@ -1,22 +1,27 @@
 /**
  * A store in one SQLite file, for any number of processes.
  *
- * 1. A short body is in the row of its entry: a hit is one SELECT, a write one INSERT, both synchronous.
+ * 1. A short body is in the row of its entry: a hit is one SELECT, a write one INSERT, both synchronous. Writes that nobody waits for
+ *    are made together (sqlite-writes.ts).
  * 2. A long body is in chunks; it becomes an entry with its last transaction (sqlite-stream.ts).
  * 3. Every read checks the checksum of what it returns; chunks are checked as they stream.
  * 4. A reader of a replaced long body reads on: its chunks stay until its streams have ended; another process's reader may see
  *    its stream fail, but never other bytes.
  */
 import { StoreError } from '../errors.ts'
+import { inlineBody } from '../engine/bytes.ts'
 import { crc32 } from '../engine/crc32.ts'
 import type {
+  BatchReadingStore,
   EntryChange,
   EntryHead,
+  GatheringStore,
   ListableStore,
   ListedEntry,
   ListQuery,
   LockingStore,
   MaybePromise,
+  ReadOutcome,
   StoredBody,
   StoredEntry,
   StoreLimits,
@@ -24,17 +29,20 @@ import type {
   Version,
 } from '../engine/ports.ts'
 import { encodeMetaText } from '../engine/record.ts'
-import { chunkedBody, chunkSum, inlineBody } from './chunks.ts'
+import { chunkedBody, chunkSum } from './chunks.ts'
 import { SqliteAccess } from './sqlite-access.ts'
-import type { SqliteDatabase } from './sqlite-driver.ts'
+import type { SqliteDatabase, SqlValue } from './sqlite-driver.ts'
 import { SqliteGarbage } from './sqlite-garbage.ts'
+import { nameOf } from './sqlite-key.ts'
 import { listed } from './sqlite-listing.ts'
 import { SqliteLocks } from './sqlite-locks.ts'
+import { SqliteMany } from './sqlite-many.ts'
 import { settingsOf, type SqliteOptions, type SqliteSettings } from './sqlite-options.ts'
 import { purge } from './sqlite-purge.ts'
 import { corruptEntry, headSum, isMeta, MetaMemory } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
 import { readChunk, writeLong } from './sqlite-stream.ts'
+import { SqliteWrites } from './sqlite-writes.ts'
 import { checkSize, storeBody } from './store-body.ts'
 
 export type { SqliteOptions } from './sqlite-options.ts'
@@ -63,7 +71,7 @@ export interface SqliteBatch {
  * console.log(response.ok) // true
  * ```
  */
-export class SqliteStore implements ListableStore, LockingStore {
+export class SqliteStore implements ListableStore, BatchReadingStore, GatheringStore, LockingStore {
   readonly name = 'sqlite' as const
   readonly limits: StoreLimits
   /** The file, as an absolute path; `:memory:` where there is none. */
@@ -71,7 +79,13 @@ export class SqliteStore implements ListableStore, LockingStore {
   readonly #settings: SqliteSettings
   readonly #access: SqliteAccess
   readonly #garbage: SqliteGarbage
+  readonly #writes: SqliteWrites
   readonly #memory = new MetaMemory()
+  readonly #many: SqliteMany = new SqliteMany({
+    run: (action) => this.#access.run((_, database) => action(database)),
+    entryOf: (key, row) => this.#entryOf(key, row),
+    read: (key) => this.read(key),
+  })
   /** For the database that is open now. */
   #locking: { readonly database: SqliteDatabase; readonly locks: SqliteLocks } | null = null
 
@@ -90,13 +104,24 @@ export class SqliteStore implements ListableStore, LockingStore {
       if (!readOnly) this.#garbage.collectAbandoned(busyTimeout)
     })
     this.#garbage = new SqliteGarbage(this.#access)
+    this.#writes = new SqliteWrites(this.#access, () => this.#garbage.collectSometime())
     if (strict) this.#access.open()
   }
 
   /** @throws StoreError */
   read(key: string): StoredEntry | undefined {
-    const row = this.#access.run(({ read }) => read.get(key))
-    if (row === undefined) return undefined
+    this.#writes.flushFor(key)
+    const row = this.#access.run(({ read }) => read.get(nameOf(key)))
+    return row === undefined ? undefined : this.#entryOf(key, row)
+  }
+
+  /** @throws StoreError */
+  readMany(keys: readonly string[]): readonly ReadOutcome[] {
+    this.#writes.flush()
+    return this.#many.read(keys)
+  }
+
+  #entryOf(key: string, row: readonly SqlValue[]): StoredEntry {
     const [id, version, created, expires, keep, size, chunk, crc, sum, meta, body] = row
     const createdAt = Number(created)
     const expiresAt = Number(expires)
@@ -141,43 +166,60 @@ export class SqliteStore implements ListableStore, LockingStore {
 
   #writeWhole(head: EntryHead, body: Uint8Array): void {
     checkSize(head.key, body.length, this.limits)
-    const insert = (statements: Statements): void => this.#insert(statements, head, body)
+    this.#writes.flushFor(head.key)
+    const insert = this.#inserting(head, body)
     if (body.length > this.#settings.inlineSize) this.#access.change(insert)
     else this.#access.run(insert)
     this.#garbage.collectSoon()
   }
 
+  /** @throws StoreError */
+  writeSoon(head: EntryHead, body: Uint8Array, failed: (error: unknown) => void): void {
+    if (body.length > this.#settings.inlineSize) return this.#writeWhole(head, body)
+    checkSize(head.key, body.length, this.limits)
+    this.#access.open()
+    this.#writes.add(head.key, body.length, this.#inserting(head, body), failed)
+  }
+
   /** One statement where the body is short; for a long one the caller opens a transaction. */
-  #insert({ replace, addChunk }: Statements, head: EntryHead, body: Uint8Array): void {
+  #inserting(head: EntryHead, body: Uint8Array): (statements: Statements) => void {
     const { inlineSize, chunkSize } = this.#settings
     const { key, createdAt, expiresAt, keepUntil } = head
     const meta = encodeMetaText(head.meta)
     const crc = headSum(createdAt, expiresAt, keepUntil, body.length, meta)
     const chunk = body.length > inlineSize ? chunkSize : 0
-    const row = [key, 0, createdAt, expiresAt, keepUntil, body.length, chunk, crc]
-    if (chunk === 0) return void replace.run(...row, crc32(body), meta, body)
-    const id = Number(replace.run(...row, 0, meta, null).lastInsertRowid)
-    for (let n = 0; n * chunk < body.length; n++) {
-      const data = body.subarray(n * chunk, (n + 1) * chunk)
-      addChunk.run(id, n, chunkSum(data, n), data)
+    const row = [nameOf(key), 0, createdAt, expiresAt, keepUntil, body.length, chunk, crc]
+    if (chunk === 0) return ({ replace }) => void replace.run(...row, crc32(body), meta, body)
+    return ({ replace, addChunk }) => {
+      const id = Number(replace.run(...row, 0, meta, null).lastInsertRowid)
+      for (let n = 0; n * chunk < body.length; n++) {
+        const data = body.subarray(n * chunk, (n + 1) * chunk)
+        addChunk.run(id, n, chunkSum(data, n), data)
+      }
     }
+  }
+
+  flush(): void {
+    this.#writes.flush()
   }
 
   /** @throws StoreError */
   update(key: string, change: EntryChange, version: Version): boolean {
+    this.#writes.flushFor(key)
     const [id = NaN, count = NaN] = String(version).split('.').map(Number)
     return this.#access.run(({ unchanged, update }) => {
-      const row = unchanged.get(key, id, count)
+      const row = unchanged.get(nameOf(key), id, count)
       if (row === undefined) return false
       const meta = encodeMetaText(change.meta)
       const crc = headSum(Number(row[0]), change.expiresAt, change.keepUntil, Number(row[1]), meta)
-      return Number(update.run(meta, change.expiresAt, change.keepUntil, crc, key, id, count).changes) === 1
+      return Number(update.run(meta, change.expiresAt, change.keepUntil, crc, nameOf(key), id, count).changes) === 1
     })
   }
 
   /** @throws StoreError */
   delete(keys: readonly string[]): number {
-    const one = ({ deleteKey }: Statements, key: string): number => Number(deleteKey.run(key).changes)
+    for (const key of keys) this.#writes.flushFor(key)
+    const one = ({ deleteKey }: Statements, key: string): number => Number(deleteKey.run(nameOf(key)).changes)
     const [first] = keys
     if (first === undefined) return this.#access.run(() => 0)
     const count =
@@ -215,11 +257,13 @@ export class SqliteStore implements ListableStore, LockingStore {
   }
 
   entries(query: ListQuery = {}): AsyncGenerator<ListedEntry, void, undefined> {
+    this.#writes.flush()
     return listed((read) => this.#access.run((_, database) => read(database)), query)
   }
 
   /** Entries, and the bytes of the database (without its write-ahead log). */
   size(): StoreSize {
+    this.#writes.flush()
     return this.#access.run(({ count, pages }) => ({
       entries: Number(count.get()?.[0] ?? 0),
       bytes: Number(pages.get()?.[0] ?? 0),
@@ -237,6 +281,7 @@ export class SqliteStore implements ListableStore, LockingStore {
   }
 
   async deleteWhere(query: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): Promise<number> {
+    this.#writes.flush()
     const count = await purge(this.#access, query)
     await this.#garbage.collect()
     return count
@@ -244,6 +289,7 @@ export class SqliteStore implements ListableStore, LockingStore {
 
   /** Gives free space back to the disk. Holds the event loop and the file while it works. */
   vacuum(): void {
+    this.#writes.flush()
     this.#access.run((_, database) => database.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)'))
   }
 
@@ -256,18 +302,21 @@ export class SqliteStore implements ListableStore, LockingStore {
     const result = await action({
       write: (head, body) => {
         checkSize(head.key, body.length, this.limits)
-        changes.push((statements) => this.#insert(statements, head, body))
+        changes.push(this.#inserting(head, body))
       },
-      delete: (keys) => void changes.push(({ deleteKey }) => keys.forEach((key) => deleteKey.run(key))),
+      delete: (keys) => void changes.push(({ deleteKey }) => keys.forEach((key) => deleteKey.run(nameOf(key)))),
     })
+    this.#writes.flush()
     this.#access.change((statements) => changes.forEach((change) => change(statements)))
     this.#garbage.collectSoon()
     return result
   }
 
   close(): void {
+    this.#writes.flush()
     this.#memory.clear()
     this.#locking = null
+    this.#many.close()
     this.#access.close()
   }
 }

@@ -8,7 +8,12 @@ import { concat } from '../engine/bytes.ts'
 import type { MaybePromise, StoreLimits } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
 
-export type BodyReader = ReadableStreamDefaultReader<Uint8Array>
+export interface BodyReader {
+  read(): Promise<{ readonly value?: Uint8Array | undefined }>
+}
+
+/** After a body that was at hand. */
+const NOTHING_MORE: BodyReader = { read: async () => ({}) }
 
 /** Where a body goes. */
 export interface BodySink {
@@ -29,7 +34,7 @@ export async function storeBody(body: Uint8Array | ReadableStream<Uint8Array>, s
   const { key, limits } = sink
   if (!(body instanceof Uint8Array)) return storeStream(body, sink)
   checkSize(key, body.length, limits)
-  return body.length > limits.inlineSize ? storeStream(streamOfOne(body), sink) : sink.whole(body)
+  return body.length > limits.inlineSize ? sink.long(NOTHING_MORE, [body]) : sink.whole(body)
 }
 
 async function storeStream(stream: ReadableStream<Uint8Array>, sink: BodySink): Promise<void> {
@@ -41,6 +46,7 @@ async function storeStream(stream: ReadableStream<Uint8Array>, sink: BodySink): 
     while (size <= limits.inlineSize) {
       const { value } = await reader.read()
       if (value === undefined) return await sink.whole(concat(ahead, size))
+      assertBytes(value)
       // A copy (slice() of a Buffer would be none): the giver may use its buffer again.
       ahead.push(new Uint8Array(value))
       size += value.length
@@ -54,6 +60,11 @@ async function storeStream(stream: ReadableStream<Uint8Array>, sink: BodySink): 
   } finally {
     reader.releaseLock()
   }
+}
+
+/** What is no bytes has no length, or another one: a part of the body would be lost without a word. @throws TypeError */
+export function assertBytes(chunk: unknown): void {
+  if (!(chunk instanceof Uint8Array)) throw new TypeError('A body must be a stream of Uint8Array.')
 }
 
 /** @throws StoreError ERR_STORE_FULL */
@@ -77,6 +88,7 @@ export async function* pieces(
   for (;;) {
     const next = queue.shift() ?? (await reader.read()).value
     if (next === undefined) break
+    assertBytes(next)
     for (let from = 0; from < next.length;) {
       const part = next.subarray(from, from + length - filled)
       buffer.set(part, filled)
@@ -88,13 +100,4 @@ export async function* pieces(
     }
   }
   if (filled > 0) yield buffer.subarray(0, filled)
-}
-
-function streamOfOne(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes)
-      controller.close()
-    },
-  })
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it, test } from 'vitest'
 import { isListable, isLocking, type ListableStore, type LockingStore } from '../engine/ports.ts'
+import { StoreError } from '../errors.ts'
+import { FaultyStore } from '../testing/faulty-store.ts'
 import { sampleHead } from '../testing/samples.ts'
 import { storeConformance } from '../testing/store-conformance.ts'
 import { MemoryStore } from './memory.ts'
@@ -50,5 +52,29 @@ describe('row 220: a store by key or URL', () => {
     const store = new RoutedStore({ stores: { a: new MemoryStore() }, route: () => 'b' })
     expect(() => store.read('k')).toThrow(/leads to the store b, which there is not: there are a/)
     expect(() => new RoutedStore({ stores: {}, route: byLength })).toThrow(/at least one store/)
+  })
+
+  it('many keys are asked for at each store, and one that fails costs its own', async () => {
+    const far = new FaultyStore(new MemoryStore())
+    const store = new RoutedStore({
+      stores: { far, db: sqlite() },
+      route: ({ key }) => (key === 'lost' ? 'nowhere' : key.startsWith('far') ? 'far' : 'db'),
+    })
+    for (const key of ['far 1', 'db 1', 'far 2']) await store.write(sampleHead(key), new Uint8Array(1))
+    const seen = async (...keys: string[]): Promise<unknown[]> =>
+      (await store.readMany(keys)).map((outcome) =>
+        outcome instanceof StoreError ? 'failed' : (outcome?.key ?? 'missing'),
+      )
+    expect(await seen('far 1', 'db 2', 'db 1', 'lost', 'far 2')).toEqual([
+      'far 1',
+      'missing',
+      'db 1',
+      'failed',
+      'far 2',
+    ])
+    far.fail('read', 'reject')
+    expect(await seen('far 1', 'db 1')).toEqual(['failed', 'db 1'])
+    await expect(store.readMany(['far 1', 'far 2'])).rejects.toThrow('boom')
+    await store.close()
   })
 })

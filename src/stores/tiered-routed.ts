@@ -7,6 +7,7 @@
 import {
   isListable,
   isLocking,
+  type BatchReadingStore,
   type EntryChange,
   type EntryHead,
   type ListableStore,
@@ -14,6 +15,7 @@ import {
   type ListQuery,
   type LockingStore,
   type MaybePromise,
+  type ReadOutcome,
   type Store,
   type StoredEntry,
   type StoreLimits,
@@ -22,6 +24,7 @@ import {
 } from '../engine/ports.ts'
 import { OptionError, StoreError } from '../errors.ts'
 import { checkOptions } from './options.ts'
+import { outcomeNow, outcomeOf, readManyOf } from './read-many.ts'
 import { arranged } from './record-listing.ts'
 
 /** What a route is chosen by. */
@@ -53,7 +56,7 @@ export interface RoutedOptions<S extends Store = Store> {
  * })
  * ```
  */
-export class RoutedStore implements Store {
+export class RoutedStore implements BatchReadingStore {
   readonly name = 'routed' as const
   readonly limits: StoreLimits
   readonly #stores: ReadonlyMap<string, Store>
@@ -94,6 +97,27 @@ export class RoutedStore implements Store {
 
   read(key: string): MaybePromise<StoredEntry | undefined> {
     return this.#for(key).read(key)
+  }
+
+  /** Each store is asked for its own; where one fails, the keys of the others are none the worse. */
+  async readMany(keys: readonly string[]): Promise<readonly ReadOutcome[]> {
+    const stores = keys.map((key) => outcomeNow(() => this.#for(key)))
+    const outcomes: ReadOutcome[] = stores.map((store) => (store instanceof StoreError ? store : undefined))
+    const groups = Map.groupBy(keys.keys(), (index) => stores[index])
+    const asked = [...groups].map(async ([store, indexes]) => {
+      if (store === undefined || store instanceof StoreError) return
+      const found = await outcomeOf(() =>
+        readManyOf(
+          store,
+          indexes.map((index) => keys[index] ?? ''),
+        ),
+      )
+      indexes.forEach((index, n) => (outcomes[index] = found instanceof StoreError ? found : found[n]))
+    })
+    await Promise.all(asked)
+    const [first] = outcomes
+    if (first instanceof StoreError && outcomes.every((outcome) => outcome instanceof StoreError)) throw first
+    return outcomes
   }
 
   write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void> {

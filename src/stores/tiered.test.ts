@@ -313,3 +313,47 @@ describe('types and options', () => {
     expect(() => new TieredStore({ far, near: JSON.parse('{"maxEntrys":1}') })).toThrow(/maxEntries/)
   })
 })
+
+describe('B8: many keys at once', () => {
+  it('memory answers what it may, and the far store is asked for the rest in one step', async () => {
+    const far = new SqliteStore(':memory:')
+    const asked: (readonly string[])[] = []
+    const readMany = far.readMany.bind(far)
+    far.readMany = (keys) => {
+      asked.push(keys)
+      return readMany(keys)
+    }
+    const store = tiered({ far })
+    for (const key of ['a', 'b', 'c']) far.write(sampleHead(key), text(key))
+    await store.read('a')
+    expect((await store.readMany(['a', 'b', 'x', 'c', 'b'])).map((entry) => wordsOf(entry as StoredEntry))).toEqual([
+      'a',
+      'b',
+      undefined,
+      'c',
+      'b',
+    ])
+    await store.readMany(['a', 'b', 'c'])
+    expect(asked).toEqual([['b', 'x', 'c']])
+    await store.close()
+  })
+
+  it('rule 3: what was changed while they were read is not kept', async () => {
+    const { store, inner, near } = setup()
+    for (const key of ['a', 'b']) inner.write(sampleHead(key), text('old'))
+    const reading = store.readMany(['a', 'b'])
+    const writing = store.write(sampleHead('a'), text('new'))
+    await Promise.all([reading, writing])
+    expect(wordsOf(await store.read('a'))).toBe('new')
+    expect(near.size().entries).toBeGreaterThan(0)
+  })
+
+  it('a far store that fails for some keys fails for those', async () => {
+    const { store, inner, far } = setup()
+    for (const key of ['a', 'b']) inner.write(sampleHead(key), text(key))
+    far.fail('read', 'reject', 1)
+    const [a, b] = await store.readMany(['a', 'b'])
+    expect([a instanceof Error, wordsOf(b as StoredEntry)]).toEqual([true, 'b'])
+    expect(wordsOf(await store.read('a'))).toBe('a')
+  })
+})

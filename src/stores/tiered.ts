@@ -8,10 +8,11 @@
  * Rule 4: memory holds what the far store hands over whole (small bodies); long ones stream from the far store.
  * Rule 5: a version is the far store's, or one of ours for what was just written: `update` looks up which version that became.
  */
-import { isPromise } from '../engine/maybe.ts'
+import { chain, isPromise } from '../engine/maybe.ts'
 import {
   isListable,
   isLocking,
+  type BatchReadingStore,
   type Clock,
   type EntryChange,
   type EntryHead,
@@ -19,6 +20,7 @@ import {
   type ListableStore,
   type LockingStore,
   type MaybePromise,
+  type ReadOutcome,
   type Store,
   type StoredEntry,
   type StoreLimits,
@@ -28,7 +30,8 @@ import { OptionError, StoreError } from '../errors.ts'
 import { MemoryStore, type MemoryStoreOptions } from './memory.ts'
 import { checkOptions } from './options.ts'
 import type { Coherence } from './tiered-coherence.ts'
-import { Flights } from './tiered-flights.ts'
+import { readManyOf } from './read-many.ts'
+import { Flights, type Flight } from './tiered-flights.ts'
 
 export type { Coherence, CoherenceListener } from './tiered-coherence.ts'
 export { pollingCoherence, type PollingOptions } from './tiered-polling.ts'
@@ -75,7 +78,7 @@ const OURS = '\0near '
  * const store = new TieredStore({ far: new SqliteStore('http.db'), near: { maxBytes: 32 * 1024 * 1024 } })
  * ```
  */
-export class TieredStore implements Store {
+export class TieredStore implements BatchReadingStore {
   readonly name: string
   readonly limits: StoreLimits
   readonly #near: MemoryStore
@@ -114,10 +117,27 @@ export class TieredStore implements Store {
 
   read(key: string): MaybePromise<StoredEntry | undefined> {
     this.#assertOpen()
+    return this.#readNear(key) ?? this.#readFar(key)
+  }
+
+  /** Memory answers what it may; the far store is asked for the rest, all at once where it can do that. */
+  readMany(keys: readonly string[]): MaybePromise<readonly ReadOutcome[]> {
+    this.#assertOpen()
+    const found = new Map<string, ReadOutcome>()
+    for (const key of keys) found.set(key, this.#readNear(key))
+    const rest = [...found.keys()].filter((key) => found.get(key) === undefined)
+    if (rest.length === 0) return keys.map((key) => found.get(key))
+    return chain(this.#readManyFar(rest), (outcomes) => {
+      rest.forEach((key, index) => found.set(key, outcomes[index]))
+      return keys.map((key) => found.get(key))
+    })
+  }
+
+  /** What memory may answer. */
+  #readNear(key: string): StoredEntry | undefined {
     const near = this.#near.read(key)
     const tag = near === undefined ? undefined : this.#tags.get(near.meta)
-    if (near === undefined || tag === undefined || this.#clock.now() - tag.at >= this.#bound())
-      return this.#readFar(key)
+    if (near === undefined || tag === undefined || this.#clock.now() - tag.at >= this.#bound()) return undefined
     return (tag.entry ??= { ...near, version: tag.version })
   }
 
@@ -129,23 +149,52 @@ export class TieredStore implements Store {
   #readFar(key: string): MaybePromise<StoredEntry | undefined> {
     const flight = this.#flights.start(key)
     const at = this.#clock.now()
-    const arrived = (entry: StoredEntry | undefined): StoredEntry | undefined => {
-      const isCurrent = this.#flights.end(flight)
-      if (entry !== undefined && isCurrent) this.#keep(entry, entry.body.bytes, entry.version, at)
-      else if (isCurrent) this.#near.delete([key])
-      return entry
-    }
+    return this.#asking(
+      [flight],
+      () => this.#far.read(key),
+      (entry) => {
+        this.#arrived(flight, entry, at)
+        return entry
+      },
+    )
+  }
+
+  #readManyFar(keys: readonly string[]): MaybePromise<readonly ReadOutcome[]> {
+    const flights = keys.map((key) => this.#flights.start(key))
+    const at = this.#clock.now()
+    return this.#asking(
+      flights,
+      () => readManyOf(this.#far, keys),
+      (outcomes) => {
+        flights.forEach((flight, index) => {
+          const outcome: ReadOutcome = outcomes[index]
+          if (outcome instanceof StoreError) this.#flights.end(flight)
+          else this.#arrived(flight, outcome, at)
+        })
+        return outcomes
+      },
+    )
+  }
+
+  #asking<T>(flights: readonly Flight[], ask: () => MaybePromise<T>, arrived: (answer: T) => T): MaybePromise<T> {
     const failed = (error: unknown): never => {
-      this.#flights.end(flight)
+      for (const flight of flights) this.#flights.end(flight)
       throw error
     }
-    let found: MaybePromise<StoredEntry | undefined>
+    let answer: MaybePromise<T>
     try {
-      found = this.#far.read(key)
+      answer = ask()
     } catch (error) {
       return failed(error)
     }
-    return isPromise(found) ? found.then(arrived, failed) : arrived(found)
+    return isPromise(answer) ? answer.then(arrived, failed) : arrived(answer)
+  }
+
+  /** Rule 3. */
+  #arrived(flight: Flight, entry: StoredEntry | undefined, at: number): void {
+    const isCurrent = this.#flights.end(flight)
+    if (entry !== undefined && isCurrent && !this.#closed) this.#keep(entry, entry.body.bytes, entry.version, at)
+    else if (isCurrent && !this.#closed) this.#near.delete([flight.key])
   }
 
   /** Puts a copy into memory, where it fits there; nothing else stays under its key. */

@@ -6,9 +6,8 @@
  * proof covers its number and whether it is the last (the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizar, 2015):
  * a changed, moved, missing or added block fails.
  */
-import { concat } from '../engine/bytes.ts'
+import { concat, inlineBody } from '../engine/bytes.ts'
 import type { MaybePromise, StoredBody } from '../engine/ports.ts'
-import { inlineBody } from './chunks.ts'
 import { pieces } from './store-body.ts'
 import { corrupt } from './wrap-store.ts'
 

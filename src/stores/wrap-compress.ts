@@ -6,7 +6,7 @@
  * Rule 2: the length of a body that came as a stream is known at its end: the last 8 bytes of what is stored.
  * Rule 3: nothing larger than it was is ever made of what is stored: a body that decompresses to more is corrupt.
  */
-import { concat } from '../engine/bytes.ts'
+import { concat, inlineBody } from '../engine/bytes.ts'
 import { isValidMeta, isWrappedMeta } from '../engine/meta.ts'
 import type {
   EntryChange,
@@ -23,10 +23,10 @@ import type {
 } from '../engine/ports.ts'
 import { encodeMeta } from '../engine/record.ts'
 import { StoreError } from '../errors.ts'
-import { inlineBody } from './chunks.ts'
 import { checkOptions } from './options.ts'
 import { EAGER } from './wrap-blocks.ts'
 import { wrong } from './wrap-keys.ts'
+import { assertBytes } from './store-body.ts'
 import {
   corrupt,
   wrappedMeta,
@@ -144,11 +144,22 @@ class Compression implements Wrapper {
 
   async #wrapStream(head: EntryHead, stream: ReadableStream<Uint8Array>): Promise<Parcel> {
     const reader = stream.getReader()
+    try {
+      return await this.#wrapRead(head, reader)
+    } catch (error) {
+      // A stream that failed itself has nothing to cancel.
+      reader.cancel(error).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #wrapRead(head: EntryHead, reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Parcel> {
     const ahead: Uint8Array[] = []
     let size = 0
     while (size < SAMPLE) {
       const { value } = await reader.read()
       if (value === undefined) return this.wrap(head, concat(ahead, size))
+      assertBytes(value)
       // A copy: the giver may use its buffer again.
       ahead.push(new Uint8Array(value))
       size += value.length

@@ -2,16 +2,18 @@
  * A store whose entries a wrapper changes on their way in and back out: compression, encryption, signatures (feature B10).
  *
  * Rule 1: the store inside sees metadata of kind 'wrapped' and a body that is the wrapper's; it is a store like any other to it.
- * Rule 2: what the store inside can do (list, lock), the wrapped one can; what it cannot, this one does not claim to.
+ * Rule 2: what the store inside can do (list, lock, read many at once), the wrapped one can; what it cannot, this one does not claim to.
  * Rule 3: what cannot be unwrapped is ERR_STORE_CORRUPT when it is read, and skipped when it is listed.
  * Rule 4: nothing waits that need not: over a synchronous store small entries are read synchronously.
  */
 import { StoreError } from '../errors.ts'
-import { chain } from '../engine/maybe.ts'
+import { chain, together } from '../engine/maybe.ts'
 import { isValidMeta } from '../engine/meta.ts'
 import {
+  isBatchReading,
   isListable,
   isLocking,
+  type BatchReadingStore,
   type EntryChange,
   type EntryHead,
   type EntryMeta,
@@ -20,12 +22,14 @@ import {
   type ListQuery,
   type LockingStore,
   type MaybePromise,
+  type ReadOutcome,
   type Store,
   type StoredEntry,
   type StoreLimits,
   type StoreSize,
   type Version,
 } from '../engine/ports.ts'
+import { outcomeOf } from './read-many.ts'
 import { Recent } from './recent.ts'
 import { arranged } from './record-listing.ts'
 
@@ -78,11 +82,18 @@ class WrappedStore<S extends Store> implements Store {
   }
 
   read(key: string): MaybePromise<StoredEntry | undefined> {
-    return chain(this.inner.read(this.wrapper.nameOf(key)), (stored) => {
-      if (stored === undefined) return undefined
-      this.#remember(key, stored)
-      return this.wrapper.unwrap(key, stored)
-    })
+    return chain(this.inner.read(this.wrapper.nameOf(key)), (stored) => this.#unwrap(key, stored))
+  }
+
+  #unwrap(key: string, stored: StoredEntry | undefined): MaybePromise<StoredEntry | undefined> {
+    if (stored === undefined) return undefined
+    this.#remember(key, stored)
+    return this.wrapper.unwrap(key, stored)
+  }
+
+  /** What a batched read of the store inside found, as this one gives it. */
+  unwrapped(key: string, stored: ReadOutcome): MaybePromise<ReadOutcome> {
+    return stored instanceof StoreError ? stored : outcomeOf(() => this.#unwrap(key, stored))
   }
 
   #remember(key: string, { meta, createdAt, expiresAt, keepUntil, version, ...stored }: StoredEntry): void {
@@ -111,6 +122,17 @@ class WrappedStore<S extends Store> implements Store {
   close(): MaybePromise<void> {
     this.#heads.clear()
     return this.inner.close()
+  }
+}
+
+type BatchReads = Pick<BatchReadingStore, 'readMany'>
+
+function batchReadsOf(inner: BatchReadingStore, made: WrappedStore<Store>, wrapper: Wrapper): BatchReads {
+  return {
+    readMany: (keys) =>
+      chain(inner.readMany(keys.map((key) => wrapper.nameOf(key))), (stored) =>
+        together(keys.map((key, index) => made.unwrapped(key, stored[index]))),
+      ),
   }
 }
 
@@ -175,6 +197,7 @@ function locksOf(inner: LockingStore, wrapper: Wrapper): Locks {
 /** The store, wrapped: listable if it is listable, locking if it is locking. */
 export function wrapStore(inner: Store, wrapper: Wrapper): Store {
   const made = isListable(inner) ? new ListableWrapped(inner, wrapper) : new WrappedStore(inner, wrapper)
+  if (isBatchReading(inner)) Object.assign(made, batchReadsOf(inner, made, wrapper))
   return isLocking(inner) ? Object.assign(made, locksOf(inner, wrapper)) : made
 }
 

@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { StoreError } from '../errors.ts'
+import { assertBytes } from './store-body.ts'
 
 export type Algorithm = 'zstd' | 'brotli' | 'gzip'
 
@@ -85,14 +86,13 @@ export async function* chunksOf(
   try {
     yield* ahead
     for (;;) {
+      ended = true
       const { value } = await reader.read()
       if (value === undefined) break
+      ended = false
+      assertBytes(value)
       yield value
     }
-    ended = true
-  } catch (error) {
-    ended = true
-    throw error
   } finally {
     if (!ended) await reader.cancel()
   }

@@ -1,8 +1,7 @@
 /** The part of the kit for stores that hold leases (LockingStore in engine/ports.ts). */
-import { isLocking, type LockingStore, type Store } from '../engine/ports.ts'
+import { isLocking, type LockingStore } from '../engine/ports.ts'
+import { ok, type It } from './checks.ts'
 import { sampleHead } from './samples.ts'
-
-type It = (title: string, body: (store: Store) => Promise<void>) => void
 
 /** Longer than any test: ends by unlock only. */
 const LONG = 60_000
@@ -10,10 +9,6 @@ const LONG = 60_000
 const SHORT = 50
 /** How long an expired lease is waited for before the test fails. */
 const PATIENCE = 15_000
-
-function ok(holds: boolean, what: string): void {
-  if (!holds) throw new Error(what)
-}
 
 async function eventually(condition: () => Promise<boolean>, what: string): Promise<void> {
   const deadline = Date.now() + PATIENCE

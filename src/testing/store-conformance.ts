@@ -1,15 +1,10 @@
 /**
  * The conformance kit: every rule of the store contract (engine/ports.ts) as a test, for any store and any test runner.
  */
-import {
-  isListable,
-  NEVER,
-  type ListableStore,
-  type MaybePromise,
-  type Store,
-  type StoredEntry,
-} from '../engine/ports.ts'
+import { isListable, NEVER, type ListableStore, type MaybePromise, type Store } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
+import { batches } from './batch-conformance.ts'
+import { all, bodyOf, bytesOf, equal, KEYS, mustRead, ok, same, sideBySide, streamed, type It } from './checks.ts'
 import { locks } from './lock-conformance.ts'
 import { sampleHead, sampleMeta } from './samples.ts'
 
@@ -20,75 +15,6 @@ export interface ConformanceOptions {
   readonly describe: (name: string, body: () => void) => unknown
   readonly test: (name: string, body: () => Promise<void>) => unknown
 }
-
-function same(actual: unknown, expected: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)]
-  if (a !== b) throw new Error(`${what}: expected ${b}, got ${a}`)
-}
-
-function ok(holds: boolean, what: string): void {
-  if (!holds) throw new Error(what)
-}
-
-/** Deterministic bytes, different for each seed. */
-function bytesOf(size: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size)
-  let state = seed
-  for (let at = 0; at < size; at++) bytes[at] = state = (state * 75 + 74) % 65_537
-  return bytes
-}
-
-function streamed(bytes: Uint8Array, chunk: number, failAt = Infinity): ReadableStream<Uint8Array> {
-  let at = 0
-  return new ReadableStream({
-    pull(controller) {
-      if (at >= failAt) throw new Error('the origin broke off')
-      if (at >= bytes.length) return controller.close()
-      controller.enqueue(bytes.slice(at, at + chunk))
-      at += chunk
-    },
-  })
-}
-
-async function bodyOf(entry: StoredEntry, start = 0, end: number = entry.body.size): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of entry.body.open(start, end)) chunks.push(chunk)
-  const whole = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.length
-  }
-  return whole
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at])
-}
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = []
-  for await (const item of items) list.push(item)
-  return list
-}
-
-async function mustRead(store: Store, key: string): Promise<StoredEntry> {
-  const entry = await store.read(key)
-  if (entry === undefined) throw new Error(`nothing is stored under ${key}`)
-  return entry
-}
-
-const KEYS = [
-  'plain',
-  'GET http://h.test/?a=1&b=2',
-  'k'.repeat(5000),
-  '\u2603 \u{1f600}',
-  'nul\0byte',
-  'glob*?[a-z]%_',
-  '__proto__',
-  'line\nbreak',
-  'quote\'"\\',
-]
 
 /**
  * Declares the tests. There are no switches: a store keeps all of it, and what it says of listing and locking besides.
@@ -117,6 +43,7 @@ export function storeConformance({ name, make, describe, test }: ConformanceOpti
     entries(it)
     streams(it)
     listing(it)
+    batches(it)
     locks(it)
     it('use after close is ERR_STORE_CLOSED, and close is idempotent', async (store) => {
       await store.close()
@@ -141,8 +68,6 @@ export function storeConformance({ name, make, describe, test }: ConformanceOpti
     })
   })
 }
-
-type It = (title: string, body: (store: Store) => Promise<void>) => void
 
 function entries(it: It): void {
   it('row 191: a missing key is undefined', async (store) => {
@@ -202,7 +127,7 @@ function entries(it: It): void {
 
   it('rows 193, 194: delete takes any number of keys, ignores missing ones, touches no others', async (store) => {
     const keys = Array.from({ length: 2500 }, (_, n) => `key ${n}`)
-    for (const key of keys) await store.write(sampleHead(key), new Uint8Array(1))
+    await sideBySide(keys, (key) => store.write(sampleHead(key), new Uint8Array(1)))
     await store.write(sampleHead('other'), new Uint8Array(1))
     same(
       [await store.delete([]), await store.delete([...keys, 'missing']), await store.delete(['key 0'])],
@@ -256,6 +181,30 @@ function streams(it: It): void {
     ok(equal(await bodyOf(await mustRead(store, 'k')), bytesOf(10)), 'what was there is gone')
   })
 
+  it('a stream of anything but bytes is refused, wherever in it that is', async (store) => {
+    await store.write(sampleHead('k'), bytesOf(10))
+    for (const before of [0, 400_000]) {
+      for (const chunk of ['text', 5, null, new ArrayBuffer(3), {}] as never[]) {
+        const parts = [bytesOf(before), chunk, bytesOf(10)]
+        const body = new ReadableStream<Uint8Array>({
+          pull(controller) {
+            const part = parts.shift()
+            if (part === undefined) controller.close()
+            else controller.enqueue(part)
+          },
+        })
+        const refused = await Promise.resolve()
+          .then(() => store.write(sampleHead('k'), body))
+          .then(
+            () => false,
+            () => true,
+          )
+        ok(refused, `${typeof chunk} was taken for bytes`)
+      }
+    }
+    ok(equal(await bodyOf(await mustRead(store, 'k')), bytesOf(10)), 'what was there is gone')
+  })
+
   it('rule 4, 68: a reader of a replaced or deleted entry gets that version, or a failure: never a mix', async (store) => {
     const [old, young] = [bytesOf(SIZE, 1), bytesOf(SIZE, 2)]
     for (const change of [() => store.write(sampleHead('k'), streamed(young, 100_000)), () => store.delete(['k'])]) {
@@ -296,6 +245,13 @@ function listing(it: It): void {
       [[], [], 0],
       'an empty store',
     )
+  })
+
+  listed('row 195: keys are listed as they were given', async (store) => {
+    for (const key of KEYS) await store.write(sampleHead(key), new Uint8Array(1))
+    same((await all(store.keys())).toSorted(), KEYS.toSorted(), 'keys')
+    same((await all(store.entries())).map(({ key }) => key).toSorted(), KEYS.toSorted(), 'entries')
+    same(await store.delete(KEYS), KEYS.length, 'how many were deleted')
   })
 
   listed('rows 195, 208: listing orders, filters and limits, without bodies', async (store) => {

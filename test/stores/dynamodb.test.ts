@@ -158,6 +158,28 @@ describeWithService('dynamodb', ({ url }) => {
       await expect(store.delete(['a', 'b'])).rejects.toMatchObject({ code: 'ERR_STORE_BUSY' })
     })
 
+    it('readMany asks for a hundred at a time, and again for what was left undone', async () => {
+      let left = 3
+      const sizes: number[] = []
+      const client = clientOf(bench, async (name, { RequestItems }, send) => {
+        if (name !== 'BatchGetItem') return send()
+        const [ask] = Object.values(RequestItems as Record<string, { Keys: unknown[] }>)
+        sizes.push(ask?.Keys.length ?? 0)
+        return left-- > 0 ? { UnprocessedKeys: RequestItems } : send()
+      })
+      const store = bench.tidy({ client })
+      const keys = Array.from({ length: 130 }, (_, n) => `key ${n}`)
+      await Promise.all(keys.map((key) => store.write(sampleHead(key), small)))
+      const outcomes = await store.readMany([...keys, 'missing', 'key 0'])
+      expect(outcomes.map((outcome) => (outcome !== undefined && 'key' in outcome ? outcome.key : null))).toEqual([
+        ...keys,
+        null,
+        'key 0',
+      ])
+      expect(sizes.toSorted((a, b) => a - b)).toEqual(expect.arrayContaining([31, 100]))
+      expect(sizes).toHaveLength(5)
+    })
+
     it('139: what is in an expression is a name of ours, a placeholder or a word of DynamoDB', async () => {
       const { client, inputs } = spied(bench)
       const table = bench.newTable()

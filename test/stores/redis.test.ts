@@ -339,6 +339,7 @@ describeWithService('redis', (redis) => {
     expect((await plain.keys(`${prefix.replace('*', '\\*')}${ns}:*`)).length).toBe(6)
     expect(await all(store.keys())).toEqual(['a'])
     expect((await new Response((await store.read('a'))?.body.open(0, 300_000)).bytes()).length).toBe(300_000)
+    expect((await store.readMany(['x', 'a'])).map((entry) => entry !== undefined)).toEqual([false, true])
     const without = tidy({ namespace: ns })
     expect(await without.read('a')).toBe(undefined)
     await store.clear()

@@ -1,0 +1,77 @@
+/**
+ * Many keys by few SELECTs, each with the same number of places, so that it is prepared once.
+ *
+ * 1. Places that are left are filled with a key that has one already.
+ * 2. A key with a NUL, at which a library may end it on its way back, is read by itself; so is each one of a SELECT that fails, since the
+ *    damage is in one row and not in all of them.
+ */
+import type { ReadOutcome, StoredEntry } from '../engine/ports.ts'
+import { StoreError } from '../errors.ts'
+import { outcomeNow } from './read-many.ts'
+import { keyOf, nameOf } from './sqlite-key.ts'
+import { Query, type SqliteDatabase, type SqlValue } from './sqlite-driver.ts'
+
+const PLACES = 32
+const SELECT = `SELECT key, id, version, created, expires, keep, size, chunk, crc, sum, meta, body
+  FROM entries WHERE key IN (${Array.from({ length: PLACES }, () => '?').join(', ')})`
+
+/** How single entries are had. */
+export interface Reading {
+  /** Runs it with the open database. @throws StoreError */
+  run<T>(action: (database: SqliteDatabase) => T): T
+  /** The entry of a row without its key. @throws StoreError */
+  entryOf(key: string, row: readonly SqlValue[]): StoredEntry
+  /** @throws StoreError */
+  read(key: string): StoredEntry | undefined
+}
+
+export class SqliteMany {
+  readonly #reading: Reading
+  /** Of the database that is open now. */
+  #query: { readonly database: SqliteDatabase; readonly rows: Query } | null = null
+
+  constructor(reading: Reading) {
+    this.#reading = reading
+  }
+
+  /** @throws StoreError where the database cannot be opened, or is closed */
+  read(keys: readonly string[]): readonly ReadOutcome[] {
+    const found = new Map<string, ReadOutcome>()
+    const plain = [...new Set(keys)].filter(isPlain)
+    for (let at = 0; at < plain.length; at += PLACES) this.#readInto(found, plain.slice(at, at + PLACES))
+    return keys.map((key) => (isPlain(key) ? found.get(key) : outcomeNow(() => this.#reading.read(key))))
+  }
+
+  #readInto(found: Map<string, ReadOutcome>, keys: readonly string[]): void {
+    const { run, entryOf, read } = this.#reading
+    const rows = run((database) => this.#rows(database, keys))
+    if (rows instanceof StoreError)
+      for (const key of keys)
+        found.set(
+          key,
+          outcomeNow(() => read(key)),
+        )
+    else
+      for (const [name, ...row] of rows) {
+        const key = keyOf(String(name))
+        const outcome = outcomeNow(() => entryOf(key, row))
+        found.set(key, outcome)
+      }
+  }
+
+  #rows(database: SqliteDatabase, keys: readonly string[]): readonly SqlValue[][] | StoreError {
+    if (this.#query?.database !== database) this.#query = { database, rows: new Query(database, SELECT) }
+    const { rows } = this.#query
+    const names = Array.from({ length: PLACES }, (_, n) => nameOf(keys[n] ?? keys[0] ?? ''))
+    return outcomeNow(() => rows.all(...names))
+  }
+
+  /** Lets go of the database. */
+  close(): void {
+    this.#query = null
+  }
+}
+
+function isPlain(key: string): boolean {
+  return !key.includes('\0')
+}
