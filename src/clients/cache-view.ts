@@ -1,6 +1,6 @@
 /** `session.cache`: looking into the cache and taking things out of it (features I1, I2, I4, E6). */
 import { OptionError, StateError } from '../errors.ts'
-import type { ListedEntry, ListableStore, StoreSize } from '../engine/ports.ts'
+import type { ListedEntry, ListableStore, Store, StoreSize } from '../engine/ports.ts'
 import { isListable, NEVER } from '../engine/ports.ts'
 import type { CacheStats } from '../engine/stats.ts'
 import type { ResponseMeta } from '../policy/decision.ts'
@@ -87,6 +87,13 @@ export class ResponseCache {
     }
   }
 
+  /** The client, once what its callers have read to the end is stored. */
+  async #landed(): Promise<CacheClient> {
+    const client = await this.#client()
+    await client.engine.upkeep.landed()
+    return client
+  }
+
   async #exchange(client: CacheClient, input: FetchInput, init?: CachedRequestInit): Promise<Exchange> {
     return client.exchangeFor(...(await this.#asking.prepare(input, init)))
   }
@@ -117,15 +124,17 @@ export class ResponseCache {
    * ```
    */
   async get(input: FetchInput, init?: CachedRequestInit): Promise<CacheEntry | undefined> {
-    const client = await this.#client()
+    const client = await this.#landed()
     const entry = await client.engine.find(await this.#exchange(client, input, init))
+    client.assertInstalled()
     return entry && view({ ...entry, size: entry.body.size }, client.settings.clock.now())
   }
 
   /**
    * Deletes what the query selects, all variants included; how many entries went (tags are not counted: they are marks).
    *
-   * @throws OptionError ERR_PATTERN, ERR_DURATION
+   * @throws OptionError ERR_PATTERN, ERR_DURATION, ERR_OPTION_VALUE; StoreError where a pattern or an age had to be looked for and the store failed.
+   *   What else could not be deleted is not served again by this process.
    *
    * @example
    * ```ts
@@ -136,49 +145,85 @@ export class ResponseCache {
    * ```
    */
   async delete(query: DeleteQuery): Promise<number> {
-    checkNames(query, ['url', 'key', 'tag', 'pattern', 'expired', 'olderThan'], 'delete')
-    const client = await this.#client()
-    const keys = new Set(many(query.key))
-    for (const key of await this.#keysOf(client, many(query.url))) keys.add(key)
-    if (query.pattern !== undefined) {
-      const matches = compilePattern(query.pattern, 'pattern')
-      // What is under way may match, too: none of it is stored.
-      client.engine.invalidations.fenceAll()
-      const told = tellable(query.pattern)
-      if (told !== null) client.engine.invalidations.tell?.({ urls: [told] })
-      for await (const { key, url } of this.entries()) if (matches(url)) keys.add(key)
+    checkNames(query, CONDITIONS, 'delete')
+    if (Object.values(query).every((condition) => condition === undefined))
+      throw new OptionError(
+        'ERR_OPTION_VALUE',
+        'delete',
+        `delete: say what: ${CONDITIONS.join(', ')}; clear() deletes everything`,
+      )
+    checkIs('boolean', query.expired, 'expired', 'delete')
+    const matches = query.pattern === undefined ? null : compilePattern(query.pattern, 'pattern')
+    const age = query.olderThan === undefined ? null : parseSeconds(query.olderThan, 'olderThan') * 1000
+    const tags = query.tag === undefined ? [] : tagsGiven(query.tag, 'delete')
+    const keys = keysGiven(query.key)
+    const client = await this.#landed()
+    const { invalidations, upkeep } = client.engine
+    const addressed = await this.#addressed(client, many(query.url))
+    for (const key of addressed.entries) keys.add(key)
+    const urlTags = [...addressed.urls].map(urlTag)
+    const told = query.pattern === undefined ? null : tellable(query.pattern)
+    const urls = told === null ? [] : [told]
+    // Before anything is looked for: what is written from here on is fenced, what was written before is found.
+    if (matches !== null) invalidations.fenceAll()
+    if (keys.size + addressed.indexes.length + urlTags.length + tags.length + urls.length > 0)
+      invalidations.announce({
+        keys: [...keys, ...addressed.indexes],
+        tags: [...urlTags, ...tags],
+        mode: 'delete',
+        urls,
+      })
+    if (urlTags.length > 0 && !isCheap(client.store)) await invalidations.mark(urlTags, 'delete')
+    // Entries of other users and of requests with a body have keys that cannot be computed from the URL (row 245).
+    const listed = matches !== null || (urlTags.length > 0 && isCheap(client.store))
+    const found = listed ? await this.#found((url) => matches?.(url) === true || addressed.urls.has(url)) : []
+    if (matches !== null && told === null && found.length > 0) invalidations.tell?.({ keys: found })
+    for (const key of found) keys.add(key)
+    let count = keys.size + addressed.indexes.length === 0 ? 0 : await invalidations.drop([...keys], addressed.indexes)
+    if (tags.length > 0) await invalidations.mark(tags, 'delete')
+    if (age !== null) count += await this.#deleteOlder(client, client.settings.clock.now() - age)
+    if (matches !== null || age !== null) await upkeep.sweep()
+    return query.expired ? count + (await this.deleteExpired()) : count
+  }
+  /** What is stored for URLs: the keys that can be computed, and the URLs as they are stored. */
+  async #addressed(client: CacheClient, inputs: readonly FetchInput[]): Promise<Addressed> {
+    const entries: string[] = []
+    const indexes: string[] = []
+    const urls = new Set<string>()
+    for (const input of inputs) {
+      const { key, request, redactUrl } = await this.#exchange(client, input)
+      urls.add(redactUrl(request.url))
+      if (key === null) continue
+      const under = await client.engine.upkeep.keysUnder(key)
+      entries.push(...under.entries)
+      indexes.push(...under.indexes)
     }
-    let count = keys.size === 0 ? 0 : await client.engine.invalidations.keys([...keys])
-    const tags = many(query.tag)
-    if (tags.length > 0) await client.engine.invalidations.tags(tags, 'delete')
-    if (query.expired) count += await this.deleteExpired()
-    if (query.olderThan !== undefined) {
-      const createdBefore = client.settings.clock.now() - parseSeconds(query.olderThan, 'olderThan') * 1000
-      count += await listable(client).deleteWhere({ createdBefore })
-    }
-    return count
+    return { entries, indexes, urls }
   }
 
-  /**
-   * The keys of all that is stored for URLs, whoever asked (row 245). Entries of other users and of requests with a body have keys
-   * that cannot be computed from the URL: they are looked for where that is cheap, and marked by the URL's tag elsewhere.
-   */
-  async #keysOf(client: CacheClient, urls: readonly FetchInput[]): Promise<Set<string>> {
-    const { store, engine } = client
-    const keys = new Set<string>()
-    const stored = new Set<string>()
-    for (const input of urls) {
-      const { key, request, redactUrl } = await this.#exchange(client, input)
-      for (const one of key === null ? [] : await engine.lookupKeys(key)) keys.add(one)
-      stored.add(redactUrl(request.url))
-    }
-    if (stored.size === 0) return keys
-    const tags = [...stored].map(urlTag)
-    // Before anything is looked for: what is written from here on is fenced, what was written before is found.
-    engine.invalidations.fence([...keys], tags)
-    if (store.limits.persistent || !isListable(store)) await engine.invalidations.tags(tags, 'delete')
-    else for await (const { key, url } of this.entries()) if (stored.has(url)) keys.add(key)
+  /** The keys of entries whose URLs a test selects. */
+  async #found(matches: (url: string) => boolean): Promise<string[]> {
+    const keys: string[] = []
+    for await (const { key, url } of this.entries()) if (matches(url)) keys.push(key)
     return keys
+  }
+
+  /** Deletes what was created before an instant, and marks of that age, which nothing that is left looks at; how many entries. */
+  async #deleteOlder(client: CacheClient, createdBefore: number): Promise<number> {
+    const { invalidations } = client.engine
+    let [entries, marks]: [string[], string[]] = [[], []]
+    let count = 0
+    const drop = async (): Promise<void> => {
+      count += await invalidations.drop(entries, marks)
+      ;[entries, marks] = [[], []]
+    }
+    for await (const { key, meta } of listable(client).entries({ createdBefore })) {
+      if (meta.kind === 'response') entries.push(key)
+      else if (meta.kind === 'mark') marks.push(key)
+      if (entries.length + marks.length >= SLICE) await drop()
+    }
+    await drop()
+    return count
   }
 
   /**
@@ -193,9 +238,8 @@ export class ResponseCache {
    * ```
    */
   async clear(): Promise<void> {
-    const client = await this.#client()
+    const client = await this.#landed()
     const store = listable(client)
-    client.engine.invalidations.tell?.({ urls: ['*'] })
     await client.engine.invalidations.all(() => store.clear())
   }
 
@@ -241,10 +285,15 @@ export class ResponseCache {
    */
   async *entries(query: EntriesQuery = {}): AsyncGenerator<CacheEntry> {
     checkNames(query, ['expired', 'filter', 'order', 'descending', 'limit'], 'entries')
+    checkIs('boolean', query.expired, 'expired', 'entries')
+    checkIs('boolean', query.descending, 'descending', 'entries')
+    checkIs('function', query.filter, 'filter', 'entries')
+    if (query.limit !== undefined && !(typeof query.limit === 'number' && query.limit >= 0))
+      throw new OptionError('ERR_OPTION_VALUE', 'limit', 'entries: limit is a number, 0 or more')
     if (query.order !== undefined && !ORDERS.includes(query.order))
       throw new OptionError('ERR_OPTION_VALUE', 'order', `entries: order is one of ${ORDERS.join(', ')}`)
     const { expired, filter, limit = Infinity, ...order } = query
-    const client = await this.#client()
+    const client = await this.#landed()
     const now = client.settings.clock.now()
     const when = expired === undefined ? {} : expired ? { expiredAt: now } : { freshAt: now }
     let left = limit
@@ -269,7 +318,7 @@ export class ResponseCache {
    * ```
    */
   async size(): Promise<StoreSize> {
-    return listable(await this.#client()).size()
+    return listable(await this.#landed()).size()
   }
 
   /**
@@ -298,6 +347,9 @@ export class ResponseCache {
    * ```
    */
   async put(request: FetchInput, response: Response, init?: CachedRequestInit): Promise<boolean> {
+    // No instanceof: there are Responses of other packages.
+    if (typeof response?.arrayBuffer !== 'function' || typeof response.status !== 'number')
+      throw new OptionError('ERR_OPTION_VALUE', 'response', 'put: give a Response to store')
     const client = await this.#client()
     const now = client.settings.clock.now()
     const { status, statusText } = response
@@ -324,7 +376,11 @@ export class ResponseCache {
   ): Promise<WarmProgress> {
     if (typeof urls === 'string')
       throw new OptionError('ERR_OPTION_VALUE', 'urls', `warm takes several URLs: ['${urls}']`)
+    checkNames(options, ['concurrency', 'onProgress'], 'warm')
+    checkIs('function', options.onProgress, 'onProgress', 'warm')
     const { concurrency = 4, onProgress } = options
+    if (!Number.isInteger(concurrency) || concurrency < 1)
+      throw new OptionError('ERR_OPTION_VALUE', 'concurrency', 'warm: concurrency is a whole number above 0')
     const queue = [...urls]
     const progress = { done: 0, failed: 0, total: queue.length }
     const worker = async (): Promise<void> => {
@@ -341,7 +397,7 @@ export class ResponseCache {
         onProgress?.({ ...progress })
       }
     }
-    await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker))
+    await Promise.all(Array.from({ length: Math.min(concurrency, queue.length) }, worker))
     return progress
   }
 
@@ -360,11 +416,12 @@ export class ResponseCache {
    */
   async deleteExpired(options: { olderThan?: Duration } = {}): Promise<number> {
     checkNames(options, ['olderThan'], 'deleteExpired')
-    const client = await this.#client()
+    const client = await this.#landed()
     const now = client.settings.clock.now()
     const { olderThan } = options
     const older = olderThan === undefined ? {} : { createdBefore: now - parseSeconds(olderThan, 'olderThan') * 1000 }
-    return listable(client).deleteWhere({ expiredAt: now, ...older })
+    listable(client)
+    return client.engine.upkeep.deleteExpired({ expiredAt: now, ...older })
   }
 
   /**
@@ -380,7 +437,7 @@ export class ResponseCache {
    * ```
    */
   async resetExpiration(expireAfter: Duration, filter?: (entry: CacheEntry) => boolean): Promise<number> {
-    const client = await this.#client()
+    const client = await this.#landed()
     const expiry = parseExpiry(expireAfter, 'expireAfter')
     const now = client.settings.clock.now()
     let count = 0
@@ -400,7 +457,7 @@ export class ResponseCache {
         terms: { ...terms, lifetime, source: 'override', ...(slides ? { sliding: expiry.seconds } : {}) },
       })
       const { expiresAt, keepUntil } = entryHead(changed)
-      if (await client.store.update(listed.key, { meta: changed, expiresAt, keepUntil }, listed.version)) count += 1
+      if (await client.engine.upkeep.renew(listed, { meta: changed, expiresAt, keepUntil })) count += 1
     }
     return count
   }
@@ -424,10 +481,23 @@ export class ResponseCache {
         'mode',
         `invalidateTags: mode is 'stale' or 'delete', not '${String(mode)}'`,
       )
-    await (await this.#client()).engine.invalidations.tags(many(tags), mode)
+    const given = tagsGiven(tags, 'invalidateTags')
+    await (await this.#landed()).engine.invalidations.tags(given, mode)
   }
 }
 
+/** Entries deleted at once. */
+const SLICE = 200
+
+/** What URLs are stored under. */
+interface Addressed {
+  readonly entries: readonly string[]
+  /** Of variants. */
+  readonly indexes: readonly string[]
+  readonly urls: ReadonlySet<string>
+}
+
+const CONDITIONS = ['url', 'key', 'tag', 'pattern', 'expired', 'olderThan'] as const
 const ORDERS: readonly string[] = ['created', 'expires', 'size', 'key']
 
 export interface WarmProgress {
@@ -438,6 +508,34 @@ export interface WarmProgress {
 
 function many<T>(value: T | readonly T[] | undefined): readonly T[] {
   return value === undefined ? [] : Array.isArray(value) ? (value as readonly T[]) : [value as T]
+}
+
+/** @throws OptionError */
+function tagsGiven(tags: string | readonly string[], where: string): readonly string[] {
+  const given = Array.isArray(tags) ? (tags as readonly string[]) : [tags as string]
+  if (given.every((tag) => typeof tag === 'string')) return given
+  throw new OptionError('ERR_OPTION_VALUE', 'tags', `${where}: a tag is a string, and several are an array of them`)
+}
+
+/** @throws OptionError for what is given and is no such thing */
+function checkIs(type: 'boolean' | 'function', value: unknown, option: string, where: string): void {
+  if (value === undefined || typeof value === type) return
+  const forms = type === 'boolean' ? 'true or false' : 'a function'
+  throw new OptionError('ERR_OPTION_VALUE', option, `${where}: ${option} is ${forms}`)
+}
+
+/** @throws OptionError */
+function keysGiven(keys: string | readonly string[] | undefined): Set<string> {
+  const given = new Set(many(keys))
+  for (const key of given)
+    if (typeof key !== 'string')
+      throw new OptionError('ERR_OPTION_VALUE', 'key', 'delete: a key is a string, and several are an array of them')
+  return given
+}
+
+/** Whether looking for something costs less than marking it: what dies with the process is all at hand. */
+function isCheap(store: Store): boolean {
+  return !store.limits.persistent && isListable(store)
 }
 
 function listable(client: CacheClient): ListableStore {

@@ -13,10 +13,12 @@ import { diagnosticsChannel } from '../engine/events.ts'
 import type { Effective, Exchange, Reply } from '../engine/exchange.ts'
 import { hasPlainKeys, plainKey, primaryKey } from '../engine/key.ts'
 import { isPlainEffective } from '../engine/plain-hit.ts'
-import type { Origin, OriginResponse, Store } from '../engine/ports.ts'
+import { chain, isPromise } from '../engine/maybe.ts'
+import type { MaybePromise, Origin, OriginResponse, Store } from '../engine/ports.ts'
 import { redactUrl } from '../engine/redact.ts'
 import { StoredReply } from '../engine/reply.ts'
 import { connect } from './broadcast.ts'
+import { Calls } from './calls.ts'
 import { clearOrigin, originToClear } from './clear-site-data.ts'
 import {
   bodyBytes,
@@ -24,8 +26,10 @@ import {
   plainIncoming,
   takeApart,
   withoutFragment,
+  type BodySource,
   type CachedRequestInit,
   type FetchInput,
+  type HopHooks,
   type Incoming,
 } from './incoming.ts'
 import { failed, isRedirect, MAX_REDIRECTS, nextHop } from './redirect.ts'
@@ -47,8 +51,14 @@ interface Known {
   readonly key: string
 }
 
+/** What a hop is performed with; its body is bytes where it had to be read. */
+interface Prepared {
+  readonly exchange: Exchange
+  readonly body: BodySource
+}
+
 /** A known URL, and what the store said of it. */
-interface LookedUp extends Known {
+export interface LookedUp extends Known {
   readonly found: AlreadyRead
 }
 
@@ -62,6 +72,9 @@ export class CacheClient {
   readonly #now: () => number
   #fast: boolean
   readonly #disconnect: (() => void) | null
+  readonly #calls = new Calls()
+  /** That the store's package is not installed: no fault of a store, but of an installation, and told to whoever asks (row 6). */
+  #missing: StateError | null = null
   #closed = false
 
   constructor(settings: Settings, store: Store) {
@@ -80,6 +93,9 @@ export class CacheClient {
       backgroundFill,
     })
     this.engine.events.channel = diagnosticsChannel()
+    this.engine.events.on('error', ({ error: { cause } }) => {
+      if (cause instanceof StateError && cause.code === 'ERR_MISSING_PEER') this.#missing = cause
+    })
     if (settings.cleanup !== null) this.engine.clean(settings.cleanup)
     this.#disconnect = settings.broadcast === null ? null : connect(this, settings.broadcast)
     this.#now = () => clock.now()
@@ -97,40 +113,52 @@ export class CacheClient {
     this.#memo.clear()
   }
 
+  /** @throws StateError ERR_SESSION_CLOSED */
   fetch(input: FetchInput, init?: CachedRequestInit): Promise<CachedResponse> {
-    if (init !== undefined || typeof input !== 'string' || !this.#fast || this.isDisabled !== null || this.#closed) {
-      return this.#fetch(input, init)
+    if (this.#closed)
+      return Promise.reject(new StateError('ERR_SESSION_CLOSED', 'the cached fetch is closed: make a new one'))
+    if (init !== undefined || typeof input !== 'string' || !this.#fast || this.isDisabled !== null) {
+      return this.answer(input, init)
     }
     const known = this.#memo.get(input) ?? this.#learn(input)
-    if (known === null) return this.#fetch(input, init)
+    if (known === null) return this.answer(input, init)
     const found = this.engine.quick(known.key)
     if (found instanceof StoredReply && !isRedirect(found.entry.meta.status)) {
       return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
     }
-    return this.#fetch(input, init, { ...known, found: found instanceof StoredReply ? { read: found.entry } : found })
+    return this.answer(input, init, { ...known, found: found instanceof StoredReply ? { read: found.entry } : found })
   }
 
-  async #fetch(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
-    if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the cached fetch is closed: make a new one')
-    const first = looked ? plainIncoming(looked.url) : takeApart(input, init)
-    if (first === null) return this.#foreign(input, init)
-    first.signal?.throwIfAborted()
-    const history: CachedResponse[] = []
-    let request = first
-    for (;;) {
-      // What `quick` read is the first hop's: one read a look-up (row 197).
-      const { reply, body } = await this.#hop(request, history.length === 0 ? looked : undefined)
-      const before = history.length === 0 ? NO_HISTORY : [...history]
-      const response = new LazyResponse(reply, request.url, before, this.#now)
-      await request.hooks?.response(request.url, response.headers, reply.info)
-      const location = getHeader(reply.head.headers, 'location')
-      if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {
-        return response
+  /** As fetch, for who was let in before close(): closing fails nothing that was begun (calls.ts). */
+  async answer(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
+    this.#calls.begin()
+    try {
+      const first = looked ? plainIncoming(looked.url) : takeApart(input, init)
+      if (first === null) return await this.#foreign(input, init)
+      first.signal?.throwIfAborted()
+      const history: CachedResponse[] = []
+      let request = first
+      for (;;) {
+        // What `quick` read is the first hop's: one read a look-up (row 197).
+        const known = history.length === 0 ? looked : undefined
+        const sent = request.hooks === null ? request : await withHook(request, request.hooks)
+        const made = this.#exchange(sent, known?.key)
+        const { exchange, body } = isPromise(made) ? await made : made
+        const reply = await this.engine.handle(exchange, known?.found)
+        const before = history.length === 0 ? NO_HISTORY : [...history]
+        const response = new LazyResponse(reply, request.url, before, this.#now)
+        if (request.hooks !== null) await request.hooks.response(request.url, response.headers, reply.info)
+        const location = getHeader(reply.head.headers, 'location')
+        if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {
+          return response
+        }
+        if (request.redirect === 'error') throw failed('unexpected redirect')
+        if (history.length >= MAX_REDIRECTS) throw failed('redirect count exceeded')
+        history.push(response)
+        request = nextHop(request, reply.head.status, location, body)
       }
-      if (request.redirect === 'error') throw failed('unexpected redirect')
-      if (history.length >= MAX_REDIRECTS) throw failed('redirect count exceeded')
-      history.push(response)
-      request = nextHop(request, reply.head.status, location, body)
+    } finally {
+      this.#calls.end()
     }
   }
 
@@ -148,33 +176,42 @@ export class CacheClient {
     return known
   }
 
-  async #hop(incoming: Incoming, looked: LookedUp | undefined): Promise<{ reply: Reply; body: Incoming['body'] }> {
-    const request = incoming.hooks ? await withHook(incoming) : incoming
-    const { exchange, body } = await this.#exchange(request, looked?.key)
-    return { reply: await this.engine.handle(exchange, looked?.found), body }
+  /** `key`: of a request whose URL says it all, where it is known. */
+  #exchange(incoming: Incoming, key?: string): MaybePromise<Prepared> {
+    const effective = this.#effective(incoming)
+    const { method, body } = incoming
+    if (body !== null && effective.enabled && effective.policy.methods.has(method))
+      return this.#withBody(incoming, body, effective)
+    return this.#prepared(incoming, null, effective, key)
   }
 
-  /** `key`: of a request whose URL says it all, where it is known. */
-  async #exchange(incoming: Incoming, key?: string): Promise<{ exchange: Exchange; body: Incoming['body'] }> {
-    const effective = this.#effective(incoming)
-    let { body, headers } = incoming
-    let bytes: Uint8Array<ArrayBuffer> | null = null
-    if (body !== null && effective.enabled && effective.policy.methods.has(incoming.method)) {
-      const read = await bodyBytes(body)
-      body = bytes = read.bytes
-      if (read.type !== null && getHeader(headers, 'content-type') === null)
-        headers = [...headers, ['content-type', read.type]]
-    }
-    const request: RequestHead = { method: incoming.method, url: incoming.url, headers }
-    const exchange: Exchange = {
-      request,
-      key: key ?? (await primaryKey(request, bytes, effective.key, effective.policy.shared)),
-      effective,
-      origin: this.#origin({ ...incoming, headers, body }, effective),
-      signal: incoming.signal,
-      redactUrl: (url) => redactUrl(url, effective.key.ignoredParams),
-    }
-    return { exchange, body }
+  /** The body is part of the key: it is read. */
+  async #withBody(incoming: Incoming, body: BodySource, effective: Effective): Promise<Prepared> {
+    const { bytes, type } = await bodyBytes(body)
+    const typed = type === null || getHeader(incoming.headers, 'content-type') !== null
+    const headers: HeaderList = typed ? incoming.headers : [...incoming.headers, ['content-type', type]]
+    return this.#prepared({ ...incoming, headers, body: bytes }, bytes, effective)
+  }
+
+  #prepared(
+    incoming: Incoming,
+    bytes: Uint8Array | null,
+    effective: Effective,
+    known?: string,
+  ): MaybePromise<Prepared> {
+    const { method, url, headers, body, signal } = incoming
+    const request: RequestHead = { method, url, headers }
+    return chain(known ?? primaryKey(request, bytes, effective.key, effective.policy.shared), (key) => ({
+      exchange: {
+        request,
+        key,
+        effective,
+        origin: this.#origin(incoming, effective),
+        signal,
+        redactUrl: (given) => redactUrl(given, effective.key.ignoredParams),
+      },
+      body,
+    }))
   }
 
   #effective(incoming: Incoming): Effective {
@@ -192,6 +229,7 @@ export class CacheClient {
 
   #origin({ body, mode, rest }: Incoming, effective: Effective): Origin {
     return async (request, signal): Promise<OriginResponse> => {
+      if (effective.enabled) this.assertInstalled()
       // Only what differs from fetch's defaults: each field it must convert costs a miss microseconds.
       const init: Record<string, unknown> = { ...rest, redirect: 'manual' }
       if (request.method !== 'GET') init['method'] = request.method
@@ -242,6 +280,11 @@ export class CacheClient {
     return new LazyResponse(reply, response.url, NO_HISTORY, this.#now, response)
   }
 
+  /** @throws StateError ERR_MISSING_PEER */
+  assertInstalled(): void {
+    if (this.#missing !== null) throw this.#missing
+  }
+
   get closed(): boolean {
     return this.#closed
   }
@@ -250,6 +293,7 @@ export class CacheClient {
     if (this.#closed) return
     this.#closed = true
     this.#memo.clear()
+    await this.#calls.drained(this.#settings.readTimeout)
     this.#disconnect?.()
     await this.engine.drained()
     await this.engine.stop()
@@ -265,9 +309,9 @@ function isFast({ rules, plain }: Settings): boolean {
 /** The fetch that was global before install() put a cached one in its place: what a cached fetch wraps then. */
 export const realFetch: { current: typeof globalThis.fetch | null } = { current: null }
 
-async function withHook(incoming: Incoming): Promise<Incoming> {
+async function withHook(incoming: Incoming, hooks: HopHooks): Promise<Incoming> {
   const headers = new Headers(incoming.headers as [string, string][])
-  await incoming.hooks?.request(incoming.url, headers)
+  await hooks.request(incoming.url, headers)
   return { ...incoming, headers: headerList(headers) }
 }
 

@@ -11,11 +11,12 @@ import type { CacheOptions } from './options.ts'
 import type { CachedResponse } from './response.ts'
 import { resolveOptions, type Settings } from './settings.ts'
 import { openerOf } from './store-url.ts'
+import { checkListening } from './validate.ts'
 
 /** A fetch that caches, with what a cache has besides. */
 export interface CachedFetch {
   (input: FetchInput, init?: CachedRequestInit): Promise<CachedResponse>
-  /** Calls `listener` for events of a type, '*' for all; returns a function that stops it. */
+  /** Calls `listener` for events of a type, '*' for all; returns a function that stops it. @throws OptionError for a type there is none of. */
   on<T extends CacheEventType>(type: T, listener: (event: CacheEventOf<T>) => void): () => void
   on(type: '*', listener: (event: CacheEvent) => void): () => void
   /** What is stored: look into it, take things out of it. */
@@ -44,7 +45,7 @@ export function openClient(settings: Settings): ClientHandle {
     const client = new CacheClient(settings, store)
     return {
       client,
-      ready: () => Promise.resolve(client),
+      ready: () => (client.closed ? Promise.reject(closedError()) : Promise.resolve(client)),
       whenOpen: (use) => use(client),
       close: () => client.close(),
     }
@@ -67,11 +68,11 @@ class LazyHandle implements ClientHandle {
   }
 
   ready(): Promise<CacheClient> {
+    if (this.#closed) return Promise.reject(closedError())
     return (this.#loading ??= this.#load())
   }
 
   async #load(): Promise<CacheClient> {
-    if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'it is closed: make a new one')
     this.client = new CacheClient(this.#settings, await this.#open())
     for (const use of this.#waiting.splice(0)) use(this.client)
     return this.client
@@ -111,7 +112,7 @@ export function createCachedFetch(options: CacheOptions = {}): CachedFetch {
   const call = client
     ? (input: FetchInput, init?: CachedRequestInit) => client.fetch(input, init)
     : async (input: FetchInput, init?: CachedRequestInit) =>
-        (handle.client ?? (await handle.ready())).fetch(input, init)
+        handle.client ? handle.client.fetch(input, init) : (await handle.ready()).answer(input, init)
   const close = (): Promise<void> => handle.close()
   return Object.assign(call, {
     on: (type: CacheEventType | '*', listener: (event: never) => void) => listen(handle, type, listener),
@@ -122,8 +123,13 @@ export function createCachedFetch(options: CacheOptions = {}): CachedFetch {
   })
 }
 
+function closedError(): StateError {
+  return new StateError('ERR_SESSION_CLOSED', 'it is closed: make a new one')
+}
+
 /** Listens from now on, though the store may be opened later only. */
 function listen(handle: ClientHandle, type: CacheEventType | '*', listener: (event: never) => void): () => void {
+  checkListening(type, listener)
   let stopped = false
   let stop: (() => void) | null = null
   handle.whenOpen(({ engine }) => {

@@ -11,7 +11,8 @@ import { currentAge } from '../policy/age.ts'
 import { REASONS, type Explanation } from '../policy/reasons.ts'
 import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
 import { freshUntil } from '../policy/freshness.ts'
-import { NEVER } from '../engine/ports.ts'
+import { isPromise } from '../engine/maybe.ts'
+import { NEVER, type MaybePromise } from '../engine/ports.ts'
 
 /** A Response with what requests-cache users look for on it. */
 export interface CachedResponse extends Response {
@@ -157,15 +158,12 @@ export class LazyResponse implements CachedResponse {
     return new LazyResponse(this.#reply, this.#url, this.#history, this.#now, native)
   }
 
-  /** The body's bytes, shared with the store: every caller below copies or decodes them. */
-  async #read(): Promise<Uint8Array> {
+  /** The body's bytes, at once where they are at hand. They are the store's, too: every caller below copies or decodes them. */
+  #read(): MaybePromise<Uint8Array> {
     if (this.#used) throw new TypeError(UNUSABLE)
-    this.#used = true
     const { body } = this.#reply
-    if (body === null) {
-      this.#used = false
-      return new Uint8Array()
-    }
+    if (body === null) return new Uint8Array()
+    this.#used = true
     if (body.bytes !== null) return body.bytes
     abandoned.unregister(this)
     return body.read()
@@ -173,16 +171,20 @@ export class LazyResponse implements CachedResponse {
 
   async text(): Promise<string> {
     if (this.#native) return this.#native.text()
-    return decoder.decode(await this.#read())
+    const bytes = this.#read()
+    return decoder.decode(isPromise(bytes) ? await bytes : bytes)
   }
 
   async json(): Promise<unknown> {
-    return JSON.parse(await this.text())
+    if (this.#native) return this.#native.json()
+    const bytes = this.#read()
+    return JSON.parse(decoder.decode(isPromise(bytes) ? await bytes : bytes))
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
     if (this.#native) return this.#native.arrayBuffer()
-    return copyOf(await this.#read()).buffer
+    const bytes = this.#read()
+    return copyOf(isPromise(bytes) ? await bytes : bytes).buffer
   }
 
   async bytes(): Promise<Uint8Array<ArrayBuffer>> {

@@ -1,10 +1,11 @@
 /** Options of a CachedSession and of one request through it (features S2-S13). */
-import { OptionError } from '../errors.ts'
+import { nearest, OptionError } from '../errors.ts'
 import type { CookieJar } from './cookies.ts'
 import type { CachedRequestInit } from './incoming.ts'
 import type { CacheOptions } from './options.ts'
 import type { Params } from './params.ts'
 import type { CachedResponse } from './response.ts'
+import { checkNames, checkPlaced } from './validate.ts'
 
 /** A schema that follows the Standard Schema specification (zod, valibot, arktype, ...). */
 export interface StandardSchema<T = unknown> {
@@ -75,6 +76,7 @@ export interface SessionResponse<T = unknown> extends CachedResponse {
   json(): Promise<T>
   /** This response, or HttpError for a status of 400 or more. */
   raiseForStatus(): this
+  clone(): SessionResponse<T>
 }
 
 export const SESSION_OPTIONS = [
@@ -100,16 +102,8 @@ export function checkSessionOptions({
 }: SessionOptions): void {
   if (auth !== undefined) checkAuth(auth)
   if (timeout !== undefined) checkTimeout(timeout)
-  expect(
-    raiseForStatus === undefined || typeof raiseForStatus === 'boolean' || typeof raiseForStatus === 'function',
-    'raiseForStatus',
-    'true, false or a function',
-  )
-  expect(
-    hooks === undefined || (typeof hooks === 'object' && hooks !== null),
-    'hooks',
-    'an object with request and response functions',
-  )
+  checkRaise(raiseForStatus)
+  checkHooks(hooks)
   expect(restoreCookies === undefined || typeof restoreCookies === 'boolean', 'restoreCookies', 'true or false')
   const jar =
     typeof cookies === 'object' &&
@@ -121,6 +115,49 @@ export function checkSessionOptions({
     'cookies',
     'true, false or a jar with setCookie and getCookieString',
   )
+}
+
+function checkRaise(raise: unknown): void {
+  const fine = raise === undefined || typeof raise === 'boolean' || typeof raise === 'function'
+  expect(fine, 'raiseForStatus', 'true, false or a function')
+}
+
+function checkHooks(hooks: unknown): void {
+  if (hooks === undefined) return
+  expect(typeof hooks === 'object' && hooks !== null, 'hooks', 'an object with request and response functions')
+  checkNames(hooks as object, ['request', 'response'], 'hooks')
+  for (const [name, hook] of Object.entries(hooks as object))
+    expect(hook === undefined || typeof hook === 'function', `hooks.${name}`, 'a function')
+}
+
+/**
+ * Checks what one request of a session is given. Names that nobody knows go to fetch, which may: what is nearly one of ours, or of fetch, is
+ * none of those.
+ * @throws OptionError
+ */
+export function checkRequest(request: SessionRequest): void {
+  if (typeof request !== 'object' || request === null)
+    throw new OptionError('ERR_OPTION_VALUE', 'request', 'a request takes an object of options')
+  checkPlaced(request)
+  checkRaise(request.raiseForStatus)
+  const { schema } = request
+  const validates = typeof schema?.['~standard']?.validate === 'function'
+  expect(schema === undefined || validates, 'schema', 'a Standard Schema: zod, valibot, arktype, ...')
+  for (const name of Object.keys(request)) {
+    if (KNOWN.includes(name) || name.length < 4) continue
+    const near = nearest(name, KNOWN)
+    if (near !== undefined && isSlip(name, near))
+      throw new OptionError('ERR_OPTION_UNKNOWN', name, `a request: unknown option ${name}; did you mean ${near}?`)
+  }
+}
+
+/** Whether a name is another with a letter too few, too many, or in the wrong place or case. */
+function isSlip(name: string, known: string): boolean {
+  const letters = (text: string): string => [...text.toLowerCase()].toSorted().join('')
+  const [own, other] = [letters(name), letters(known)]
+  if (own === other) return true
+  const [short, long] = own.length < other.length ? [own, other] : [other, own]
+  return long.length - short.length === 1 && [...long].some((_, at) => long.slice(0, at) + long.slice(at + 1) === short)
 }
 
 export function checkAuth(auth: BasicAuth): void {
@@ -147,7 +184,29 @@ function expect(fine: boolean, option: string, forms: string): void {
   if (!fine) throw new OptionError('ERR_OPTION_VALUE', option, `${option} must be ${forms}`)
 }
 
+/** What fetch takes, and `httpCache`. */
+const OF_FETCH = [
+  'headers',
+  'signal',
+  'cache',
+  'redirect',
+  'credentials',
+  'integrity',
+  'keepalive',
+  'mode',
+  'referrer',
+  'referrerPolicy',
+  'priority',
+  'duplex',
+  'dispatcher',
+  'httpCache',
+  'onHop',
+  'method',
+] as const
+
 const REQUEST_OPTIONS = ['params', 'json', 'form', 'body', 'auth', 'timeout', 'raiseForStatus', 'schema'] as const
+
+const KNOWN: readonly string[] = [...REQUEST_OPTIONS, ...OF_FETCH]
 
 /** The init for fetch that is left when a session has taken its own options. */
 export function fetchInit(request: SessionRequest): CachedRequestInit {

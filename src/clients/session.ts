@@ -8,6 +8,7 @@ import { HttpError, OptionError, StateError } from '../errors.ts'
 import type { CacheEvent, CacheEventOf, CacheEventType } from '../engine/events.ts'
 import type { CacheStats } from '../engine/stats.ts'
 import { ResponseCache } from './cache-view.ts'
+import { Calls } from './calls.ts'
 import type { CacheClient } from './client.ts'
 import { cookieHooks, loadJar, type CookieJar } from './cookies.ts'
 import { openClient, type ClientHandle } from './fetch.ts'
@@ -19,6 +20,7 @@ import type { CachedResponse } from './response.ts'
 import { DisabledScope } from './scope.ts'
 import {
   checkAuth,
+  checkRequest,
   checkSessionOptions,
   fetchInit,
   SESSION_OPTIONS,
@@ -31,7 +33,7 @@ import {
 } from './session-options.ts'
 import { resolveOptions, type Settings } from './settings.ts'
 import { fetchInTime } from './timeout.ts'
-import { checkChanges, checkPlaced } from './validate.ts'
+import { checkChanges, checkListening } from './validate.ts'
 
 /**
  * An HTTP client whose answers are cached.
@@ -62,6 +64,9 @@ export class CachedSession {
   /** Settings that configure() changed since the last request. */
   #changed: Settings | null = null
   #uninstall: (() => void) | null = null
+  readonly #calls = new Calls()
+  /** Milliseconds that closing waits for them. */
+  readonly #patience: number
   #closed = false
 
   constructor(options: SessionOptions = {}) {
@@ -71,6 +76,7 @@ export class CachedSession {
     this.#base = options.baseUrl === undefined ? null : parseBaseUrl(options.baseUrl)
     this.headers = new Headers(options.headers)
     this.#handle = openClient(settings)
+    this.#patience = settings.readTimeout
     this.#hops = this.#cookieHooks(options, settings)
     // Libraries take a fetch without its session: `{ fetch: session.fetch }`.
     this.fetch = this.fetch.bind(this)
@@ -159,10 +165,23 @@ export class CachedSession {
     url: string | URL,
     request: SessionRequest<T> = {},
   ): Promise<SessionResponse<T>> {
+    this.#calls.begin()
+    try {
+      return await this.#request(method, url, request)
+    } finally {
+      this.#calls.end()
+    }
+  }
+
+  async #request<T>(method: string, url: string | URL, request: SessionRequest<T>): Promise<SessionResponse<T>> {
     const client = await this.#client()
-    checkPlaced(request)
+    checkRequest(request)
     const target = this.#url(url, request.params)
-    const init: CachedRequestInit = { ...fetchInit(request), method, headers: this.#headersFor(target, request) }
+    const init: CachedRequestInit = {
+      ...fetchInit(request),
+      method: method.toUpperCase(),
+      headers: this.#headersFor(target, request),
+    }
     addBody(init, request)
     await this.#options.hooks?.request?.(target, init)
     const response = await this.#send(client, target, init, request.timeout ?? this.#options.timeout)
@@ -184,9 +203,14 @@ export class CachedSession {
    * ```
    */
   async fetch(input: FetchInput, init: CachedRequestInit = {}): Promise<CachedResponse> {
-    const client = await this.#client()
-    const { target, headers } = this.#outgoing(input, init)
-    return this.#send(client, target, { ...init, headers }, this.#options.timeout)
+    this.#calls.begin()
+    try {
+      const client = await this.#client()
+      const { target, headers } = this.#outgoing(input, init)
+      return await this.#send(client, target, { ...init, headers }, this.#options.timeout)
+    } finally {
+      this.#calls.end()
+    }
   }
 
   #outgoing(input: FetchInput, init: CachedRequestInit): { target: URL | Request; headers: Headers } {
@@ -203,7 +227,7 @@ export class CachedSession {
     timeout: Timeout | undefined,
   ): Promise<CachedResponse> {
     const hooked: CachedRequestInit = this.#hops === null ? init : { ...init, onHop: this.#hops }
-    return timeout === undefined ? client.fetch(target, hooked) : fetchInTime(client, target, hooked, timeout)
+    return timeout === undefined ? client.answer(target, hooked) : fetchInTime(client, target, hooked, timeout)
   }
 
   #url(url: string | URL, params: Params | undefined): URL {
@@ -232,8 +256,12 @@ export class CachedSession {
     return headers
   }
 
-  async #client(): Promise<CacheClient> {
+  #assertOpen(): void {
     if (this.#closed) throw new StateError('ERR_SESSION_CLOSED', 'the session is closed: make a new one')
+  }
+
+  async #client(): Promise<CacheClient> {
+    this.#assertOpen()
     const client = this.#handle.client ?? (await this.#handle.ready())
     if (this.#changed !== null) client.configure(this.#changed)
     this.#changed = null
@@ -243,7 +271,7 @@ export class CachedSession {
   /**
    * Changes settings for the requests from now on (row 15); what is stored keeps the lifetime it was stored with.
    *
-   * @throws OptionError for unknown or wrong options; then nothing is changed.
+   * @throws OptionError for unknown or wrong options: then nothing is changed; StateError ERR_SESSION_CLOSED after close()
    *
    * @example
    * ```ts
@@ -252,6 +280,7 @@ export class CachedSession {
    * ```
    */
   configure(changes: RuleOptions & Pick<CacheOptions, 'urlsExpireAfter' | 'allowedMethods'>): void {
+    this.#assertOpen()
     checkChanges(changes)
     const options = { ...this.#options, ...changes }
     this.#changed = resolveOptions(options, 'session', SESSION_OPTIONS)
@@ -282,6 +311,8 @@ export class CachedSession {
   /**
    * Calls `listener` for events of a type, '*' for all; returns a function that stops it.
    *
+   * @throws OptionError ERR_OPTION_UNKNOWN for a type there is none of, with the nearest known one
+   *
    * @example
    * ```ts
    * const session = new CachedSession()
@@ -293,6 +324,7 @@ export class CachedSession {
   on<T extends CacheEventType>(type: T, listener: (event: CacheEventOf<T>) => void): Promise<() => void>
   on(type: '*', listener: (event: CacheEvent) => void): Promise<() => void>
   async on(type: CacheEventType | '*', listener: (event: never) => void): Promise<() => void> {
+    checkListening(type, listener)
     const { engine } = await this.#client()
     return engine.events.on(type as '*', listener as (event: CacheEvent) => void)
   }
@@ -325,6 +357,7 @@ export class CachedSession {
    * ```
    */
   install(): void {
+    this.#assertOpen()
     this.#uninstall ??= installFetch((input, init) => this.fetch(input, init))
   }
 
@@ -337,11 +370,15 @@ export class CachedSession {
     return this.#closed
   }
 
-  /** Closes the session, and its store where `autoClose` says so. Idempotent; requests fail with ERR_SESSION_CLOSED from then on. */
+  /**
+   * Closes the session, and its store where `autoClose` says so. Idempotent. Requests made from then on fail with ERR_SESSION_CLOSED; those
+   * begun before are answered: it waits a moment (`storeTimeout`) for what the store has, and what takes longer comes from the network.
+   */
   async close(): Promise<void> {
     if (this.#closed) return
     this.uninstall()
     this.#closed = true
+    await this.#calls.drained(this.#patience)
     await this.#handle.close()
   }
 
@@ -362,15 +399,23 @@ function addBody(init: CachedRequestInit, { json, form, body }: SessionRequest):
     const headers = new Headers(init.headers)
     if (!headers.has('content-type')) headers.set('content-type', 'application/json')
     init.headers = headers
-    init.body = JSON.stringify(json)
-  } else if (form !== undefined) init.body = searchParams(form)
+    init.body = jsonText(json)
+  } else if (form !== undefined) init.body = searchParams(form, 'form')
   else if (body !== undefined) init.body = body
 }
 
-/** Adds what a session's response has more: a validated json(), and raiseForStatus(). */
+function jsonText(json: unknown): string {
+  const text: string | undefined = JSON.stringify(json)
+  if (text === undefined)
+    throw new OptionError('ERR_OPTION_VALUE', 'json', `json must be what JSON can say, not a ${typeof json}`)
+  return text
+}
+
+/** Adds what a session's response has more, and its clones: a validated json(), and raiseForStatus(). */
 function sessionResponse<T>(response: CachedResponse, schema: StandardSchema<T> | undefined): SessionResponse<T> {
+  const plain = Object.getPrototypeOf(response) as CachedResponse
   const json = async (): Promise<T> => {
-    const value: unknown = await (Object.getPrototypeOf(response) as CachedResponse).json.call(response)
+    const value: unknown = await plain.json.call(response)
     if (schema === undefined) return value as T
     const result = await schema['~standard'].validate(value)
     if (result.issues)
@@ -381,6 +426,7 @@ function sessionResponse<T>(response: CachedResponse, schema: StandardSchema<T> 
   }
   return Object.assign(response, {
     json,
+    clone: () => sessionResponse(plain.clone.call(response), schema),
     raiseForStatus(this: SessionResponse<T>) {
       if (response.status >= 400) throw new HttpError(response)
       return this

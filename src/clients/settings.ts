@@ -2,6 +2,7 @@
  * Options resolved: what a client works with. Resolving validates everything; what is in force for one request is then
  * the session's settings, narrowed by the first URL rule that matches, narrowed by the request's own options.
  */
+import { OptionError } from '../errors.ts'
 import { systemClock } from '../engine/clock.ts'
 import type { Cleanup } from '../engine/cleaner.ts'
 import type { Effective, KeyOptions } from '../engine/exchange.ts'
@@ -13,8 +14,8 @@ import type { InvalidationChannel } from './broadcast.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { compileExpireAfter, type ExpireAfter } from './expire-after.ts'
 import type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule } from './options.ts'
-import { compilePattern, type UrlMatcher, type UrlPatternLike } from './url-rules.ts'
-import { checkCacheOptions, checkRequestOptions, checkRule } from './validate.ts'
+import { compilePattern, type UrlMatcher } from './url-rules.ts'
+import { checkCacheOptions, checkRequestOptions, checkRule, checkRulePair } from './validate.ts'
 
 export interface Settings {
   /** A store given by the user; null: it is made from `storeUrl`. */
@@ -142,12 +143,21 @@ function baseKey(options: CacheOptions, session: boolean): KeyOptions {
   }
 }
 
+/** @throws OptionError that names the pattern */
 function compileRules(rules: NonNullable<CacheOptions['urlsExpireAfter']>, plain: Effective): CompiledRule[] {
-  const pairs: readonly (readonly [UrlPatternLike, UrlRule])[] = Array.isArray(rules) ? rules : Object.entries(rules)
-  return pairs.map(([pattern, rule]) => {
+  const pairs: readonly unknown[] = Array.isArray(rules) ? rules : Object.entries(rules)
+  return pairs.map((pair) => {
+    checkRulePair(pair, 'urlsExpireAfter')
+    const [pattern, rule] = pair
     const matches = compilePattern(pattern, 'urlsExpireAfter')
     const settings = isDuration(rule) ? { expireAfter: rule } : rule
-    checkRule(settings, 'urlsExpireAfter')
+    try {
+      checkRule(settings, 'a rule')
+    } catch (error) {
+      if (!(error instanceof OptionError)) throw error
+      const option = isDuration(rule) ? 'urlsExpireAfter' : error.option
+      throw new OptionError(error.code, option, `urlsExpireAfter, '${String(pattern)}': ${error.message}`)
+    }
     return { matches, effective: withRule(plain, settings) }
   })
 }

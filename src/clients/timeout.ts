@@ -27,7 +27,7 @@ export async function fetchInTime(
       : after(headers * 1000, () => late.abort(new DOMException('The headers took too long', 'TimeoutError')))
   const clock = total === undefined ? late.signal : AbortSignal.any([late.signal, AbortSignal.timeout(inTimers(total))])
   try {
-    return await client.fetch(target, { ...init, signal: own === null ? clock : AbortSignal.any([own, clock]) })
+    return await client.answer(target, { ...init, signal: own === null ? clock : AbortSignal.any([own, clock]) })
   } catch (error) {
     const stale = clock.aborted && !own?.aborted ? await staleInstead(client, target, init) : null
     if (stale === null) throw error
@@ -50,6 +50,6 @@ async function staleInstead(
 ): Promise<CachedResponse | null> {
   // A body that was a stream is spent: its request cannot be looked up again.
   if (init.body instanceof ReadableStream || (target instanceof Request && target.body !== null)) return null
-  const response = await client.fetch(target, { ...init, httpCache: { ...init.httpCache, onlyIfCached: true } })
+  const response = await client.answer(target, { ...init, httpCache: { ...init.httpCache, onlyIfCached: true } })
   return cacheInfo(response)?.reason === 'stale-if-error' ? response : null
 }

@@ -2,11 +2,15 @@
 import { nearest, OptionError } from '../errors.ts'
 import { checkBroadcast } from './broadcast.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
-import type { CacheOptions, RequestCacheOptions, RuleOptions } from './options.ts'
+import { EVENT_TYPES } from '../engine/events.ts'
+import type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule } from './options.ts'
+import type { UrlPatternLike } from './url-rules.ts'
 
-type Check = (value: unknown, name: string) => void
+/** Throws where a value is none that an option of that name takes. */
+export type Check = (value: unknown, name: string) => void
 
-function expect(holds: (value: never) => boolean, forms: string): Check {
+/** A check by a predicate, and the forms it accepts. */
+export function expect(holds: (value: never) => boolean, forms: string): Check {
   return (value, name) => {
     if (!holds(value as never))
       throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${show(value)}`)
@@ -18,7 +22,9 @@ function show(value: unknown): string {
     ? `'${value}'`
     : typeof value === 'object' && value !== null
       ? Object.prototype.toString.call(value)
-      : String(value)
+      : typeof value === 'function'
+        ? `the ${/^class\b/.test(Function.prototype.toString.call(value)) ? 'class' : 'function'} ${value.name || 'without a name'}`
+        : String(value)
 }
 
 const boolean = expect((value: unknown) => typeof value === 'boolean', 'true or false')
@@ -51,7 +57,8 @@ function members(value: unknown, name: string, checks: Readonly<Record<string, C
   for (const [member, part] of set) checks[member]?.(part, `${name}.${member}`)
 }
 
-const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check } = {
+/** Of what may be set for a URL and one request; the server edges check by these, too. */
+export const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check } = {
   expireAfter: (value, name) => {
     if (typeof value !== 'function') expiry(value, name)
   },
@@ -132,6 +139,26 @@ export function checkPlaced(request: object): void {
   }
 }
 
+/** No Map, no Date: an object whose own members say it all. */
+function isPlainObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/**
+ * One rule by URL.
+ * @throws OptionError
+ */
+export function checkRulePair(pair: unknown, where: string): asserts pair is readonly [UrlPatternLike, UrlRule] {
+  if (!Array.isArray(pair) || pair.length !== 2 || pair[1] === undefined)
+    throw new OptionError(
+      'ERR_OPTION_VALUE',
+      where,
+      `${where}: each rule is a pattern and what holds for it: { 'example.com/a': '5m' }, or [['example.com/a', '5m']]`,
+    )
+}
+
 const STORE_METHODS = ['read', 'write', 'update', 'delete', 'close'] as const
 
 /** Whether a value has what every store has. */
@@ -143,17 +170,22 @@ export function isStore(value: unknown): boolean {
   )
 }
 
-const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check } = {
+/** Of all options of a cache. */
+export const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check } = {
   ...RULE_CHECKS,
-  store: expect(
-    (value: unknown) => typeof value === 'string' || isStore(value),
-    "a store (an object with read, write, update, delete, close) or a URL such as 'memory:' or 'sqlite:http.db'",
-  ),
+  store: (value, name) => {
+    if (typeof value === 'string' || isStore(value)) return
+    const isClass = typeof value === 'function' && isStore(value.prototype)
+    const hint = isClass ? `; give new ${value.name}(...)` : ''
+    const forms =
+      "a store (an object with read, write, update, delete, close) or a URL such as 'memory:' or 'sqlite:http.db'"
+    throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${show(value)}${hint}`)
+  },
   fetch: fn,
   shared: boolean,
   urlsExpireAfter: expect(
-    (value: unknown) => typeof value === 'object' && value !== null,
-    'an object or an array of [pattern, rule]',
+    (value: unknown) => Array.isArray(value) || isPlainObject(value),
+    'an object from globs to durations or rules, or an array of [pattern, duration or rule]',
   ),
   allowedMethods: strings,
   serveStaleWhenDisconnected: boolean,
@@ -258,6 +290,17 @@ export function checkNames(given: object, known: readonly string[], where: strin
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new OptionError('ERR_OPTION_VALUE', where, `${where} takes an object with ${known.join(', ')}`)
   for (const name of Object.keys(given)) if (!known.includes(name)) throw unknown(name, known, where)
+}
+
+/** @throws OptionError */
+export function checkListening(type: unknown, listener: unknown): void {
+  if (typeof type !== 'string' || (type !== '*' && !Object.hasOwn(EVENT_TYPES, type))) {
+    const near = typeof type === 'string' ? nearest(type, Object.keys(EVENT_TYPES)) : undefined
+    const hint =
+      near === undefined ? `known are ${Object.keys(EVENT_TYPES).join(', ')} and '*'` : `did you mean '${near}'?`
+    throw new OptionError('ERR_OPTION_UNKNOWN', 'type', `on: there is no event ${show(type)}; ${hint}`)
+  }
+  fn(listener, 'listener')
 }
 
 export function checkRequestOptions(options: object): void {
