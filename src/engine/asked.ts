@@ -1,5 +1,4 @@
 /** One exchange with the origin: who asked for what, and what came. */
-import type { RequestHead } from '../http/message.ts'
 import type { Exchange } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import type { Received } from './keeper.ts'
@@ -16,8 +15,6 @@ export interface Asked {
   readonly flight: Flight<Catch> | null
   /** Aborted when nobody is left who wants the answer (departure.ts); null: nobody can leave. */
   readonly signal: AbortSignal | null
-  /** As it was sent: with our conditions in it. */
-  readonly sent: RequestHead
   readonly response: OriginResponse
   readonly received: Received
 }

@@ -3,33 +3,33 @@
  * section 4.4), and a POST may answer later GETs (RFC 9110 section 9.3.3).
  */
 import { getHeader } from '../http/headers.ts'
-import type { RequestHead } from '../http/message.ts'
 import { originOf, resolveReference } from '../http/uri.ts'
 import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
 import type { Asked } from './asked.ts'
 import type { CacheOutcome, Exchange, Reply } from './exchange.ts'
 import type { FillTools } from './fill.ts'
 import { keysOfUrl } from './invalidation.ts'
+import type { Invalidations } from './invalidations.ts'
 import type { Received } from './keeper.ts'
 import { primaryKey } from './key.ts'
-import { NOTHING } from './lookup.ts'
+import { NOTHING, type KeysUnder } from './lookup.ts'
 import { passedReply } from './passing.ts'
-import type { Clock, OriginResponse, Store } from './ports.ts'
+import type { Clock, MaybePromise, OriginResponse, Store } from './ports.ts'
 import { groupTag, tagKey, urlTag } from './tags.ts'
 
 export interface BypassTools extends FillTools {
   readonly store: Store
   readonly clock: Clock
-  /** Fences what is under way for keys and tags (fences.ts). */
-  readonly fence: (keys: readonly string[], tags: readonly string[]) => void
-  readonly invalidate: (keys: readonly string[], tags: readonly string[]) => Promise<void>
-  readonly keysUnder: (key: string) => Promise<string[]>
+  readonly invalidations: Invalidations
+  readonly keysUnder: (key: string) => Promise<KeysUnder>
+  /** Keys of other queries whose entries answer this one, too (searches.ts). */
+  readonly alsoAnswering: (key: string) => Promise<string[]>
 }
 
 /** What the forwarder lends. */
 export interface BypassActions {
-  settle(x: Exchange, sent: RequestHead, stored: ResponseMeta | null, received: Received): Outcome
-  store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): Promise<Reply>
+  settle(x: Exchange, stored: ResponseMeta | null, received: Received): Outcome
+  store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): MaybePromise<Reply>
 }
 
 export class Bypass {
@@ -72,40 +72,41 @@ export class Bypass {
     // What others changed while this was under way may be newer than this answer.
     const names = key === null ? [] : [key, tagKey(urlTag(x.redactUrl(x.request.url)))]
     const overtook = this.#tools.fences.overtook(received.epoch, names)
-    const outcome = this.#actions.settle(x, x.request, null, received)
+    const outcome = this.#actions.settle(x, null, received)
     if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
     return key === null || overtook ? null : this.#storeAsGet(x, key, response, received)
   }
 
   async #storeAsGet(x: Exchange, key: string, response: OriginResponse, received: Received): Promise<Reply | null> {
     const get: Exchange = { ...x, request: { ...x.request, method: 'GET' } }
-    const outcome = this.#actions.settle(get, get.request, null, received)
+    const outcome = this.#actions.settle(get, null, received)
     if (outcome.kind !== 'store' || outcome.reason !== 'explicit') return null
     const plan = { kind: 'miss', reason: 'uri-miss', conditions: [] } as const
     // Stored after the invalidation that the POST itself was, and not undone by it.
     const now = this.#tools.clock.now()
     const after = { ...received, requestTime: now, responseTime: now, epoch: this.#tools.fences.epoch }
-    const asked = { x: get, key, found: NOTHING, plan, flight: null, signal: x.signal, sent: x.request, response }
-    return this.#actions.store({ ...asked, received: after }, outcome)
+    const asked = { x: get, key, found: NOTHING, plan, flight: null, signal: x.signal, response }
+    return await this.#actions.store({ ...asked, received: after }, outcome)
   }
 
   async #invalidate(x: Exchange, outcome: Extract<Outcome, { kind: 'invalidate' }>): Promise<void> {
     const { request, effective } = x
     if (effective.readOnly) return
-    const { fence, invalidate, keysUnder, store } = this.#tools
+    const { invalidations, keysUnder, alsoAnswering, store } = this.#tools
     const urlTags = outcome.urls.map((url) => urlTag(x.redactUrl(url)))
     // At once: what is asked for from here on is newer.
-    fence([], urlTags)
-    const keys = [
-      ...new Set((await Promise.all(outcome.urls.map((url) => keysOfUrl(url, request.headers, effective)))).flat()),
-    ]
-    fence(keys, [])
+    invalidations.fence([], urlTags)
+    const own = (await Promise.all(outcome.urls.map((url) => keysOfUrl(url, request.headers, effective)))).flat()
+    invalidations.fence(own, [])
+    const keys = [...new Set([...own, ...(await Promise.all(own.map((key) => alsoAnswering(key)))).flat()])]
+    invalidations.fence(keys, [])
     const all = await Promise.all(keys.map((key) => keysUnder(key)))
     const origin = originOf(request.url)
-    const tags = outcome.groups.map((group) => groupTag(origin, group))
+    const groups = outcome.groups.map((group) => groupTag(origin, group))
+    const elsewhere = [...groups, ...urlTags]
     // Entries whose keys cannot be computed from the URL are marked, where there may be any.
-    if (store.limits.persistent || this.sawParts) tags.push(...urlTags)
-    await invalidate(all.flat(), tags)
+    const tags = store.limits.persistent || this.sawParts ? elsewhere : groups
+    await invalidations.changed({ keys: all, tags, elsewhere })
     const { events } = this.#tools
     const url = x.redactUrl(request.url)
     if (events.wants('invalidated'))

@@ -1,4 +1,5 @@
 /** Byte arrays and streams of them: the few operations several files need. */
+import type { StoredBody } from './ports.ts'
 
 /** A copy in a buffer of its own: `slice()` of a Buffer would share its memory, and that of others with it. */
 export function copyOf(bytes: Uint8Array, start: number = 0, end: number = bytes.length): Uint8Array<ArrayBuffer> {
@@ -48,6 +49,11 @@ export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
       if (at >= bytes.length) closeBytes(controller)
     },
   })
+}
+
+/** A stored body at hand. What is opened of it are copies, too. */
+export function inlineBody(bytes: Uint8Array): StoredBody {
+  return { size: bytes.length, bytes, open: (start, end) => streamOf(bytes.subarray(start, end)) }
 }
 
 /** Closes a byte stream, answering a pending BYOB read as the Streams standard asks. */

@@ -24,7 +24,10 @@ const FIRST = 300_000
 export interface Cleanup {
   /** Milliseconds between two rounds, give or take a tenth. */
   readonly every: number
-  /** Deletes what expired so many milliseconds ago; null: what is of no more use to anyone (policy/keep.ts). */
+  /**
+   * Deletes what expired so many milliseconds ago, and of the values of functions (memo/) what has been of no use for so long; null: what is of
+   * no more use to anyone (policy/keep.ts).
+   */
   readonly expiredFor: number | null
 }
 
@@ -84,11 +87,13 @@ export class Cleaner {
     const { store, clock } = this.#tools
     const { expiredFor } = this.#cleanup
     const now = clock.now()
+    const before = now - (expiredFor ?? 0)
     let useless: string[] = []
     let seen = 0
     let deleted = 0
-    for await (const { key, keepUntil } of store.entries({ expiredAt: now - (expiredFor ?? 0) })) {
-      if (expiredFor !== null || keepUntil <= now) useless.push(key)
+    for await (const { key, keepUntil, meta } of store.entries({ expiredAt: before })) {
+      // How long a value may be answered with while stale is up to the cache that stored it.
+      if (keepUntil <= before || (expiredFor !== null && meta.kind !== 'value')) useless.push(key)
       if (++seen % SLICE !== 0) continue
       // One that was stored anew since it was listed goes along: a miss, once in a blue moon.
       if (useless.length > 0) deleted += await store.delete(useless)

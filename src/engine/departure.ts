@@ -23,9 +23,11 @@ export class Departure implements Watcher {
   }
 
   /** The reply, or a rejection with the caller's reason when that comes first. */
-  async orAbort(reply: Promise<Reply>): Promise<Reply> {
-    const caller = this.#caller
-    if (caller === null) return reply
+  orAbort(reply: Promise<Reply>): Promise<Reply> {
+    return this.#caller === null ? reply : this.#race(reply, this.#caller)
+  }
+
+  async #race(reply: Promise<Reply>, caller: AbortSignal): Promise<Reply> {
     let abort: (() => void) | undefined
     const aborted = new Promise<never>((_, reject) => {
       abort = () => {

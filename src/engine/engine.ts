@@ -9,21 +9,22 @@ import type { Answer, Plan } from '../policy/decision.ts'
 import { Cleaner, type Cleanup } from './cleaner.ts'
 import { Events } from './events.ts'
 import { Fences } from './fences.ts'
-import { flightKeyOf } from './flight-key.ts'
-import type { Exchange, Reply } from './exchange.ts'
+import { flightKeyOf, JOINABLE } from './flight-key.ts'
+import type { Exchange, Reply, ResponseFilter } from './exchange.ts'
 import type { Catch } from './fill.ts'
 import { Forwarder } from './forward.ts'
 import { Invalidations } from './invalidations.ts'
 import { Keeper } from './keeper.ts'
 import { Leases } from './lease.ts'
 import { Lookup, NOTHING, type Found } from './lookup.ts'
-import { isPromise } from './maybe.ts'
+import { chain, isPromise } from './maybe.ts'
 import { holdFor, Refreshes } from './refreshes.ts'
 import { Searches } from './searches.ts'
 import { Pending } from './pending.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
 import {
   isEvicting,
+  isGathering,
   isListable,
   isLocking,
   type Clock,
@@ -36,18 +37,16 @@ import { PLAIN_HIT, storedFacts, StoredReply, type ResponseEntry, type StoredRep
 import { LeaderLeft, SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
 import { slid } from './slid.ts'
-import { StoreGuard } from './store-guard.ts'
+import { StoreGuard, type GuardOptions } from './store-guard.ts'
 import { originFence, tagKey, Tags, urlTag } from './tags.ts'
 import { gatewayTimeout } from './synthetic.ts'
+import { Upkeep } from './upkeep.ts'
 
-export interface EngineOptions {
+export interface EngineOptions extends GuardOptions {
   readonly store: Store
   readonly clock: Clock
   /** Uniform in [0, 1): jitter only. */
   readonly random: () => number
-  /** Milliseconds a store may take to read (250), and to write, update or delete (5000). */
-  readonly readTimeout: number
-  readonly writeTimeout: number
   /** Milliseconds a request waits for another's flight before it goes its own way. */
   readonly collapseTimeout: number
   /** Single-flight between processes: how long a lease runs, in ms (lease.ts). Null: within this process only. */
@@ -63,21 +62,12 @@ export interface AlreadyRead {
   readonly read: MaybePromise<StoredEntry | undefined>
 }
 
-/** Reasons for which a request may wait for one already under way: the others demand an exchange of their own. */
-const JOINABLE: ReadonlySet<string> = new Set([
-  'uri-miss',
-  'vary-miss',
-  'partial-miss',
-  'filtered',
-  'stale',
-  'invalidated',
-])
-
 export class Engine {
   readonly events: Events = new Events()
   readonly store: Store
   readonly counters: Counters = new Counters()
   readonly invalidations: Invalidations
+  readonly upkeep: Upkeep
   readonly #options: EngineOptions
   readonly #clock: Clock
   readonly #guard: StoreGuard
@@ -101,27 +91,25 @@ export class Engine {
     this.#guard = new StoreGuard(store, this.events, clock, { readTimeout, writeTimeout })
     this.#tags = new Tags(this.#guard, clock, this.#fences)
     const sawParts = (): boolean => this.#forwarder.sawParts
-    this.invalidations = new Invalidations(this.#guard, this.#fences, this.#tags, this.counters, sawParts)
     this.#lookup = new Lookup(this.#guard, this.#tags)
+    this.upkeep = new Upkeep(this.#guard, this.#lookup, this.#pending, readTimeout)
+    this.invalidations = new Invalidations(this, this.#guard, this.#fences, this.#tags, sawParts)
     const { lease, collapseTimeout } = options
     this.#leases =
       lease !== null && isLocking(store) ? new Leases(this.#guard, clock, { lease, patience: collapseTimeout }) : null
-    this.#searches = new Searches(this.#guard)
+    this.#searches = new Searches(this.#guard, readTimeout)
     this.#forwarder = new Forwarder({
       ...options,
       guard: this.#guard,
       keeper: new Keeper(this.#guard, this.#searches),
       events: this.events,
       counters: this.counters,
-      fence: (keys, tags) => this.invalidations.fence(keys, tags),
-      invalidate: async (keys, tags) => {
-        await this.invalidations.keys(keys)
-        if (tags.length > 0) await this.invalidations.tags(tags, 'revalidate')
-      },
+      invalidations: this.invalidations,
       tags: this.#tags,
       fences: this.#fences,
       pending: this.#pending,
       keysUnder: (key) => this.#lookup.keysUnder(key),
+      alsoAnswering: (key) => this.#searches.all(key),
     })
     this.#refreshes = new Refreshes({
       guard: this.#guard,
@@ -178,24 +166,32 @@ export class Engine {
     return this.#proceed(x, key, primary)
   }
 
-  async #proceed(x: Exchange, key: string, primary: MaybePromise<StoredEntry | undefined>): Promise<Reply> {
-    x.signal?.throwIfAborted()
+  /** Waits for nothing that is at hand: a miss costs one exchange with the origin, and as few promises as it can. */
+  #proceed(x: Exchange, key: string, primary: MaybePromise<StoredEntry | undefined>): MaybePromise<Reply> {
+    if (x.signal?.aborted) return Promise.reject(x.signal.reason)
     const flight = this.#joinable(key, x, key)
-    const found = await this.#lookup.find(x, key, await primary)
-    if (found.entry !== null) return this.#decided(x, key, found)
-    if (flight?.storing) {
-      const justStored = await this.#justStored(x, key, flight)
-      if (justStored !== null) return justStored
-      // What may not be used as it is may be validated: it is there by now.
-      const again = await this.#lookup.find(x, key, await this.#guard.readAnew(key))
-      if (again.entry !== null) return this.#decided(x, key, again)
-    }
-    return this.#decided(x, key, (await this.#similar(x, key)) ?? found)
+    const looked = chain(primary, (entry) => this.#lookup.find(x, key, entry))
+    return chain(looked, (found) => {
+      if (found.entry !== null) return this.#decided(x, key, found)
+      return flight?.storing ? this.#whileStored(x, key, found, flight) : this.#elsewhere(x, key, found)
+    })
   }
 
-  async #decided(x: Exchange, key: string, found: Found): Promise<Reply> {
-    const { usable, plan } = await this.#plan(x, found)
-    return this.#perform(x, key, usable, plan)
+  async #whileStored(x: Exchange, key: string, found: Found, flight: Flight<Catch>): Promise<Reply> {
+    const justStored = await this.#justStored(x, key, flight)
+    if (justStored !== null) return justStored
+    // What may not be used as it is may be validated: it is there by now.
+    const again = await this.#lookup.find(x, key, await this.#guard.readAnew(key))
+    return again.entry === null ? this.#elsewhere(x, key, found) : this.#decided(x, key, again)
+  }
+
+  /** Nothing is under the key itself. */
+  #elsewhere(x: Exchange, key: string, found: Found): MaybePromise<Reply> {
+    return chain(this.#similar(x, key), (similar) => this.#decided(x, key, similar ?? found))
+  }
+
+  #decided(x: Exchange, key: string, found: Found): MaybePromise<Reply> {
+    return chain(this.#plan(x, found), ({ usable, plan }) => this.#perform(x, key, usable, plan))
   }
 
   /** What this process is storing while the store does not show it yet: who has read a body to its end may count on its being there. */
@@ -205,16 +201,21 @@ export class Engine {
   }
 
   /** An entry of another query that may answer this one (searches.ts). */
-  async #similar(x: Exchange, key: string): Promise<Found | null> {
-    const other = await this.#searches.find(key)
-    if (other === null) return null
+  #similar(x: Exchange, key: string): MaybePromise<Found | null> {
+    return chain(this.#searches.find(key), (other) => (other === null ? null : this.#foundUnder(x, other)))
+  }
+
+  async #foundUnder(x: Exchange, other: string): Promise<Found | null> {
     const found = await this.#lookup.find(x, other, await this.#guard.read(other))
     return found.entry === null ? null : { ...found, primary: undefined, others: [] }
   }
 
   /** Policy's decision; stored data it cannot digest is no data (RELIABILITY B30). */
-  async #plan(x: Exchange, found: Found): Promise<{ usable: Found; plan: Plan }> {
-    const usable = await this.#filtered(x, found)
+  #plan(x: Exchange, found: Found): MaybePromise<{ usable: Found; plan: Plan }> {
+    return chain(this.#filtered(x, found), (usable) => this.#planned(x, usable))
+  }
+
+  #planned(x: Exchange, usable: Found): { usable: Found; plan: Plan } {
     try {
       return { usable, plan: this.#decide(x, usable) }
     } catch (error) {
@@ -236,10 +237,13 @@ export class Engine {
   }
 
   /** Feature K6: a stored response the filter refuses is deleted and fetched anew. */
-  async #filtered(x: Exchange, found: Found): Promise<Found> {
+  #filtered(x: Exchange, found: Found): MaybePromise<Found> {
     const { filter } = x.effective
     const { entry } = found
-    if (filter === null || entry === null) return found
+    return filter === null || entry === null ? found : this.#passed(x, found, entry, filter)
+  }
+
+  async #passed(x: Exchange, found: Found, entry: ResponseEntry, filter: ResponseFilter): Promise<Found> {
     const { status, statusText, headers, url, method } = entry.meta
     const body = async (): Promise<Uint8Array | null> => (entry.body.bytes === null ? null : copyOf(entry.body.bytes))
     const keep = await filter({ status, statusText, headers, url, method, fromCache: true, body })
@@ -248,7 +252,7 @@ export class Engine {
     return { ...NOTHING, primary: found.primary }
   }
 
-  async #perform(x: Exchange, key: string, found: Found, plan: Plan): Promise<Reply> {
+  #perform(x: Exchange, key: string, found: Found, plan: Plan): MaybePromise<Reply> {
     switch (plan.kind) {
       case 'hit':
       case 'stale':
@@ -277,7 +281,7 @@ export class Engine {
     const outcome = plan.kind === 'hit' ? 'hit' : 'stale'
     // What is being fetched anew has a lifetime of its own, and must find the version it began with.
     const slides = plan.kind === 'hit' && plan.reason === 'fresh' && !ahead && this.#flights.get(key) === undefined
-    const used = slides ? slid(this.#guard, this.#pending, x, entry) : entry
+    const used = slides ? slid(this.#guard, this.#pending, x, entry, found.primary) : entry
     const reply = this.#storedReply(x, used, { outcome, reason: plan.reason, answer: plan.answer })
     if (!(await isReadable(reply, this.#guard))) {
       return this.#perform(x, key, NOTHING, this.#decide(x, NOTHING))
@@ -312,12 +316,7 @@ export class Engine {
   }
 
   /** Asks the origin, or waits for the one who does (single-flight.ts). */
-  async #fly(
-    x: Exchange,
-    key: string,
-    found: Found,
-    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
-  ): Promise<Reply> {
+  #fly(x: Exchange, key: string, found: Found, plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>): Promise<Reply> {
     // What others are told stays stored, and what this one is told is nobody else's.
     if (plan.reason === 'authorization-miss') return this.#forwarder.lead(x, key, NOTHING, plan, null)
     const flightKey = flightKeyOf(x, key)
@@ -325,7 +324,8 @@ export class Engine {
     const joinable = JOINABLE.has(plan.reason) && !this.#forwarder.isUnshareable(flightKey)
     const flight = joinable ? this.#joinable(flightKey, x, key) : undefined
     if (flight !== undefined) return this.#follow(x, key, found, plan, flight)
-    return this.#lead(x, key, found, plan, this.#flights.start(flightKey, this.#fences.epoch), joinable)
+    const mine = this.#flights.start(flightKey, this.#fences.epoch)
+    return joinable ? this.#lead(x, key, found, plan, mine) : this.#forwarder.lead(x, key, found, plan, mine)
   }
 
   /** The flight under a key, unless an invalidation overtook it: who asks after one is answered by what came after it (RELIABILITY 65). */
@@ -341,20 +341,30 @@ export class Engine {
   }
 
   /** Leads this process's flight; where other processes may have one too, only after theirs (lease.ts). */
-  async #lead(
+  #lead(
     x: Exchange,
     key: string,
     found: Found,
     plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
     flight: Flight<Catch>,
-    joinable: boolean,
   ): Promise<Reply> {
-    if (this.#leases === null || !joinable || x.effective.readOnly) {
-      return this.#forwarder.lead(x, key, found, plan, flight)
-    }
+    const alone = this.#leases === null || x.effective.readOnly
+    return alone
+      ? this.#forwarder.lead(x, key, found, plan, flight)
+      : this.#leadAmongProcesses(this.#leases, x, key, found, plan, flight)
+  }
+
+  async #leadAmongProcesses(
+    leases: Leases,
+    x: Exchange,
+    key: string,
+    found: Found,
+    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
+    flight: Flight<Catch>,
+  ): Promise<Reply> {
     try {
       const look = (): Promise<Reply | null> => this.#shared(x, key, { kind: 'stored' })
-      const taken = await this.#leases.take(flight.key, x.signal, look)
+      const taken = await leases.take(flight.key, x.signal, look)
       if (taken.kind === 'answered') {
         flight.land({ kind: 'stored' })
         return taken.value
@@ -384,7 +394,7 @@ export class Engine {
       const next = this.#joinable(flight.key, x, key)
       if (next !== undefined) return this.#follow(x, key, found, plan, next)
       const again = this.#flights.start(flight.key, this.#fences.epoch, flight.attempt + (left ? 0 : 1))
-      return this.#lead(x, key, found, plan, again, true)
+      return this.#lead(x, key, found, plan, again)
     }
     return (await this.#shared(x, key, landing.value)) ?? this.#forwarder.lead(x, key, found, plan, null)
   }
@@ -415,16 +425,9 @@ export class Engine {
 
   // What the inspection API stands on (clients/cache-view.ts).
 
-  /** Every key under which something of a primary key may be stored: itself, its variants, its parts, its HEAD. */
-  lookupKeys(key: string): Promise<string[]> {
-    return this.#lookup.keysUnder(key)
-  }
-
   /** The stored entry a request would be answered from, fresh or not; undefined: none. */
-  async find(x: Exchange): Promise<ResponseEntry | undefined> {
-    if (x.key === null) return undefined
-    const found = await this.#lookup.find(x, x.key, await this.#guard.read(x.key))
-    return found.entry ?? undefined
+  find(x: Exchange): Promise<ResponseEntry | undefined> {
+    return this.#lookup.stored(x)
   }
 
   /** Stores a response by hand, by the same rules as one from the origin; false: they refuse it. */
@@ -460,8 +463,9 @@ export class Engine {
   }
 
   /** Waits for writes that need nothing more from an origin, but no longer than a write may take. */
-  drained(): Promise<void> {
-    return this.#pending.drained(this.#options.writeTimeout)
+  async drained(): Promise<void> {
+    await this.#pending.drained(this.#options.writeTimeout)
+    if (isGathering(this.store)) this.store.flush()
   }
 
   /** How many exchanges with the origin are under way. */

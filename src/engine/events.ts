@@ -19,7 +19,17 @@ export type CacheEvent =
   | (Base & { readonly type: 'collapsed' })
   | (Base & { readonly type: 'stored'; readonly reason: string; readonly size: number })
   | (Base & { readonly type: 'refused'; readonly reason: string })
-  | (Base & { readonly type: 'invalidated'; readonly reason: string })
+  /** A successful request with an unsafe method invalidated its URL, and what it named. */
+  | (Base & { readonly type: 'invalidated'; readonly reason: 'method' })
+  /** By hand, or at the word of another cache: these keys were deleted, these tags were marked, or everything was deleted. */
+  | {
+      readonly type: 'invalidated'
+      readonly reason: 'delete' | 'tags' | 'clear'
+      readonly key: null
+      readonly keys: readonly string[]
+      readonly tags: readonly string[]
+      readonly mode: 'stale' | 'revalidate' | 'delete'
+    }
   | { readonly type: 'evicted'; readonly key: string; readonly size: number; readonly reason: 'entries' | 'bytes' }
   /** A background refresh failed: nobody else would hear of it. */
   | (Base & { readonly type: 'refresh-failed'; readonly error: unknown })
@@ -46,6 +56,23 @@ export type StoreOperation =
   | 'broadcast'
 
 export type CacheEventType = CacheEvent['type']
+
+/** Every type there is. */
+export const EVENT_TYPES: Readonly<Record<CacheEventType, true>> = {
+  hit: true,
+  stale: true,
+  miss: true,
+  bypass: true,
+  revalidated: true,
+  collapsed: true,
+  stored: true,
+  refused: true,
+  invalidated: true,
+  evicted: true,
+  'refresh-failed': true,
+  cleaned: true,
+  error: true,
+}
 
 /** The event of one type. */
 export type CacheEventOf<T extends CacheEventType> = Extract<CacheEvent, { readonly type: T }>
@@ -84,7 +111,8 @@ export class Events<E extends { readonly type: string } = CacheEvent> {
     listeners.add(listener as (event: E) => void)
     return () => {
       listeners.delete(listener as (event: E) => void)
-      if (listeners.size === 0) this.#byType.delete(type)
+      // A set that was left empty before may have been followed by another.
+      if (listeners.size === 0 && this.#byType.get(type) === listeners) this.#byType.delete(type)
     }
   }
 

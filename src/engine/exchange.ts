@@ -62,6 +62,8 @@ export interface Exchange {
   readonly origin: Origin
   /** Asks the origin for a revalidation nobody waits for, where that is done in another way. Absent: as `origin`. */
   readonly refreshOrigin?: Origin
+  /** Told, before it is answered, that what it is answered with is going to be refreshed, unless `refreshSkipped` is told later. */
+  readonly refreshExpected?: (reason: 'stale' | 'refresh-ahead') => void
   /** Told where a stale answer is not refreshed after all: another is at it, or the last attempt failed a moment ago. */
   readonly refreshSkipped?: () => void
   /** The origin can be asked but once (the handler behind a middleware): what a 304 leaves open cannot be asked for anew. */

@@ -4,7 +4,7 @@
  * Rule 1: the flight lands when the entry can be read, or will never be; whoever waits is told which.
  * Rule 2: a fill that an invalidation overtook writes nothing, and takes back what it wrote meanwhile, however late that came to be stored.
  */
-import { copyOf } from './bytes.ts'
+import { copyOf, inlineBody } from './bytes.ts'
 import { StoreError } from '../errors.ts'
 import type { Draft, Keeper } from './keeper.ts'
 import { entryHead } from './keeper.ts'
@@ -18,7 +18,7 @@ import { merged } from '../policy/conditional.ts'
 import { mayCombine } from '../policy/partial.ts'
 import { combine, wholeHeaders } from './parts.ts'
 import type { Pending } from './pending.ts'
-import type { StoredBody, StoredEntry } from './ports.ts'
+import type { StoredEntry } from './ports.ts'
 import type { ResponseEntry } from './reply.ts'
 import type { Flight } from './single-flight.ts'
 import type { Counters } from './stats.ts'
@@ -31,6 +31,8 @@ export type Catch =
   | { readonly kind: 'entry'; readonly entry: ResponseEntry }
   | { readonly kind: 'stored' }
   | { readonly kind: 'nothing' }
+
+const STORED: Catch = Object.freeze({ kind: 'stored' })
 
 export interface FillTools {
   readonly guard: StoreGuard
@@ -137,7 +139,9 @@ export class Fill implements Sink {
     const { guard, keeper } = this.#tools
     const orphans = keeper.orphans(this.#before, draft)
     const late = (): void => void this.#afterWrite(draft, orphans)
-    const written = guard.write(draft.head, bytes, { background: true, late })
+    // Who waits for a lease to be given back finds the entry then.
+    const gathered = !this.#flight?.mayStore
+    const written = guard.write(draft.head, bytes, { background: true, gathered, late })
     if (!isPromise(written) && !draft.varies && !draft.searches && orphans.length === 0)
       return this.#landed(draft, written, bytes)
     return this.#finishInline(draft, bytes, written, orphans)
@@ -150,7 +154,7 @@ export class Fill implements Sink {
     orphans: string[],
   ): Promise<void> {
     const timer = quietlyAfter(this.#tools.readTimeout, () => this.#land(draft, bytes))
-    const done = await written
+    const done = isPromise(written) ? await written : written
     clearTimeout(timer)
     if (done) await this.#afterWrite(draft, orphans)
     this.#landed(draft, done, bytes)
@@ -181,7 +185,10 @@ export class Fill implements Sink {
 
   /** A small body is shared from memory: with a store that takes long, before it is written. */
   #land(draft: Draft, bytes: Uint8Array): void {
-    this.#flight?.land({ kind: 'entry', entry: entryAtHand(draft, bytes) })
+    const flight = this.#flight
+    if (flight === null) return
+    // Nobody who has not joined by now will be told: nothing need be made for them.
+    flight.land(flight.waiting === 0 ? STORED : { kind: 'entry', entry: entryAtHand(draft, bytes) })
   }
 
   #stored(draft: Draft, size: number): void {
@@ -347,12 +354,4 @@ function endingOnly(body: ReadableStream<Uint8Array>, may: () => Promise<boolean
 /** An entry as a reader would find it, made from what was just written. */
 function entryAtHand(draft: Draft, bytes: Uint8Array): ResponseEntry {
   return { ...draft.head, version: 0, body: inlineBody(bytes) }
-}
-
-export function inlineBody(bytes: Uint8Array): StoredBody {
-  return {
-    size: bytes.length,
-    bytes,
-    open: (start, end) => new Blob([bytes.subarray(start, end) as Uint8Array<ArrayBuffer>]).stream(),
-  }
 }

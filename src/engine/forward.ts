@@ -7,10 +7,10 @@
  */
 import { getHeader } from '../http/headers.ts'
 import { weakMatch } from '../http/etag.ts'
-import type { RequestHead } from '../http/message.ts'
 import { answer as answerOf } from '../policy/answer.ts'
 import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
-import { headUpdate, settle } from '../policy/settle.ts'
+import { isOutdatedBy } from '../policy/partial.ts'
+import { headUpdate, settle, type SettleInput } from '../policy/settle.ts'
 import type { Asked } from './asked.ts'
 import { Background } from './background.ts'
 import { Backoff } from './backoff.ts'
@@ -23,8 +23,8 @@ import { entryHead, renewed, type Draft, type Received } from './keeper.ts'
 import { LiveBody } from './live-body.ts'
 import type { Found } from './lookup.ts'
 import { NOTHING } from './lookup.ts'
-import { isPromise } from './maybe.ts'
-import type { MaybePromise, OriginResponse } from './ports.ts'
+import { chain, isPromise } from './maybe.ts'
+import type { MaybePromise, OriginResponse, StoredEntry } from './ports.ts'
 import { bodyFailure, couldBeRead, isReadable } from './readable.ts'
 import { hasNoBody, storedFacts, StoredReply, type ResponseEntry, type StoredReplyFacts } from './reply.ts'
 import {
@@ -32,6 +32,7 @@ import {
   conditional,
   contentLength,
   discard,
+  hasSecret,
   missInfo,
   outcomeOf,
   passedReply,
@@ -84,7 +85,7 @@ export class Forwarder {
   }
 
   /** Asks the origin on behalf of a flight (or of this request alone) and acts on the answer. */
-  async lead(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch> | null): Promise<Reply> {
+  lead(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch> | null): Promise<Reply> {
     const departure = new Departure(x.signal, flight)
     return departure.orAbort(this.#ask(x, key, found, plan, flight, departure.signal))
   }
@@ -93,12 +94,12 @@ export class Forwarder {
     x: Exchange,
     key: string,
     found: Found,
-    plan: AskingPlan,
+    given: AskingPlan,
     flight: Flight<Catch> | null,
     signal: AbortSignal | null,
   ): Promise<Reply> {
-    if (x.once && plan.conditions.length > 0 && !(await this.#mayAskConditionally(x, plan, found)))
-      return this.#ask(x, key, found, { ...plan, conditions: [] }, flight, signal)
+    const unfit = x.once && given.conditions.length > 0 && !(await this.#mayAskConditionally(x, given, found))
+    const plan: AskingPlan = unfit ? { ...given, conditions: [] } : given
     const { clock, fences } = this.#options
     const sent = plan.conditions.length === 0 ? x.request : conditional(x.request, plan)
     const requestTime = clock.now()
@@ -114,7 +115,8 @@ export class Forwarder {
         return this.failed(x, found, plan, error)
       }
       const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch }
-      return await this.#answered({ x, key, found, plan, flight, signal, sent, response, received })
+      const reply = this.#answered({ x, key, found, plan, flight, signal, response, received })
+      return isPromise(reply) ? await reply : reply
     } catch (error) {
       flight?.fail(error)
       throw error
@@ -155,21 +157,24 @@ export class Forwarder {
     counters.stale += 1
     if (events.wants('stale')) {
       const age = (reply.now - entry.meta.responseTime) / 1000
-      events.emit({
-        type: 'stale',
-        key: entry.key,
-        url: entry.meta.url,
-        method: x.request.method,
-        reason: 'stale-if-error',
-        age,
-      })
+      const base = { key: entry.key, url: entry.meta.url, method: x.request.method }
+      events.emit({ type: 'stale', ...base, reason: 'stale-if-error', age })
     }
     return reply
   }
 
-  async #answered(asked: Asked): Promise<Reply> {
-    const { x, found, plan, sent, response, received, flight } = asked
-    if (response.status >= 500 && plan.kind === 'revalidate' && plan.onError === 'stale' && found.entry !== null) {
+  #answered(asked: Asked): MaybePromise<Reply> {
+    const { x, plan, response } = asked
+    if (response.status >= 500 && plan.kind === 'revalidate' && plan.onError === 'stale') return this.#hidden(asked)
+    if (x.request.method === 'HEAD' && response.status !== 304)
+      return this.#updateByHead(asked).then(() => this.#settled(asked))
+    return this.#settled(asked)
+  }
+
+  /** A server error that what is stored may take the place of (RFC 5861 section 4). */
+  async #hidden(asked: Asked): Promise<Reply> {
+    const { x, found, response, flight } = asked
+    if (found.entry !== null) {
       const stale = await this.#stale(x, found.entry)
       if (stale !== null) {
         flight?.fail(new Error(`the origin answered ${response.status}`))
@@ -177,9 +182,14 @@ export class Forwarder {
         return stale
       }
     }
-    if (x.request.method === 'HEAD' && response.status !== 304) await this.#updateByHead(asked)
+    if (x.request.method === 'HEAD') await this.#updateByHead(asked)
+    return this.#settled(asked)
+  }
+
+  #settled(asked: Asked): MaybePromise<Reply> {
+    const { x, found, plan, response, received, flight } = asked
     const stored = plan.kind === 'revalidate' ? (found.entry?.meta ?? null) : null
-    const outcome = this.#settle(x, sent, stored, received)
+    const outcome = this.#settle(x, stored, received)
     switch (outcome.kind) {
       case 'store':
         return this.#store(asked, outcome)
@@ -199,46 +209,46 @@ export class Forwarder {
     }
   }
 
-  #settle(x: Exchange, sent: RequestHead, stored: ResponseMeta | null, received: Received): Outcome {
+  #settle(x: Exchange, stored: ResponseMeta | null, received: Received): Outcome {
+    return settle({ ...this.#answerTo(x, received), stored })
+  }
+
+  #answerTo({ request, effective }: Exchange, received: Received): Omit<SettleInput, 'stored'> {
     const { response, requestTime, responseTime } = received
-    const { request, effective } = x
-    return settle({
-      request,
-      sent,
-      stored,
-      response,
-      requestTime,
-      responseTime,
-      options: effective.policy,
-      random: this.#options.random(),
-    })
+    return { request, response, requestTime, responseTime, options: effective.policy, random: this.#options.random() }
   }
 
   /** RFC 9111 section 4.3.5: a HEAD freshens the stored GET, or shows that it is no longer valid. */
   async #updateByHead({ x, found, response, received }: Asked): Promise<void> {
     const { entry } = found
-    if (entry === null || entry.meta.method === 'HEAD' || x.effective.readOnly) return
-    const { requestTime, responseTime } = received
-    const outcome = headUpdate(entry.meta, response, requestTime, responseTime, x.effective.policy, x.request)
-    if (outcome.kind === 'refresh')
-      await this.#update(entry, renewed(entry.meta, outcome.headers, outcome.terms, received))
-    else if (outcome.kind === 'refuse' && outcome.drop) await this.#options.guard.delete([entry.key])
+    if (entry === null || entry.meta.method === 'HEAD' || x.effective.readOnly || response.personal) return
+    const { meta, body } = entry
+    const outcome = headUpdate(this.#answerTo(x, received), meta, body.size)
+    if (outcome.kind === 'refresh') {
+      const fresh = renewed(meta, outcome.headers, outcome.terms, received, x.effective)
+      await this.#options.keeper.renew(entry, fresh, found.primary)
+    } else if (outcome.kind === 'refuse' && outcome.drop) await this.#options.guard.delete([entry.key])
   }
 
-  #update(entry: ResponseEntry, meta: ResponseEntry['meta']): MaybePromise<boolean> {
-    const { expiresAt, keepUntil } = entryHead(meta)
-    return this.#options.guard.update(entry.key, { meta, expiresAt, keepUntil }, entry.version)
-  }
-
-  async #store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): Promise<Reply> {
-    const { x, key, found, plan, flight, received } = asked
+  #store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): MaybePromise<Reply> {
+    const { x, key, found, received } = asked
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
     if (hasSecret(x, asked.response)) return this.#refused(asked, { kind: 'refuse', reason: 'secret', drop: true })
     if (asked.response.undelimited) return this.#refused(asked, { kind: 'refuse', reason: 'undelimited', drop: true })
     if (!isUrlKey(key)) this.#bypass.sawParts = true
-    const draft = await this.#options.keeper.draft(x, key, outcome, received)
-    const before =
-      outcome.part === null ? found.primary : (found.entry ?? (await this.#options.guard.read(draft.head.key)))
+    const { keeper, guard, pending } = this.#options
+    if (outcome.part !== null && found.entry !== null && isOutdatedBy(found.entry.meta, received.response)) {
+      const dropped = guard.delete([found.entry.key])
+      if (isPromise(dropped)) pending.add(dropped)
+    }
+    return chain(keeper.draft(x, key, outcome, received), (draft) => {
+      const before = outcome.part === null ? found.primary : (found.entry ?? guard.read(draft.head.key))
+      return chain(before, (entry) => this.#fill(asked, draft, entry))
+    })
+  }
+
+  #fill(asked: Asked, draft: Draft, before: StoredEntry | undefined): Reply {
+    const { x, plan, flight, received } = asked
     if (flight) this.#unshareable.forget(flight.key)
     const fill = new Fill(this.#options, x, draft, flight, before)
     const body = this.#fillBody(asked, fill)
@@ -290,7 +300,7 @@ export class Forwarder {
     const { x, key, flight, response, received, plan } = asked
     if (entry === null) throw new TypeError('policy refreshed an entry that is not there')
     discard(response)
-    const meta = renewed(entry.meta, outcome.headers, outcome.terms, received)
+    const meta = renewed(entry.meta, outcome.headers, outcome.terms, received, x.effective)
     const { expiresAt, keepUntil } = entryHead(meta)
     const fresh: ResponseEntry = { ...entry, meta, expiresAt, keepUntil }
     const reply = this.#stored(x, fresh, { outcome: 'revalidated', reason: plan.reason, revalidated: true })
@@ -299,7 +309,8 @@ export class Forwarder {
       if (x.once) throw new Error('the handler confirmed what the store has lost')
       return this.#askAnew(asked)
     }
-    if (!x.effective.readOnly && !this.#overtook(key, meta, received.epoch)) await this.#renew(entry, meta)
+    if (!x.effective.readOnly && !this.#overtook(key, meta, received.epoch))
+      await this.#renew(entry, meta, asked.found.primary)
     flight?.land({ kind: 'entry', entry: fresh })
     const { counters, events } = this.#options
     counters.revalidated += 1
@@ -313,8 +324,8 @@ export class Forwarder {
   }
 
   /** The answer waits for the store no longer than a read would. */
-  async #renew(entry: ResponseEntry, meta: ResponseMeta): Promise<void> {
-    const updated = this.#update(entry, meta)
+  async #renew(entry: ResponseEntry, meta: ResponseMeta, primary: StoredEntry | undefined): Promise<void> {
+    const updated = this.#options.keeper.renew(entry, meta, primary)
     if (!isPromise(updated)) return
     this.#options.pending.add(updated)
     await atMost(this.#options.readTimeout, updated)
@@ -345,7 +356,7 @@ export class Forwarder {
     // A newer response takes the place of the older one even where it may not be stored itself.
     const superseded =
       plan.kind === 'miss' && found.entry !== null && response.status < 400 && outcome.reason !== 'read-only'
-    if ((outcome.drop || superseded) && !x.effective.readOnly) {
+    if ((outcome.drop || superseded) && !x.effective.readOnly && !response.personal) {
       const stale = found.entry ? [found.entry.key] : []
       await this.#options.guard.delete([...stale, ...(found.primary?.meta.kind === 'response' ? [key] : [])])
     }
@@ -366,7 +377,7 @@ export class Forwarder {
 
   /** A 304 to conditions of ours: it names another variant (section 4.3.4), or is nothing we can use and the whole is fetched. */
   async #unexpectedNotModified(asked: Asked): Promise<Reply> {
-    const { x, key, found, plan, flight, response, received, sent } = asked
+    const { x, key, found, plan, flight, response, received } = asked
     discard(response)
     const etag = getHeader(response.headers, 'etag')
     const named =
@@ -374,9 +385,9 @@ export class Forwarder {
     const entry = named ? await this.#options.guard.read(named.key) : undefined
     if (named && entry?.meta.kind === 'response') {
       const stored = entry as ResponseEntry
-      const outcome = this.#settle(x, sent, stored.meta, received)
+      const outcome = this.#settle(x, stored.meta, received)
       if (outcome.kind === 'refresh') {
-        if (!x.effective.readOnly) await this.#options.keeper.alias(key, named, x, received.responseTime)
+        if (!x.effective.readOnly) await this.#options.keeper.alias(key, named, x, stored)
         return this.#refreshed(asked, stored, outcome)
       }
     }
@@ -388,7 +399,7 @@ export class Forwarder {
         refused: 'not-modified',
       })
     }
-    if (found.entry && !x.effective.readOnly) await this.#options.guard.delete([found.entry.key])
+    if (found.entry && !x.effective.readOnly && !response.personal) await this.#options.guard.delete([found.entry.key])
     if (x.once && found.entry !== null) {
       // Section 4.3.4 forbids to update what is stored by it, and the next one gets the whole; this one gets what was validated.
       flight?.land({ kind: 'nothing' })
@@ -419,7 +430,7 @@ export class Forwarder {
     try {
       const bytes = await body()
       const received = { ...given, epoch }
-      const outcome = this.#settle(x, x.request, null, received)
+      const outcome = this.#settle(x, null, received)
       if (outcome.kind !== 'store') return false
       if (!isUrlKey(key)) this.#bypass.sawParts = true
       const draft = await keeper.draft(x, key, outcome, received)
@@ -433,14 +444,6 @@ export class Forwarder {
       fences.leave()
     }
   }
-}
-
-/** Feature K3: a redirect to a URL with a value in it that is not to be stored could not be replayed without it. */
-function hasSecret(x: Exchange, response: OriginResponse): boolean {
-  for (const [name, value] of response.headers) {
-    if ((name === 'location' || name === 'content-location') && x.redactUrl(value) !== value) return true
-  }
-  return false
 }
 
 type Refusal = Omit<Extract<Outcome, { kind: 'refuse' }>, 'reason'> & { readonly reason: string }

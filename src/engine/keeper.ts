@@ -13,10 +13,13 @@ import { dateOf, freshUntil } from '../policy/freshness.ts'
 import { keepUntil } from '../policy/keep.ts'
 import { selecting } from '../policy/select.ts'
 import { sha256 } from './digest.ts'
-import type { Exchange } from './exchange.ts'
+import type { Effective, Exchange } from './exchange.ts'
+import { longer, prolong, type Lifetime } from './indexes.ts'
 import { headKey, partKey, variantKey, isUrlKey } from './key.ts'
+import { isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
-import { NEVER, type EntryHead, type StoredEntry } from './ports.ts'
+import { NEVER, type EntryHead, type MaybePromise, type StoredEntry } from './ports.ts'
+import type { ResponseEntry } from './reply.ts'
 import { selectingView } from './selecting.ts'
 import { searchRule, type Searches } from './searches.ts'
 import { IN_BACKGROUND, type StoreGuard } from './store-guard.ts'
@@ -50,20 +53,31 @@ export interface Draft {
   readonly epoch: number
 }
 
+/** The key of an entry, and what selected it. */
+interface Place {
+  readonly key: string
+  readonly chosen: ResponseMeta['selecting']
+}
+
+const NOT_CHOSEN: ResponseMeta['selecting'] = Object.freeze([])
+
 export function entryHead(meta: ResponseMeta): EntryHead & { readonly meta: ResponseMeta } {
   const expiresAt = Math.min(freshUntil(meta), NEVER)
   return { key: meta.key, meta, createdAt: meta.responseTime, expiresAt, keepUntil: Math.min(keepUntil(meta), NEVER) }
 }
 
-/** Metadata with another head and other terms, as after a 304 (section 4.3.4). */
+/** Metadata with another head and other terms, as after a 304 (section 4.3.4), and with the tags that the new head names. */
 export function renewed(
   meta: ResponseMeta,
   headers: ResponseMeta['headers'],
   terms: Terms,
   received: Received,
+  effective: Effective,
 ): ResponseMeta {
   const { requestTime, responseTime } = received
-  return trust<ResponseMeta>({ ...meta, headers, terms, requestTime, responseTime })
+  const named = tagsOf({ ...effective, tags: NO_TAGS }, { ...received.response, headers }, originOf(meta.url))
+  const tags = named.every((tag) => meta.tags.includes(tag)) ? meta.tags : [...new Set([...meta.tags, ...named])]
+  return trust<ResponseMeta>({ ...meta, headers, terms, requestTime, responseTime, tags })
 }
 
 export class Keeper {
@@ -76,20 +90,26 @@ export class Keeper {
   }
 
   /** Drafts the entry for an outcome: its key by its selecting headers, its metadata redacted. */
-  async draft(x: Exchange, primary: string, outcome: Store, received: Received): Promise<Draft> {
+  draft(x: Exchange, primary: string, outcome: Store, received: Received): MaybePromise<Draft> {
+    return outcome.vary.length === 0
+      ? this.#draft(x, primary, outcome, received, { key: primary, chosen: NOT_CHOSEN })
+      : this.#variantDraft(x, primary, outcome, received)
+  }
+
+  async #variantDraft(x: Exchange, primary: string, outcome: Store, received: Received): Promise<Draft> {
     const { request, effective } = x
-    const varies = outcome.vary.length > 0
-    const view = varies ? await selectingView(request, outcome.vary, effective.key.ignoredParams) : request
-    const chosen = varies ? selecting(outcome.vary, view, effective.policy) : []
+    const view = await selectingView(request, outcome.vary, effective.key.ignoredParams)
+    const chosen = selecting(outcome.vary, view, effective.policy)
+    const key = variantKey(primary, await sha256(JSON.stringify(chosen)))
+    return this.#draft(x, primary, outcome, received, { key, chosen })
+  }
+
+  #draft(x: Exchange, primary: string, outcome: Store, received: Received, { key, chosen }: Place): Draft {
+    const { request } = x
     const secondary = outcome.part !== null || request.method === 'HEAD'
-    const key = secondary
-      ? (outcome.part !== null ? partKey : headKey)(primary)
-      : varies
-        ? variantKey(primary, await sha256(JSON.stringify(chosen)))
-        : primary
     const meta = trust<ResponseMeta>({
       kind: 'response',
-      key,
+      key: secondary ? (outcome.part !== null ? partKey : headKey)(primary) : key,
       method: request.method,
       url: x.redactUrl(request.url),
       selecting: chosen,
@@ -107,7 +127,7 @@ export class Keeper {
     return {
       primary,
       head: entryHead(meta),
-      varies: varies && !secondary,
+      varies: outcome.vary.length > 0 && !secondary,
       searches: !secondary && searchRule(meta) !== null,
       epoch: received.epoch,
     }
@@ -117,6 +137,15 @@ export class Keeper {
     const tags = tagsOf(x.effective, response, originOf(x.request.url))
     if (isUrlKey(primary)) return tags.length === 0 ? NO_TAGS : tags
     return [...tags, urlTag(x.redactUrl(x.request.url))]
+  }
+
+  /** Other metadata for a stored entry, and as long a life for the index of its variants; false: it is gone, or was replaced. */
+  renew(entry: ResponseEntry, meta: ResponseMeta, primary: StoredEntry | undefined): MaybePromise<boolean> {
+    const life = entryHead(meta)
+    const change = { meta, expiresAt: life.expiresAt, keepUntil: life.keepUntil }
+    const updated = this.#guard.update(entry.key, change, entry.version)
+    const prolonged = prolong(this.#guard, primary, life)
+    return isPromise(prolonged) ? prolonged.then(() => updated) : updated
   }
 
   /** Makes a written variant known under the primary key, or cleans up the variants a plain entry replaced. */
@@ -130,18 +159,18 @@ export class Keeper {
       date: dateOf(meta.headers, meta.responseTime),
       etag: getHeader(meta.headers, 'etag'),
     }
-    await this.addVariant(draft.primary, variant, meta.responseTime)
+    await this.addVariant(draft.primary, variant, draft.head)
   }
 
-  /** Adds a row to the index under `primary`, in place of the one for the same selecting headers. */
-  async addVariant(primary: string, variant: Variant, now: number): Promise<void> {
+  /** Adds a row to the index under `primary`, in place of the one for the same selecting headers; the entry it names lives for `life`. */
+  async addVariant(primary: string, variant: Variant, life: Lifetime): Promise<void> {
     for (let attempt = 0; attempt < INDEX_ATTEMPTS; attempt++) {
       const stored = await this.#guard.read(primary)
       const known = stored?.meta.kind === 'variants' ? stored.meta.variants : []
       const same = JSON.stringify(variant.selecting)
       const all = [variant, ...known.filter((row) => JSON.stringify(row.selecting) !== same)]
       const kept = all.slice(0, MAX_VARIANTS)
-      if (await this.#writeIndex(primary, kept, stored, now)) {
+      if (await this.#writeIndex(primary, kept, stored, life)) {
         const gone = all.slice(MAX_VARIANTS).map((row) => row.key)
         await this.#guard.delete(gone.filter((key) => !kept.some((row) => row.key === key)))
         return
@@ -150,22 +179,23 @@ export class Keeper {
   }
 
   /** The request's selecting headers lead to a variant that is stored already: a 304 named it (section 4.3.4). */
-  async alias(primary: string, variant: Variant, x: Exchange, now: number): Promise<void> {
+  async alias(primary: string, variant: Variant, x: Exchange, life: Lifetime): Promise<void> {
     const names = variant.selecting.map(([name]) => name)
     const view = await selectingView(x.request, names, x.effective.key.ignoredParams)
-    await this.addVariant(primary, { ...variant, selecting: selecting(names, view, x.effective.policy) }, now)
+    await this.addVariant(primary, { ...variant, selecting: selecting(names, view, x.effective.policy) }, life)
   }
 
   async #writeIndex(
     primary: string,
     variants: readonly Variant[],
     stored: StoredEntry | undefined,
-    now: number,
+    life: Lifetime,
   ): Promise<boolean> {
     const meta = trust<VariantIndex>({ kind: 'variants', key: primary, variants })
-    const change = { meta, expiresAt: NEVER, keepUntil: NEVER }
-    if (stored?.meta.kind === 'variants') return this.#guard.update(primary, change, stored.version)
-    return this.#guard.write({ key: primary, createdAt: now, ...change }, new Uint8Array(), IN_BACKGROUND)
+    if (stored?.meta.kind === 'variants')
+      return this.#guard.update(primary, { meta, ...longer(stored, life) }, stored.version)
+    const until = { expiresAt: life.expiresAt, keepUntil: life.keepUntil }
+    return this.#guard.write({ key: primary, meta, createdAt: NEVER, ...until }, new Uint8Array(), IN_BACKGROUND)
   }
 
   /** The keys of variants that a plain entry under their primary key makes unreachable. */

@@ -200,3 +200,9 @@ function contentFields(request: RequestHead): readonly (string | null)[] {
 export const partKey = (primary: string): string => `${primary}\npart`
 export const headKey = (primary: string): string => `${primary}\nhead`
 export const variantKey = (primary: string, digest: string): string => `${primary}\nvary ${digest}`
+
+/** The primary key of a variant's; null: it is no variant's. */
+export function primaryOfVariant(key: string): string | null {
+  const at = key.lastIndexOf('\nvary ')
+  return at < 0 ? null : key.slice(0, at)
+}

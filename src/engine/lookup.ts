@@ -8,7 +8,8 @@ import type { Variant, VariantIndex } from '../policy/decision.ts'
 import type { Exchange } from './exchange.ts'
 import { headKey, partKey } from './key.ts'
 import { trust } from './meta.ts'
-import type { StoredEntry } from './ports.ts'
+import { chain } from './maybe.ts'
+import type { MaybePromise, StoredEntry } from './ports.ts'
 import type { ResponseEntry } from './reply.ts'
 import { selectingView } from './selecting.ts'
 import type { StoreGuard } from './store-guard.ts'
@@ -24,7 +25,27 @@ export interface Found {
   readonly invalidated: boolean
 }
 
-export const NOTHING: Found = Object.freeze({ entry: null, primary: undefined, others: [], invalidated: false })
+const NO_VARIANTS: readonly Variant[] = Object.freeze([])
+
+export const NOTHING: Found = Object.freeze({
+  entry: null,
+  primary: undefined,
+  others: NO_VARIANTS,
+  invalidated: false,
+})
+
+/** The keys of entries, and those of indexes of variants. */
+export interface KeysUnder {
+  readonly entries: readonly string[]
+  readonly indexes: readonly string[]
+}
+
+interface Selected {
+  readonly entry: ResponseEntry | null
+  readonly others: readonly Variant[]
+}
+
+const NONE: Selected = Object.freeze({ entry: null, others: NO_VARIANTS })
 
 export class Lookup {
   readonly #guard: StoreGuard
@@ -36,11 +57,13 @@ export class Lookup {
   }
 
   /** `primary` is what was read under the primary key: exactly one read a plain lookup (row 197). */
-  async find(x: Exchange, key: string, primary: StoredEntry | undefined): Promise<Found> {
-    const { entry, others } = await this.#select(x, primary)
-    const found = entry ?? (await this.#secondary(x, key))
-    if (found === null || found.meta.tags.length === 0) return { entry: found, primary, others, invalidated: false }
-    return this.#marked(found, primary, others)
+  find(x: Exchange, key: string, primary: StoredEntry | undefined): MaybePromise<Found> {
+    return chain(this.#select(x, primary), ({ entry, others }) =>
+      chain(entry ?? this.#secondary(x, key), (found) => {
+        if (found === null || found.meta.tags.length === 0) return { entry: found, primary, others, invalidated: false }
+        return this.#marked(found, primary, others)
+      }),
+    )
   }
 
   async #marked(entry: ResponseEntry, primary: StoredEntry | undefined, others: readonly Variant[]): Promise<Found> {
@@ -51,14 +74,14 @@ export class Lookup {
     return { entry: endedAt(entry, mark.at), primary, others, invalidated: false }
   }
 
-  async #select(
-    x: Exchange,
-    primary: StoredEntry | undefined,
-  ): Promise<{ entry: ResponseEntry | null; others: readonly Variant[] }> {
-    if (primary?.meta.kind === 'response') return { entry: primary as ResponseEntry, others: [] }
+  #select(x: Exchange, primary: StoredEntry | undefined): MaybePromise<Selected> {
+    if (primary?.meta.kind === 'response') return { entry: primary as ResponseEntry, others: NO_VARIANTS }
     // A mark, a function's value, what a wrapper wrote: nothing that could answer a request.
-    if (primary?.meta.kind !== 'variants') return { entry: null, others: [] }
-    const index: VariantIndex = primary.meta
+    if (primary?.meta.kind !== 'variants') return NONE
+    return this.#variant(x, primary.meta)
+  }
+
+  async #variant(x: Exchange, index: VariantIndex): Promise<Selected> {
     const chosen = selectVariant(
       index,
       await selectingView(x.request, namesOf(index), x.effective.key.ignoredParams),
@@ -71,10 +94,14 @@ export class Lookup {
   }
 
   /** Parts for a range, a stored HEAD for a HEAD. */
-  async #secondary(x: Exchange, key: string): Promise<ResponseEntry | null> {
+  #secondary(x: Exchange, key: string): MaybePromise<ResponseEntry | null> {
+    const { method, headers } = x.request
+    if (method === 'HEAD') return this.#readSecond(x, headKey(key))
+    return hasHeader(headers, 'range') ? this.#readSecond(x, partKey(key)) : null
+  }
+
+  async #readSecond(x: Exchange, second: string): Promise<ResponseEntry | null> {
     const { request } = x
-    const second = request.method === 'HEAD' ? headKey(key) : hasHeader(request.headers, 'range') ? partKey(key) : null
-    if (second === null) return null
     const entry = await this.#guard.read(second)
     if (entry?.meta.kind !== 'response') return null
     const { selecting } = entry.meta
@@ -89,11 +116,21 @@ export class Lookup {
     return entry as ResponseEntry
   }
 
+  /** The entry a request would be answered from, fresh or not. */
+  async stored(x: Exchange): Promise<ResponseEntry | undefined> {
+    if (x.key === null) return undefined
+    return (await this.find(x, x.key, await this.#guard.read(x.key))).entry ?? undefined
+  }
+
   /** Every key under which something of this primary key may be stored. */
-  async keysUnder(key: string): Promise<string[]> {
+  async keysUnder(key: string): Promise<KeysUnder> {
     const primary = await this.#guard.read(key)
-    const variants = primary?.meta.kind === 'variants' ? primary.meta.variants.map((variant) => variant.key) : []
-    return [...new Set([key, partKey(key), headKey(key), ...variants])]
+    const second = [partKey(key), headKey(key)]
+    if (primary?.meta.kind !== 'variants') return { entries: [key, ...second], indexes: [] }
+    return {
+      entries: [...new Set([...second, ...primary.meta.variants.map((variant) => variant.key)])],
+      indexes: [key],
+    }
   }
 }
 

@@ -112,3 +112,11 @@ class MissInfo implements ReplyInfo {
     return this.#fill.refused
   }
 }
+
+/** Feature K3: a redirect to a URL with a value in it that is not to be stored could not be replayed without it. */
+export function hasSecret(x: Exchange, response: OriginResponse): boolean {
+  for (const [name, value] of response.headers) {
+    if ((name === 'location' || name === 'content-location') && x.redactUrl(value) !== value) return true
+  }
+  return false
+}

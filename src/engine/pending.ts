@@ -15,6 +15,11 @@ export class Pending {
     if (this.#writes.size > 0) await atMost(limit, this.#ended())
   }
 
+  /** Resolves when those that are under way have ended, or after `limit` ms; it does not wait for any that begin meanwhile. */
+  async settled(limit: number): Promise<void> {
+    if (this.#writes.size > 0) await atMost(limit, Promise.allSettled(this.#writes))
+  }
+
   /** One may bring another: a write that has ended gives back its lease. */
   async #ended(): Promise<void> {
     while (this.#writes.size > 0) await Promise.allSettled(this.#writes)

@@ -10,6 +10,7 @@
  * 6. All methods may answer at once or by a promise: the engine awaits only promises, so that memory and SQLite hits stay synchronous.
  */
 import type { ResponseMeta, TagMark, ValueMeta, VariantIndex, WrappedMeta } from '../policy/decision.ts'
+import type { StoreError } from '../errors.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 
 /** A value now, or a promise of it. */
@@ -76,7 +77,8 @@ export interface Store {
   read(key: string): MaybePromise<StoredEntry | undefined>
   /**
    * Stores the entry under `head.key`, in place of what was there. The store consumes the stream; when the stream fails, nothing
-   * is stored, what was there before stays, and the write rejects with the stream's own error.
+   * is stored, what was there before stays, and the write rejects with the stream's own error; so it does, with a TypeError, where the
+   * stream gives anything but Uint8Array.
    */
   write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void>
   /** True if the entry still had this version and is changed; false if it is gone or was replaced. */
@@ -85,6 +87,56 @@ export interface Store {
   delete(keys: readonly string[]): MaybePromise<number>
   /** Releases everything; idempotent. Every other method then throws StoreError 'ERR_STORE_CLOSED'. */
   close(): MaybePromise<void>
+}
+
+/** What a batched read found under one key: the entry, nothing, or why this one could not be read. */
+export type ReadOutcome = StoredEntry | StoreError | undefined
+
+/**
+ * A store that reads many keys in fewer steps than one each. A separate type: any store can be read key by key, and is where it has not this.
+ */
+export interface BatchReadingStore extends Store {
+  /**
+   * What is under each key, in the order of the keys, one answer each; a key that is named twice is answered twice. An entry is what `read`
+   * gives, whether expired or not; where its body is long, it is opened later, as any. A missing one is undefined. One that cannot be read
+   * (corrupt, of a later format, on a server that fails) is its StoreError, and the others are none the worse for it. The entries need not
+   * be of one instant.
+   * @throws StoreError where none of them could be asked for
+   */
+  readMany(keys: readonly string[]): MaybePromise<readonly ReadOutcome[]>
+}
+
+/**
+ * Whether a store reads many keys at once.
+ *
+ * @example
+ * ```ts
+ * import { isBatchReading, type Store } from 'keepfresh'
+ * import { SqliteStore } from 'keepfresh/sqlite'
+ *
+ * const store: Store = new SqliteStore(':memory:')
+ * if (isBatchReading(store)) console.log(await store.readMany(['a', 'b'])) // [ undefined, undefined ]
+ * ```
+ */
+export function isBatchReading(store: Store): store is BatchReadingStore {
+  return 'readMany' in store
+}
+
+/** A store that can gather short writes and make them together. */
+export interface GatheringStore extends Store {
+  /**
+   * Takes a body of at most `inlineSize` bytes, to be written soon. From now on whoever uses this store finds the entry, as if it were
+   * written. `failed` is told, later, where it could not be.
+   * @throws StoreError where the store cannot be used
+   */
+  writeSoon(head: EntryHead, body: Uint8Array, failed: (error: unknown) => void): void
+  /** Writes what was taken, or tells that it failed, before it returns. */
+  flush(): void
+}
+
+/** Whether a store gathers writes. */
+export function isGathering(store: Store): store is GatheringStore {
+  return 'writeSoon' in store
 }
 
 /** An entry as listed: everything but its body. */
@@ -181,6 +233,8 @@ export interface OriginResponse extends ResponseHead {
   readonly decoded: boolean
   /** Nothing but the end of the connection ends the body: one that was cut looks whole. */
   readonly undelimited?: boolean
+  /** Made for the one who asked: it is passed on, and changes nothing of what others are given, not even by taking its place. */
+  readonly personal?: boolean
   /** What must stay alive for an unread body to stay whole: undici empties the body of a Response that was collected. */
   readonly owner?: object
 }

@@ -39,7 +39,7 @@ export function encodeMeta(meta: EntryMeta): Uint8Array<ArrayBuffer> {
  * @throws StoreError ERR_STORE_FAILED as `encodeMeta`
  */
 export function encodeMetaText(meta: EntryMeta): string {
-  return JSON.stringify(meta, refuseLossy)
+  return jsonOf(meta)
 }
 
 /**
@@ -96,16 +96,18 @@ export function randomId(): Uint8Array<ArrayBuffer> {
   return crypto.getRandomValues(new Uint8Array(8))
 }
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 export function hexOf(bytes: Uint8Array): string {
   let hex = ''
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
+  for (const byte of bytes) hex += HEX[byte] ?? ''
   return hex
 }
 
 /** Head and body in one frame, or the head and where the body is; of a new version. */
 export function encodeRecord(head: EntryHead, body: Uint8Array | ChunkedAs): Uint8Array<ArrayBuffer> {
   const { key, meta, createdAt, expiresAt, keepUntil } = head
-  const json = encoder.encode(JSON.stringify({ key, meta, createdAt, expiresAt, keepUntil }, refuseLossy))
+  const json = encoder.encode(jsonOf({ key, meta, createdAt, expiresAt, keepUntil }))
   const inline = body instanceof Uint8Array
   const frame = new Uint8Array(FRAME_HEADER + json.length + (inline ? body.length : 0) + CHECKSUM)
   const view = new DataView(frame.buffer)
@@ -201,7 +203,20 @@ function parse(bytes: Uint8Array): unknown {
   }
 }
 
-/** JSON turns NaN and the infinities into null without a word; here it is an error. */
+/** The text of plain data. JSON turns NaN and the infinities into null without a word; here it is an error. */
+function jsonOf(data: object): string {
+  // Looked for apart: a replacer takes twice the time of all the rest.
+  return isLossless(data) ? JSON.stringify(data) : JSON.stringify(data, refuseLossy)
+}
+
+function isLossless(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object' || value === null) return true
+  if (Array.isArray(value)) return value.every(isLossless)
+  for (const name in value) if (!isLossless((value as Readonly<Record<string, unknown>>)[name])) return false
+  return true
+}
+
 function refuseLossy(name: string, value: unknown): unknown {
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new StoreError(

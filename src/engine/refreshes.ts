@@ -57,6 +57,7 @@ export class Refreshes {
     const { background, flights, fences } = this.#tools
     const flight = background.start(key, flights, fences.epoch)
     if (flight === null) return x.refreshSkipped?.()
+    x.refreshExpected?.(reason)
     this.#once(x, key, found, flight, reason).catch((error: unknown) => {
       flight.fail(error)
       background.failed(x, key, error)

@@ -141,6 +141,8 @@ export class StoredReply implements Reply {
   }
 }
 
+const OF_THE_STORED: ReadonlySet<string> = new Set(['cache-control', 'cdn-cache-control', 'expires', 'pragma'])
+
 const STATUS_TEXT = {
   'not-modified': 'Not Modified',
   range: 'Partial Content',
@@ -162,7 +164,8 @@ function answerHeaders(headers: HeaderList, answer: Answer): HeaderList {
       ]
     case 'range-not-satisfiable':
       return [
-        ...headers.filter(([name]) => !name.startsWith('content-')),
+        // What was said of the representation, and for how long it may be kept, was not said of this.
+        ...headers.filter(([name]) => !name.startsWith('content-') && !OF_THE_STORED.has(name)),
         ['content-range', `bytes */${answer.total}`],
         ['content-length', '0'],
       ]

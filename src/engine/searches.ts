@@ -9,8 +9,12 @@ import { parseNoVarySearch, sameSearch } from '../http/no-vary-search.ts'
 import type { ResponseMeta, TagMark, Variant } from '../policy/decision.ts'
 import type { Keeper } from './keeper.ts'
 import { trust } from './meta.ts'
-import { NEVER } from './ports.ts'
+import { NEVER, type MaybePromise } from './ports.ts'
 import type { StoreGuard } from './store-guard.ts'
+import { atMost } from './timer.ts'
+
+/** Entries that it names are renewed without it. */
+const FOREVER = { expiresAt: NEVER, keepUntil: NEVER }
 
 const ASK_AGAIN = 60_000
 const MAX_ORIGINS = 1000
@@ -29,21 +33,32 @@ interface SearchKey {
 
 export class Searches {
   readonly #guard: StoreGuard
+  readonly #readTimeout: number
   readonly #origins = new Map<string, Known>()
+  /** What is being made known, by index. */
+  readonly #adding = new Map<string, Promise<void>>()
 
-  constructor(guard: StoreGuard) {
+  constructor(guard: StoreGuard, readTimeout: number) {
     this.#guard = guard
+    this.#readTimeout = readTimeout
   }
 
   /** The key of an entry that may answer in place of one under `key`; null: none. */
-  async find(key: string): Promise<string | null> {
-    if (this.#origins.size === 0 && !this.#guard.store.limits.persistent) return null
+  find(key: string): MaybePromise<string | null> {
+    const none = this.#origins.size === 0 && this.#adding.size === 0 && !this.#guard.store.limits.persistent
+    return none ? null : this.all(key).then(([first]) => first ?? null)
+  }
+
+  /** The keys of all such entries: what invalidates the URL invalidates them, too (RFC 9111 section 4.4). */
+  async all(key: string): Promise<string[]> {
     const parts = takeApart(key)
-    if (parts === null || !(await this.#isIndexed(parts.origin))) return null
+    const adding = parts === null ? undefined : this.#adding.get(parts.index)
+    // Who has read a body to its end may count on its being known.
+    if (adding !== undefined) await atMost(this.#readTimeout, adding)
+    if (parts === null || !(await this.#isIndexed(parts.origin))) return []
     const index = await this.#guard.read(parts.index)
-    if (index?.meta.kind !== 'variants') return null
-    const match = index.meta.variants.find((row) => row.key !== key && answers(row, parts.query))
-    return match?.key ?? null
+    if (index?.meta.kind !== 'variants') return []
+    return index.meta.variants.filter((row) => row.key !== key && answers(row, parts.query)).map((row) => row.key)
   }
 
   /** Makes an entry known that was stored under its primary key. */
@@ -51,6 +66,17 @@ export class Searches {
     const parts = takeApart(primary)
     const rule = searchRule(meta)
     if (parts === null || rule === null) return
+    const added = this.#add(keeper, primary, meta, parts, rule)
+    const settled = added.catch(() => undefined)
+    this.#adding.set(parts.index, settled)
+    try {
+      await added
+    } finally {
+      if (this.#adding.get(parts.index) === settled) this.#adding.delete(parts.index)
+    }
+  }
+
+  async #add(keeper: Keeper, primary: string, meta: ResponseMeta, parts: SearchKey, rule: string): Promise<void> {
     const now = meta.responseTime
     if (!this.#origins.get(parts.origin)?.indexed) {
       const mark = trust<TagMark>({ kind: 'mark', key: originKey(parts.origin), at: now, mode: 'stale' })
@@ -62,7 +88,7 @@ export class Searches {
       ['search', parts.query],
       ['no-vary-search', rule],
     ] as const
-    await keeper.addVariant(parts.index, { key: primary, selecting, date: now, etag: null }, now)
+    await keeper.addVariant(parts.index, { key: primary, selecting, date: now, etag: null }, FOREVER)
   }
 
   async #isIndexed(origin: string): Promise<boolean> {

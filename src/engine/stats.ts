@@ -9,6 +9,7 @@ export interface CacheStats {
   readonly bypassed: number
   readonly stored: number
   readonly refused: number
+  /** Entries deleted, and tags marked, by hand, by unsafe requests or at the word of others. */
   readonly invalidated: number
   readonly evicted: number
   readonly errors: number

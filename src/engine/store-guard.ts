@@ -10,14 +10,20 @@
 import { StoreError } from '../errors.ts'
 import { Circuit } from './circuit.ts'
 import type { StoreOperation, Events } from './events.ts'
-import { chain, isPromise } from './maybe.ts'
+import { chain, isPromise, together } from './maybe.ts'
 import { isTrusted, isValidMeta } from './meta.ts'
 import {
+  isBatchReading,
+  isGathering,
+  isListable,
   isLocking,
+  type BatchReadingStore,
   type Clock,
   type EntryChange,
   type EntryHead,
+  type ListQuery,
   type MaybePromise,
+  type ReadOutcome,
   type Store,
   type StoredEntry,
   type Version,
@@ -42,6 +48,8 @@ export interface WriteOptions {
   readonly isOwnFailure?: (error: unknown) => boolean
   /** Nobody waits for it: its time limit keeps no process alive (RELIABILITY 161). */
   readonly background?: boolean
+  /** It may be made a little later, together with others: no other process waits for it. */
+  readonly gathered?: boolean
   /** Called when a write that was given up has come to be stored after all. */
   readonly late?: () => void
   /** The bytes of a stream that are all at hand: a second more for each megabyte. A stream without it has no limit here (live-body.ts). */
@@ -87,13 +95,69 @@ export class StoreGuard {
     const under = this.#reading.size === 0 ? undefined : this.#reading.get(key)
     if (under !== undefined) return under
     const result = this.readAnew(key)
-    if (isPromise(result)) {
-      this.#reading.set(key, result)
-      void result.then(() => {
-        if (this.#reading.get(key) === result) this.#reading.delete(key)
-      })
-    }
+    if (isPromise(result)) this.#joinable(key, result)
     return result
+  }
+
+  /** As `read` for each of the keys, in their order; where the store can, it is asked once for all that nobody is reading. */
+  readMany(keys: readonly string[]): MaybePromise<readonly (StoredEntry | undefined)[]> {
+    const { store } = this
+    const rest = [...new Set(keys)].filter((key) => !this.#reading.has(key))
+    if (rest.length < 2 || !isBatchReading(store)) return together(keys.map((key) => this.read(key)))
+    const found = this.#readBatch(store, rest)
+    const inOrder = (entries: ReadonlyMap<string, StoredEntry>): readonly (StoredEntry | undefined)[] =>
+      keys.map((key) => entries.get(key))
+    if (!isPromise(found)) return inOrder(found)
+    for (const key of rest)
+      this.#joinable(
+        key,
+        found.then((entries) => entries.get(key)),
+      )
+    // Not before nobody can join it any more.
+    const over = found.then((entries) => entries)
+    return this.#reading.size === rest.length
+      ? over.then(inOrder)
+      : Promise.all(keys.map((key) => this.#reading.get(key)))
+  }
+
+  /** What is there, by key; a batch that fails is one failure of the store, whatever it was of. */
+  #readBatch(store: BatchReadingStore, keys: readonly string[]): MaybePromise<ReadonlyMap<string, StoredEntry>> {
+    if (!this.#reads.mayCall()) return NOTHING
+    const failed = (error: unknown): ReadonlyMap<string, StoredEntry> => {
+      this.#failed('read', null, error)
+      return NOTHING
+    }
+    let result: MaybePromise<readonly ReadOutcome[]>
+    try {
+      result = store.readMany(keys)
+    } catch (error) {
+      return failed(error)
+    }
+    return isPromise(result)
+      ? this.soon(result).then((outcomes) => this.#checkedBatch(keys, outcomes), failed)
+      : this.#checkedBatch(keys, result)
+  }
+
+  #checkedBatch(keys: readonly string[], outcomes: readonly ReadOutcome[]): ReadonlyMap<string, StoredEntry> {
+    const found = new Map<string, StoredEntry>()
+    if (!Array.isArray(outcomes) || outcomes.length !== keys.length) {
+      this.#failed('read', null, corrupt(this.store.name, 'a malformed answer'))
+      return found
+    }
+    keys.forEach((key, index) => {
+      const outcome: ReadOutcome = outcomes[index]
+      const entry = outcome instanceof Error ? this.#readFailed(key, outcome) : this.#checked(key, outcome)
+      if (entry) found.set(key, entry)
+    })
+    return found
+  }
+
+  /** Whoever reads the key now waits for this. */
+  #joinable(key: string, result: Promise<StoredEntry | undefined>): void {
+    this.#reading.set(key, result)
+    void result.then(() => {
+      if (this.#reading.get(key) === result) this.#reading.delete(key)
+    })
   }
 
   /** Reads what is there from now on: no read that began before is joined. */
@@ -165,7 +229,7 @@ export class StoreGuard {
       call: () =>
         this.#tombstones.writing(
           key,
-          this.#changing([key], () => this.store.write(head, body)),
+          this.#changing([key], () => this.#written(head, body, options)),
         ),
       map: () => {
         this.#tombstones.written(key, began)
@@ -174,6 +238,18 @@ export class StoreGuard {
       otherwise: false,
       unlimited: !(body instanceof Uint8Array) && options.size === undefined,
     })
+  }
+
+  /** What nobody waits for goes together with others, where the store can do that. */
+  #written(
+    head: EntryHead,
+    body: Uint8Array | ReadableStream<Uint8Array>,
+    { gathered }: WriteOptions,
+  ): MaybePromise<void> {
+    const { store } = this
+    if (gathered && body instanceof Uint8Array && isGathering(store))
+      return store.writeSoon(head, body, (error) => this.#failed('write', head.key, error))
+    return store.write(head, body)
   }
 
   update(key: string, change: EntryChange, version: Version): MaybePromise<boolean> {
@@ -203,6 +279,23 @@ export class StoreGuard {
     })
     if (isPromise(done)) return done.then((count) => (count < 0 ? bury() : count))
     return done < 0 ? bury() : done
+  }
+
+  /**
+   * Deletes what a query selects, for as long as that takes; how many. What fails is none of the caller's affair (B42): nothing depends on
+   * expired entries being gone. 0 where the store cannot list.
+   */
+  deleteWhere(query: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): MaybePromise<number> {
+    const { store } = this
+    if (!isListable(store)) return 0
+    return this.#attempt({
+      operation: 'delete',
+      key: null,
+      call: () => store.deleteWhere(query),
+      map: same,
+      otherwise: 0,
+      unlimited: true,
+    })
   }
 
   /** Empties the store: nobody joins a read that began before, and what is being written is buried. Unlike the rest of this class, it throws. */
@@ -344,6 +437,7 @@ export function asStoreError(error: unknown, operation: StoreOperation, store: s
   return new StoreError('ERR_STORE_FAILED', `the ${store} store failed to ${operation}: ${message}`, { cause: error })
 }
 
+const NOTHING: ReadonlyMap<string, StoredEntry> = new Map()
 const NO_OPTIONS: WriteOptions = Object.freeze({})
 
 /** How a write is made that nobody waits for. */

@@ -1,6 +1,6 @@
 /** The one response a cache makes itself: 504 Gateway Timeout (RFC 9111 sections 5.2.1.7 and 5.2.2.2). */
 import type { Exchange, Reply } from './exchange.ts'
-import { inlineBody } from './fill.ts'
+import { inlineBody } from './bytes.ts'
 import { StoredReplyBody } from './reply.ts'
 
 const TEXT = new TextEncoder().encode('Not Cached\n')

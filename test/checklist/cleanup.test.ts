@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { isListable, MemoryStore, OptionError, StoreError, type CacheEvent, type Store } from '../../src/index.ts'
+import { AsyncCache } from '../../src/memo/index.ts'
 import { FileStore } from '../../src/stores/file.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { FaultyStore } from '../../src/testing/index.ts'
@@ -67,6 +68,35 @@ describe.each(STORES)('rows 203, 238: background cleanup of %s', (_, make) => {
     await until(async () => (await paths(store)).length === 1)
     expect((await s.get('/etag/b')).fromCache).toBe(true)
   })
+})
+
+test('row 238: expiredFor counts from the last use that a cache of functions permits', async () => {
+  const store = new MemoryStore()
+  const values = { store, clock: at.clock, ttl: 60 }
+  await using plain = new AsyncCache<string, number>({ ...values, name: 'plain' })
+  await using spare = new AsyncCache<string, number>({ ...values, name: 'spare', staleIfError: '1d' })
+  await using soon = new AsyncCache<string, number>({ ...values, name: 'soon', staleWhileRevalidate: '2h' })
+  for (const cache of [plain, spare, soon]) await cache.set('k', 1)
+  await using s = at.session({ store, cleanup: { every: SOON, expiredFor: '1h' } })
+  const events: CacheEvent[] = []
+  await s.on('cleaned', (event) => events.push(event))
+  const left = async (): Promise<string> => {
+    const keys = await Array.fromAsync(store.keys())
+    return keys
+      .map((key) => key.split(/\s/)[2])
+      .toSorted()
+      .join(' ')
+  }
+  at.seconds(60 + 3600)
+  await until(async () => (await left()) === 'soon spare')
+  at.seconds(7199)
+  expect(await spare.getOrSet('k', () => Promise.reject(new Error('down')))).toBe(1)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(await left()).toBe('soon spare')
+  at.seconds(1)
+  await until(async () => (await left()) === 'spare')
+  at.seconds(86_400 - 7200)
+  await until(async () => (await left()) === '')
 })
 
 test('row 238: in slices, between which requests have their turn; close ends it', async () => {

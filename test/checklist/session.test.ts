@@ -161,6 +161,37 @@ describe('stores and options', () => {
     expect(stdout).toBe('ERR_MISSING_PEER true\n'.repeat(3))
   })
 
+  test('row 6: so is a store by instance: before anything is sent, to a look into the cache as well', async () => {
+    const code = `
+      import { registerHooks } from 'node:module'
+      registerHooks({
+        resolve(name, context, next) {
+          if (['redis', 'mongodb'].includes(name)) throw Object.assign(new Error('hidden'), { code: 'ERR_MODULE_NOT_FOUND' })
+          return next(name, context)
+        },
+      })
+      const from = (path) => import(new URL(path, ${JSON.stringify(new URL('../../src/', import.meta.url).href)}).href)
+      const { CachedSession, createCachedFetch } = await from('index.ts')
+      const { RedisStore } = await from('stores/redis.ts')
+      const { MongoStore } = await from('stores/mongodb.ts')
+      let sent = 0
+      const fetch = async () => (sent++, new Response('x'))
+      for (const store of [new RedisStore('redis://localhost:1'), new MongoStore('mongodb://localhost:1')]) {
+        const s = new CachedSession({ store, fetch })
+        const cached = createCachedFetch({ store, fetch })
+        for (const ask of [(url) => s.get(url), cached, (url) => s.cache.has(url), (url) => s.post(url)])
+          await ask('http://localhost:1/').catch(({ code, message }) => console.log(code, /npm install/.test(message)))
+        console.log((await s.disabled(() => s.get('http://localhost:1/'))).status, sent)
+        await s.close()
+        await store.close()
+      }`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
+      timeout: 20_000,
+    })
+    const told = 'ERR_MISSING_PEER true\n'.repeat(4)
+    expect(stdout).toBe(`${told}200 1\n${told}200 2\n`)
+  })
+
   test('rows 11, 12: closing opens nothing; what is closed before its store was opened stays closed', async () => {
     const path = join(folder(), 'never.db')
     const cached = at.cached({ store: `sqlite:${path}` })
@@ -223,6 +254,33 @@ describe('stores and options', () => {
     await using s = at.session()
     await expect(s.get('/get', { httpCache: { forcerefresh: true } as object })).rejects.toThrow(/forceRefresh/)
     expect(at.origin.requests).toHaveLength(0)
+  })
+
+  test('row 8: a rule by URL that is wrong names its pattern', () => {
+    const wrong: readonly (readonly [rules: object, message: RegExp])[] = [
+      [{ 'x.com': 'tomorow' }, /^urlsExpireAfter, 'x\.com': .*'tomorow' is not a duration/],
+      [{ 'x.com': { expirAfter: 1 } }, /^urlsExpireAfter, 'x\.com': .*did you mean expireAfter/],
+      [[[/x/, { staleIfError: 'x' }]], /^urlsExpireAfter, '\/x\/': staleIfError: 'x'/],
+      [{ 'x.com': undefined }, /each rule is a pattern and what holds for it/],
+      [['x.com', '5m'], /each rule is a pattern and what holds for it/],
+      [new Map([['x.com', '5m']]), /an array of \[pattern, duration or rule\], not \[object Map\]/],
+    ]
+    for (const [urlsExpireAfter, message] of wrong)
+      expect(() => at.session({ urlsExpireAfter } as SessionOptions)).toThrow(message)
+  })
+
+  test('row 8: a class given for a store, an event that there is not, a listener that is none', async () => {
+    const store: unknown = MemoryStore
+    expect(() => at.session({ store } as SessionOptions)).toThrow(
+      /not the class MemoryStore; give new MemoryStore\(\.\.\.\)/,
+    )
+    const cached = at.cached()
+    const on = (type: unknown, listener: unknown): unknown => Reflect.apply(cached.on, cached, [type, listener])
+    expect(() => on('hits', () => undefined)).toThrow(/there is no event 'hits'; did you mean 'hit'\?/)
+    expect(() => on('typo', () => undefined)).toThrow(/known are hit, stale, miss/)
+    expect(() => on('hit', 'x')).toThrow(OptionError)
+    await using s = at.session()
+    await expect(Reflect.apply(s.on, s, ['miss ', () => undefined])).rejects.toThrow(/did you mean 'miss'/)
   })
 
   test('row 10, row 11: what the session made is closed with it, what it was given is not, unless asked', async () => {

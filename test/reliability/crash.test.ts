@@ -292,6 +292,7 @@ describe('damage', () => {
       Promise.all(urls.map(async (url) => (await verifyBody(await (await fetch(url)).bytes())).valid))
     await all()
     await until(() => fetch.stats().stored === 40)
+    store.flush()
     raw(file, (database) => database.exec(`UPDATE entries SET body = zeroblob(1000)`))
     origin().reset()
     expect(new Set(await all())).toEqual(new Set([true]))

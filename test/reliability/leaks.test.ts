@@ -148,8 +148,10 @@ describe('shared', () => {
   })
 
   test.each([401, 403])('E86: a %i of one is not given to another', async (status) => {
-    for (const as of [AUTH, AUTH_ANON, KEYS])
-      expect((await leaks({ 'cache-control': 'max-age=60' }, as, {}, status)).leaked).toBe(false)
+    for (const control of ['max-age=60', 'public, max-age=60'])
+      for (const as of [AUTH, AUTH_ANON, ANON_AUTH, COOKIES, KEYS, { a: {}, b: { cookie: 'sid=B' } }])
+        expect([as, (await leaks({ 'cache-control': control }, as, {}, status)).leaked]).toEqual([as, false])
+    expect((await leaks({ 'cache-control': 'max-age=60' }, { a: {}, b: {} }, {}, status)).hits).toBe(2)
   })
 
   test('E86: 407 is stored by nobody', async () => {

@@ -425,11 +425,12 @@ describe.each(STORES)('on %s', (_, make) => {
     await fetch.close()
   })
 
-  test('A24: ranges over an empty stored body are 416', async () => {
+  test('A24: of an empty stored body there is no first byte (416); the last five are all there is', async () => {
     const { fetch } = bench({ store: make() })
     const url = `${origin().url}/range/0?max-age=60`
     await (await fetch(url)).text()
-    for (const range of ['bytes=0-', 'bytes=-5']) expect((await fetch(url, { headers: { range } })).status).toBe(416)
+    const status = async (range: string): Promise<number> => (await fetch(url, { headers: { range } })).status
+    expect([await status('bytes=0-'), await status('bytes=-0'), await status('bytes=-5')]).toEqual([416, 416, 200])
     await fetch.close()
   })
 

@@ -412,9 +412,9 @@ describe('sqlite', () => {
     const { fetch, events } = bench({ store: new SqliteStore({ path, readOnly: true }), clock: writer.clock })
     expect((await fetch(url)).fromCache).toBe(true)
     await (await fetch(`${origin().url}/cache/61`)).text()
+    await fetch.close()
     const codes = events.flatMap((event) => (event.type === 'error' ? [event.error.code] : []))
     expect([codes, existsSync(path)]).toEqual([['ERR_STORE_READONLY'], true])
-    await fetch.close()
   })
 
   test('B45: a body over the limit of the store is not started where its length is known, else given up; the response is whole', async () => {
