@@ -1,5 +1,5 @@
 /** Deleting what a query selects, in slices that leave the event loop free. */
-import type { ListQuery } from '../engine/ports.ts'
+import { NEVER, type ListQuery } from '../engine/ports.ts'
 import type { SqliteAccess } from './sqlite-access.ts'
 import { inSlices } from './sqlite-slices.ts'
 
@@ -9,18 +9,18 @@ const FIRST = 16
 /** How many were deleted. @throws StoreError */
 export async function purge(
   access: SqliteAccess,
-  { expiredAt, createdBefore }: Pick<ListQuery, 'expiredAt' | 'createdBefore'>,
+  { expiredAt = Infinity, createdBefore = Infinity }: Pick<ListQuery, 'expiredAt' | 'createdBefore'>,
 ): Promise<number> {
-  return expiredAt !== undefined && createdBefore === undefined
-    ? purgeExpired(access, expiredAt)
-    : purgeAll(access, expiredAt ?? Infinity, createdBefore ?? Infinity)
+  return expiredAt < NEVER && createdBefore >= NEVER
+    ? purgeExpired(access, expiredAt, createdBefore)
+    : purgeAll(access, expiredAt, createdBefore)
 }
 
-/** By the index over expiry. */
-async function purgeExpired(access: SqliteAccess, expiredAt: number): Promise<number> {
+/** By the index over expiry. What has no time of creation may be left: little enough for each slice to pass over. */
+async function purgeExpired(access: SqliteAccess, expiredAt: number, createdBefore: number): Promise<number> {
   let count = 0
   await inSlices((n) => {
-    const changes = access.run(({ deleteExpired }) => Number(deleteExpired.run(expiredAt, n).changes))
+    const changes = access.run(({ deleteExpired }) => Number(deleteExpired.run(expiredAt, createdBefore, n).changes))
     count += changes
     return changes === n
   }, FIRST)

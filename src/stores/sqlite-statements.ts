@@ -59,7 +59,7 @@ export function prepareAll(database: SqliteDatabase): Statements {
     deleteId: change('DELETE FROM entries WHERE id = ?'),
     deleteAbandoned: change('DELETE FROM entries WHERE key IS NULL AND created < ?'),
     deleteExpired: change(
-      'DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE expires <= ? AND key IS NOT NULL LIMIT ?)',
+      'DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE expires <= ? AND created < ? AND key IS NOT NULL LIMIT ?)',
     ),
     deleteWindow: change(
       'DELETE FROM entries WHERE id > ? AND id <= ? AND key IS NOT NULL AND expires <= ? AND created < ?',
