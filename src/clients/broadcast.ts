@@ -3,7 +3,7 @@
  *
  * Rule 1: only invalidations travel, never what is stored. Expiry, eviction and new responses are each cache's own affair.
  * Rule 2: a store that outlives the process is changed by whoever invalidates; the others only keep what is under way out of it.
- * Rule 3: what is heard is checked before it is believed, and is not told on.
+ * Rule 3: what is heard is checked before it is believed, and is not told on. Who hears itself does nothing again.
  * Rule 4: a channel that fails is an `error` event: this cache's own invalidation has happened all the same.
  */
 import { StateError, OptionError } from '../errors.ts'
@@ -26,6 +26,8 @@ export interface Invalidation {
   readonly mode: 'stale' | 'revalidate' | 'delete'
   /** Entries with such URLs are deleted: globs on host and path, or regular expressions. */
   readonly urls: readonly (string | { readonly source: string; readonly flags: string })[]
+  /** Which cache tells it: where a channel brings its own word back, it knows it by this. */
+  readonly from?: string
 }
 
 /**
@@ -91,17 +93,18 @@ export function connect(client: CacheClient, broadcast: true | string | Invalida
   const channel =
     typeof broadcast === 'object' ? broadcast : new ThreadChannel(broadcast === true ? DEFAULT_NAME : broadcast)
   const { invalidations } = client.engine
-  invalidations.tell = tellerOf(client.engine.events, client.store.name, channel)
-  return ended(invalidations, listen(new WeakRef(client), channel))
+  const self = crypto.getRandomValues(new Uint32Array(4)).join('.')
+  invalidations.tell = tellerOf(client.engine.events, client.store.name, channel, self)
+  return ended(invalidations, listen(new WeakRef(client), channel, self))
 }
 
 // Closures of one function share what any of them holds: each of these has a function of its own.
 
-function tellerOf(events: Events, store: string, channel: InvalidationChannel): (part: Told) => void {
+function tellerOf(events: Events, store: string, channel: InvalidationChannel, from: string): (part: Told) => void {
   const failed = (error: unknown): void => report(events, store, error)
   return (part) => {
     try {
-      const told = channel.publish({ keys: [], tags: [], mode: 'delete', urls: [], ...part })
+      const told = channel.publish({ keys: [], tags: [], mode: 'delete', urls: [], ...part, from })
       if (isPromise(told)) told.catch(failed)
     } catch (error) {
       failed(error)
@@ -110,11 +113,11 @@ function tellerOf(events: Events, store: string, channel: InvalidationChannel): 
 }
 
 /** A client that nobody holds any more is not kept by its channel. */
-function listen(client: WeakRef<CacheClient>, channel: InvalidationChannel): () => void {
+function listen(client: WeakRef<CacheClient>, channel: InvalidationChannel, self: string): () => void {
   const stop = channel.subscribe((heard) => {
     const listener = client.deref()
     if (listener === undefined) return stop()
-    if (isInvalidation(heard))
+    if (isInvalidation(heard) && heard.from !== self)
       receive(listener, heard).catch((error: unknown) => report(listener.engine.events, listener.store.name, error))
   })
   return stop

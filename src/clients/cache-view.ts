@@ -8,6 +8,7 @@ import { currentAge } from '../policy/age.ts'
 import type { Exchange } from '../engine/exchange.ts'
 import { entryHead } from '../engine/keeper.ts'
 import { trust } from '../engine/meta.ts'
+import { isSearchKey } from '../engine/searches.ts'
 import { urlTag } from '../engine/tags.ts'
 import { tellable } from './broadcast.ts'
 import type { CacheClient } from './client.ts'
@@ -219,7 +220,7 @@ export class ResponseCache {
     }
     for await (const { key, meta } of listable(client).entries({ createdBefore })) {
       if (meta.kind === 'response') entries.push(key)
-      else if (meta.kind === 'mark') marks.push(key)
+      else if (meta.kind === 'mark' && !isSearchKey(key)) marks.push(key)
       if (entries.length + marks.length >= SLICE) await drop()
     }
     await drop()

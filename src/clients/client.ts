@@ -76,6 +76,7 @@ export class CacheClient {
   /** That the store's package is not installed: no fault of a store, but of an installation, and told to whoever asks (row 6). */
   #missing: StateError | null = null
   #closed = false
+  #closing: Promise<void> | null = null
 
   constructor(settings: Settings, store: Store) {
     const { clock, readTimeout, writeTimeout, collapseTimeout, lockLease, readAhead, backgroundFill } = settings
@@ -240,8 +241,7 @@ export class CacheClient {
       const cache = modeFor(mode, request)
       if (cache !== null) init['cache'] = cache
       const response = await this.#fetchFunction()(request.url, init)
-      if (typeof response !== 'object' || response === null || !('headers' in response && 'status' in response))
-        throw new TypeError('the given fetch did not resolve to a Response')
+      checkResponse(response)
       const answer = plainResponse(response)
       const origin = this.#clears(answer, request.url, effective)
       if (origin !== null) await clearOrigin(this, origin, this.#settings.writeTimeout)
@@ -289,8 +289,12 @@ export class CacheClient {
     return this.#closed
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
+  /** Whoever closes it, and however often, waits for the same end. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true
     this.#memo.clear()
     await this.#calls.drained(this.#settings.readTimeout)
@@ -337,6 +341,19 @@ function withRedirects(effective: Effective): Effective {
 function modeFor(mode: Incoming['mode'], request: RequestHead): Incoming['mode'] | null {
   if (mode !== 'default') return mode === 'only-if-cached' ? null : mode
   return inNode && request.headers.some(([name]) => name.startsWith('if-')) ? 'force-cache' : null
+}
+
+/** @throws TypeError for what fetch would never resolve to */
+function checkResponse(response: unknown): asserts response is Response {
+  if (typeof response !== 'object' || response === null || !('headers' in response && 'status' in response))
+    throw new TypeError('the given fetch did not resolve to a Response')
+  const { body, bodyUsed } = response as Partial<Response>
+  if (body !== null && typeof body?.getReader !== 'function')
+    throw new TypeError('the given fetch resolved to a Response whose body is no ReadableStream')
+  if (bodyUsed || body?.locked)
+    throw new TypeError(
+      'the given fetch resolved to a Response whose body has been read: it must give a new one each time',
+    )
 }
 
 function plainResponse(response: Response): OriginResponse {

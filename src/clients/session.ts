@@ -68,6 +68,7 @@ export class CachedSession {
   /** Milliseconds that closing waits for them. */
   readonly #patience: number
   #closed = false
+  #closing: Promise<void> | null = null
 
   constructor(options: SessionOptions = {}) {
     const settings = resolveOptions(options, 'session', SESSION_OPTIONS)
@@ -374,8 +375,11 @@ export class CachedSession {
    * Closes the session, and its store where `autoClose` says so. Idempotent. Requests made from then on fail with ERR_SESSION_CLOSED; those
    * begun before are answered: it waits a moment (`storeTimeout`) for what the store has, and what takes longer comes from the network.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.uninstall()
     this.#closed = true
     await this.#calls.drained(this.#patience)

@@ -1,5 +1,5 @@
 /** The guard over a store that reads many keys at once: what one call may cost, and whom. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { StoreError } from '../errors.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
@@ -123,6 +123,44 @@ describe('a batched read', () => {
     store.answer = (outcomes) => outcomes
     clock.advance(1001)
     expect(keysOf(await guard.readMany(['a', 'b']))).toEqual(['a', 'b'])
+  })
+
+  it('B37: keys that fail are one failure of the store, and none where others could be read', async () => {
+    const { store, guard, errors } = bench()
+    const down = new StoreError('ERR_STORE_FAILED', 'one of the servers is down')
+    const keys = ['a', ...Array.from({ length: 7 }, (_, n) => `far ${n}`)]
+    store.answer = (outcomes) => outcomes.map((outcome) => outcome ?? down)
+    for (let n = 0; n < 7; n++) expect((await guard.readMany(keys))[0]?.key).toBe('a')
+    expect([store.batches.length, errors.length]).toEqual([7, 49])
+    for (let n = 0; n < 7; n++) await guard.readMany(keys.slice(1))
+    expect(store.batches.length).toBe(12)
+  })
+
+  it('72: what is there at once stands beside what somebody is reading', async () => {
+    const { store, guard } = bench()
+    store.readMany = ((some: readonly string[]) =>
+      some.map((key) => MemoryStore.prototype.read.call(store, key))) as never
+    const reading = guard.read('a')
+    expect(keysOf(await guard.readMany(['b', 'a', 'x', 'c']))).toEqual(['b', 'a', null, 'c'])
+    expect((await reading)?.key).toBe('a')
+  })
+
+  it('B38: the limit grows with the batch, by a millisecond a key', async () => {
+    vi.useFakeTimers()
+    try {
+      const { store, guard, errors } = bench(10)
+      const keys = ['a', ...Array.from({ length: 1000 }, (_, n) => `missing ${n}`)]
+      store.answer = (outcomes) => new Promise((resolve) => void setTimeout(resolve, 1000, outcomes))
+      const found = guard.readMany(keys)
+      await vi.advanceTimersByTimeAsync(1000)
+      expect([(await found)[0]?.key, errors.length]).toEqual(['a', 0])
+      store.answer = () => new Promise(() => undefined)
+      const late = guard.readMany(keys)
+      await vi.advanceTimersByTimeAsync(1010)
+      expect([(await late)[0], errors.map(({ error }) => error.code)]).toEqual([undefined, ['ERR_STORE_TIMEOUT']])
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('B35: what could not be deleted is not served', async () => {

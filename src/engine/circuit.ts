@@ -16,6 +16,11 @@ export class Circuit {
     this.#clock = clock
   }
 
+  /** Nothing has failed since the last success. */
+  get isSound(): boolean {
+    return this.#failures === 0
+  }
+
   failed(): void {
     if (++this.#failures < FAILURES) return
     // Calls that were under way when the pause began say nothing new.

@@ -317,6 +317,8 @@ export class Engine {
 
   /** Asks the origin, or waits for the one who does (single-flight.ts). */
   #fly(x: Exchange, key: string, found: Found, plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>): Promise<Reply> {
+    // While the store was read.
+    if (x.signal?.aborted) return Promise.reject(x.signal.reason)
     // What others are told stays stored, and what this one is told is nobody else's.
     if (plan.reason === 'authorization-miss') return this.#forwarder.lead(x, key, NOTHING, plan, null)
     const flightKey = flightKeyOf(x, key)

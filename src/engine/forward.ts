@@ -251,8 +251,8 @@ export class Forwarder {
     const { x, plan, flight, received } = asked
     if (flight) this.#unshareable.forget(flight.key)
     const fill = new Fill(this.#options, x, draft, flight, before)
-    const body = this.#fillBody(asked, fill)
     this.#countMiss(x, plan)
+    const body = this.#fillBody(asked, fill)
     const info = missInfo(plan, received, draft, fill)
     return this.#answerCondition(asked, draft, body, info)
   }

@@ -131,6 +131,12 @@ function takeApart(key: string): SearchKey | null {
   return { origin, index: `search\n${method} ${origin}${path}${rest}`, query }
 }
 
+/** The key of the mark that an origin has such entries. */
 function originKey(origin: string): string {
   return `search\n${origin}`
+}
+
+/** Whether it is a key of this file's: as long as there are entries that answer other queries, they are found by what is there. */
+export function isSearchKey(key: string): boolean {
+  return key.startsWith('search\n')
 }

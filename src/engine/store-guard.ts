@@ -107,7 +107,7 @@ export class StoreGuard {
     const found = this.#readBatch(store, rest)
     const inOrder = (entries: ReadonlyMap<string, StoredEntry>): readonly (StoredEntry | undefined)[] =>
       keys.map((key) => entries.get(key))
-    if (!isPromise(found)) return inOrder(found)
+    if (!isPromise(found)) return together(keys.map((key) => this.#reading.get(key) ?? found.get(key)))
     for (const key of rest)
       this.#joinable(
         key,
@@ -134,7 +134,7 @@ export class StoreGuard {
       return failed(error)
     }
     return isPromise(result)
-      ? this.soon(result).then((outcomes) => this.#checkedBatch(keys, outcomes), failed)
+      ? this.soon(result, keys.length).then((outcomes) => this.#checkedBatch(keys, outcomes), failed)
       : this.#checkedBatch(keys, result)
   }
 
@@ -144,9 +144,17 @@ export class StoreGuard {
       this.#failed('read', null, corrupt(this.store.name, 'a malformed answer'))
       return found
     }
+    // Failures first, and as one: a store that could read any of the keys is not down.
+    let counts = true
     keys.forEach((key, index) => {
       const outcome: ReadOutcome = outcomes[index]
-      const entry = outcome instanceof Error ? this.#readFailed(key, outcome) : this.#checked(key, outcome)
+      if (!(outcome instanceof Error)) return
+      this.#readFailed(key, outcome, counts)
+      counts &&= !isIll(outcome)
+    })
+    keys.forEach((key, index) => {
+      const outcome: ReadOutcome = outcomes[index]
+      const entry = outcome instanceof Error ? undefined : this.#checked(key, outcome)
       if (entry) found.set(key, entry)
     })
     return found
@@ -185,8 +193,8 @@ export class StoreGuard {
     }
   }
 
-  #readFailed(key: string, error: unknown): null {
-    this.#failed('read', key, error)
+  #readFailed(key: string, error: unknown, counts: boolean = true): null {
+    this.#failed('read', key, error, counts)
     if (error instanceof StoreError && error.code === 'ERR_STORE_CORRUPT') this.#discard(key)
     return null
   }
@@ -222,14 +230,16 @@ export class StoreGuard {
   ): MaybePromise<boolean> {
     const { key } = head
     const began = this.#tombstones.serial
+    const gathered = options.gathered === true && body instanceof Uint8Array && this.#mayGather(key)
     return this.#attempt({
       ...options,
+      gathered,
       operation: 'write',
       key,
       call: () =>
         this.#tombstones.writing(
           key,
-          this.#changing([key], () => this.#written(head, body, options)),
+          this.#changing([key], () => this.#written(head, body, gathered)),
         ),
       map: () => {
         this.#tombstones.written(key, began)
@@ -240,12 +250,13 @@ export class StoreGuard {
     })
   }
 
+  /** How a gathered write went is told later: too late for a store that fails (rule 4), and for a key that shows again what was deleted (rule 3). */
+  #mayGather(key: string): boolean {
+    return isGathering(this.store) && this.#writes.isSound && !this.#tombstones.has(key)
+  }
+
   /** What nobody waits for goes together with others, where the store can do that. */
-  #written(
-    head: EntryHead,
-    body: Uint8Array | ReadableStream<Uint8Array>,
-    { gathered }: WriteOptions,
-  ): MaybePromise<void> {
+  #written(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>, gathered: boolean): MaybePromise<void> {
     const { store } = this
     if (gathered && body instanceof Uint8Array && isGathering(store))
       return store.writeSoon(head, body, (error) => this.#failed('write', head.key, error))
@@ -366,7 +377,7 @@ export class StoreGuard {
       return failed(error)
     }
     const succeeded = (value: T): U => {
-      this.#writes.succeeded()
+      if (!attempt.gathered) this.#writes.succeeded()
       return map(value)
     }
     if (!isPromise(result)) return succeeded(result)
@@ -389,12 +400,12 @@ export class StoreGuard {
   }
 
   /**
-   * What a store reads, as long as that may take.
+   * What a store reads, as long as that may take: a millisecond more for each further key.
    * @throws StoreError ERR_STORE_TIMEOUT, or what the store fails with
    */
-  soon<T>(result: Promise<T>): Promise<T> {
-    const { readTimeout } = this.#options
-    return inTime(result, readTimeout, after, () => this.#late('read', readTimeout))
+  soon<T>(result: Promise<T>, keys: number = 1): Promise<T> {
+    const limit = this.#options.readTimeout + keys - 1
+    return inTime(result, limit, after, () => this.#late('read', limit))
   }
 
   /** Reports a failure of the store; for failures met elsewhere (a body stream that breaks), too. */
@@ -403,13 +414,18 @@ export class StoreGuard {
     if (key !== null && error instanceof StoreError && error.code === 'ERR_STORE_CORRUPT') this.#discard(key)
   }
 
-  #failed(operation: StoreOperation, key: string | null, error: unknown): void {
+  /** `counts`: it is one more failure of the store. */
+  #failed(operation: StoreOperation, key: string | null, error: unknown, counts: boolean = true): void {
     const known = asStoreError(error, operation, this.store.name)
-    // A corrupt or too large entry says nothing about the health of the store.
-    if (known.code !== 'ERR_STORE_CORRUPT' && known.code !== 'ERR_STORE_FULL')
-      (operation === 'read' ? this.#reads : this.#writes).failed()
+    // What a filter throws is the user's.
+    if (counts && operation !== 'filter' && isIll(known)) (operation === 'read' ? this.#reads : this.#writes).failed()
     this.#events.emit({ type: 'error', operation, key, error: known })
   }
+}
+
+/** A corrupt or too large entry says nothing about the health of the store. */
+function isIll({ code }: StoreError): boolean {
+  return code !== 'ERR_STORE_CORRUPT' && code !== 'ERR_STORE_FULL'
 }
 
 function orNothing(entry: StoredEntry | undefined | null): StoredEntry | undefined {

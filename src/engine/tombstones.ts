@@ -33,6 +33,11 @@ export class Tombstones {
     return stone !== undefined && createdAt <= stone.at
   }
 
+  /** Whether something under the key may show that was deleted. */
+  has(key: string): boolean {
+    return this.#stones.has(key)
+  }
+
   bury(keys: readonly string[]): void {
     const at = this.#clock.now()
     this.serial += 1

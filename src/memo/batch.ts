@@ -1,7 +1,7 @@
 /** Many keys at once: one call of the function for all that is missing (row 265), one for all that is to be renewed. */
 import { textOf } from './argument-key.ts'
 import { currentRun, Run } from './context.ts'
-import type { Core } from './core.ts'
+import { untilAborted, type Core } from './core.ts'
 import type { Draft, Id } from './entry.ts'
 import { reentrant } from './faults.ts'
 import type { CallOfBatch, LoadContext } from './filling.ts'
@@ -42,11 +42,13 @@ export class Batch<K, V> {
   }
 
   async load(ids: readonly Id[], keys: readonly K[]): Promise<V[]> {
-    this.#options.signal?.throwIfAborted()
+    const { signal } = this.#options
+    signal?.throwIfAborted()
     const calls = new Map<Id, CallOfBatch<K, V>>()
     ids.forEach((id, index) => calls.set(id, { id, key: keys[index] as K, options: this.#options }))
-    const drafts = await this.#look([...calls.values()])
-    this.#options.signal?.throwIfAborted()
+    const looking = this.#look([...calls.values()])
+    const drafts = await (signal === undefined ? looking : untilAborted(looking, signal))
+    signal?.throwIfAborted()
     // From here on nothing is awaited: an answer that fails is one that somebody waits for.
     for (const [call, draft] of drafts) this.#judge(call, draft)
     this.#fetch(this.#missing, 0)

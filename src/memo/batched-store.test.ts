@@ -91,6 +91,20 @@ describe('row 265: many keys in a store', () => {
     expect(await cache.getMany(['a', 'b', 'c'])).toEqual([10, undefined, 3])
   })
 
+  test('who aborts while the store is asked does not wait for it', async () => {
+    const store = new Batching()
+    await using cache = new AsyncCache<string, number>({ store, name: 'n', storeTimeout: 3600 })
+    const gate = Promise.withResolvers<readonly ReadOutcome[]>()
+    store.readMany = () => gate.promise
+    const controller = new AbortController()
+    const fn = vi.fn(async () => [1, 2])
+    const waiting = cache.getOrSetMany(['a', 'b'], fn, { signal: controller.signal })
+    controller.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
+    gate.resolve([undefined, undefined])
+    expect(fn).not.toHaveBeenCalled()
+  })
+
   test('a store that fails costs the values, never the call', async () => {
     const store = new Batching()
     await using cache = new AsyncCache<string, number>({ store, name: 'n' })

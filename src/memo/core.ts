@@ -195,7 +195,7 @@ export class Core<K, V> {
       const spare = (reason: 'error' | 'timeout'): void => {
         if (answered) return
         answered = true
-        this.teller.counters.again(missed)
+        this.teller.counters.again(missed && flight?.redeem() !== false)
         resolve(this.answerStale(call.id, draft, reason))
       }
       const slow = (): void => {

@@ -108,7 +108,7 @@ export class Filling<K, V> {
     if (taken.kind === 'alone') return this.#call(flight, call, null)
     if (!flight.background) {
       this.#p.teller.collapsed(call.id, 'lease')
-      this.#p.teller.counters.again(true)
+      this.#p.teller.counters.again(flight.redeem())
     }
     if (taken.value.failed) flight.fail(taken.value.error)
     else flight.land(taken.value.value as V)

@@ -36,6 +36,7 @@ export class Flight<V> {
   readonly #table: Flights<V>
   #waiting = 0
   #settled = false
+  #redeemed = false
   #struck: Set<string> | null = null
   #resolve: (value: V) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
@@ -54,6 +55,13 @@ export class Flight<V> {
 
   get settled(): boolean {
     return this.#settled
+  }
+
+  /** The call that began it was answered from the cache after all. False: that was known. */
+  redeem(): boolean {
+    const isNews = !this.#redeemed
+    this.#redeemed = true
+    return isNews
   }
 
   land(value: V): void {
@@ -122,8 +130,8 @@ export class Flight<V> {
 
 export class Flights<V> {
   readonly #flights = new Map<Id, Flight<V>>()
-  /** Rule 4: under way, but not to be joined. */
-  readonly #struck = new Set<Flight<V>>()
+  /** Rule 4: under way, but not to be joined; one a key, since the next one fences it. */
+  readonly #struck = new Map<Id, Flight<V>>()
   /** How many flights of a batch are under way: its signal is for all of them. */
   readonly #ofRun = new Map<Run, number>()
 
@@ -146,7 +154,7 @@ export class Flights<V> {
 
   remove(flight: Flight<V>): void {
     if (this.#flights.get(flight.id) === flight) this.#flights.delete(flight.id)
-    if (this.#struck.size > 0) this.#struck.delete(flight)
+    if (this.#struck.get(flight.id) === flight) this.#struck.delete(flight.id)
     if (this.#ofRun.size === 0) return
     const left = (this.#ofRun.get(flight.run) ?? 1) - 1
     if (left === 0) this.#ofRun.delete(flight.run)
@@ -166,28 +174,26 @@ export class Flights<V> {
   }
 
   #fenceStruck(id: Id): void {
-    if (this.#struck.size === 0) return
-    for (const flight of this.#struck) if (flight.id === id) this.#fenceOne(flight)
-  }
-
-  #fenceOne(flight: Flight<V>): void {
+    const flight = this.#struck.get(id)
+    if (flight === undefined) return
     flight.fenced = true
-    this.#struck.delete(flight)
+    this.#struck.delete(id)
   }
 
   fenceAll(): void {
     for (const flight of this.#flights.values()) flight.fenced = true
-    for (const flight of this.#struck) this.#fenceOne(flight)
+    for (const flight of this.#struck.values()) flight.fenced = true
     this.#flights.clear()
+    this.#struck.clear()
   }
 
   /** Who asks after an invalidation must not be answered with what was asked before it: what may carry one of the tags is not joined any more. */
   strike(tags: readonly string[]): void {
-    for (const flight of this.#struck) flight.strike(tags)
+    for (const flight of this.#struck.values()) flight.strike(tags)
     for (const [id, flight] of this.#flights) {
       if (!flight.strike(tags)) continue
       this.#flights.delete(id)
-      if (!flight.fenced) this.#struck.add(flight)
+      if (!flight.fenced) this.#struck.set(id, flight)
     }
   }
 }

@@ -66,7 +66,7 @@ export interface AsyncCacheOptions<K, V> {
    * the others waiting. Default 10 s on a store shared by design (Redis), else false.
    */
   lease?: Duration | false
-  /** Longest wait for the store to read. Default 0.25 s; a write gets twenty times that, 1 s to 30 s. */
+  /** Longest wait for the store to read. Default 0.25 s, and a millisecond more for each key of many; a write gets twenty times that, 1 s to 30 s. */
   storeTimeout?: Duration
   /** Time, for tests. */
   clock?: Clock

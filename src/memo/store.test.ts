@@ -524,6 +524,19 @@ describe('row 264, F4: one call in all processes, on a store that holds leases',
     expect(collapsed()).toBe(1)
   })
 
+  test('stats: who had the stale value while it waited for another process is one call, too', async () => {
+    const clock = new FakeClock()
+    const { a, b } = pair<string>({ clock, ttl: 10, staleIfError: 60, softTimeout: 0.005 })
+    await a.set('k', 'old')
+    clock.advance(11_000)
+    const slow = Promise.withResolvers<string>()
+    expect(await a.getOrSet('k', () => slow.promise)).toBe('old')
+    expect(await b.getOrSet('k', () => 'other')).toBe('old')
+    slow.resolve('new')
+    await vi.waitFor(() => expect(b.stats().collapsed).toBe(1))
+    expect(b.stats()).toMatchObject({ misses: 1, stale: 1, hitRatio: 1 })
+  })
+
   test('D69: who lost its lease stores nothing', async () => {
     const clock = new FakeClock()
     const { store, a, b } = pair<string>({ clock, lease: 10 })

@@ -179,6 +179,8 @@ test('163: errors are bounded, too, where sizes are: sizeOf knows none of them',
   const error = { failed: true, value: undefined, error: new Error('down') }
   for (let i = 0; i < 11_000; i++) t.put(String(i), { ...draft('x'), ...error }, NEVER)
   expect(t.count).toBe(10_000)
+  const unbounded = table<string>({ maxSize: Infinity, sizeOf: (text) => text.length })
+  expect(unbounded.put('a', { ...draft('x'), ...error }, NEVER)).toBe(null)
 })
 
 test('163: a size that is none is refused, and an endless one is too large', () => {

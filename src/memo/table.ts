@@ -116,8 +116,9 @@ export class Table<K, V> implements Keeper<K, V> {
   #sizeOf(draft: Draft<K, V>): number {
     const { sizeOf, maxSize } = this.#options
     if (sizeOf === null) return 1
-    // An error has no size that sizeOf could tell. Many of them are bounded all the same.
-    const size = draft.failed ? Math.max(1, maxSize / MOST_ERRORS) : sizeOf(draft.value as V, draft.key)
+    // An error has no size that sizeOf could tell. Many of them are bounded all the same, where anything is.
+    const sizeOfError = maxSize === Infinity ? 1 : Math.max(1, maxSize / MOST_ERRORS)
+    const size = draft.failed ? sizeOfError : sizeOf(draft.value as V, draft.key)
     if (!(size >= 0)) throw new RangeError(`sizeOf must return a number of 0 or more, not ${size}`)
     return size
   }

@@ -54,7 +54,6 @@ describe('F3: values keep their types', () => {
     ['undefined', undefined],
     ['-0', -0],
     ['NaN', Number.NaN],
-    ['invalid Date', new Date(Number.NaN)],
     ['hole', Object.assign([], { length: 3 })],
     ['array with a property', Object.assign(['a'], { index: 7 })],
     ['lone surrogate', '\ud800'],
@@ -63,6 +62,12 @@ describe('F3: values keep their types', () => {
     const back = round(v)
     expect(isDeepStrictEqual(back, v)).toBe(true)
     expect(Object.is(back, v) || typeof v === 'object').toBe(true)
+  })
+
+  test('invalid Date', () => {
+    // Not by isDeepStrictEqual, which says of two that they differ in Node 22.
+    const back = round(new Date(Number.NaN))
+    expect(back instanceof Date && Number.isNaN(back.getTime())).toBe(true)
   })
 
   test('plain data is JSON behind one byte', () => {

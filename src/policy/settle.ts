@@ -7,7 +7,7 @@ import { connectionHeaders, getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { parseVary } from '../http/vary.ts'
 import { initialAge } from './age.ts'
-import { isKnown } from './authorized.ts'
+import { isKnown, isRefusal } from './authorized.ts'
 import { merged, sameValidators, validates } from './conditional.ts'
 import type { Outcome, ResponseMeta, Terms } from './decision.ts'
 import { forbidden } from './forbidden.ts'
@@ -75,8 +75,10 @@ function decide(input: SettleInput): Outcome {
  * Section 4.3.3: a server error may pass without harm to what is stored; an answer that is about the resource has taken its place.
  * What a HEAD does to a stored GET is said by headUpdate.
  */
-function supersedes({ request, response, stored }: SettleInput): boolean {
+function supersedes({ request, response, stored, options }: SettleInput): boolean {
   if (stored === null || response.status >= 500 || OF_THE_MOMENT.has(response.status)) return false
+  // Who is refused takes nothing away from the others (RELIABILITY 86).
+  if (options.shared && isRefusal(request, response.status, options)) return false
   return request.method !== 'HEAD' || stored.method === 'HEAD'
 }
 
@@ -140,10 +142,14 @@ export function headUpdate(input: Omit<SettleInput, 'stored'>, stored: ResponseM
   return renewed ?? { kind: 'refuse', reason: 'head-size', drop: true }
 }
 
-/** Where the stored response has no Content-Length, its body has a length, unless it is stored decoded. */
+/**
+ * Where the stored response has no Content-Length, its body has a length; none to compare where it is stored decoded, or in another coding:
+ * what compresses a GET as it is sent often leaves a HEAD as it is.
+ */
 function sameLength({ headers, decoded }: ResponseMeta, size: number, head: HeaderList): boolean {
   const length = getHeader(head, 'content-length')
-  const storedLength = getHeader(headers, 'content-length') ?? (decoded ? length : String(size))
+  const otherwise = decoded || getHeader(head, 'content-encoding') !== getHeader(headers, 'content-encoding')
+  const storedLength = getHeader(headers, 'content-length') ?? (otherwise ? length : String(size))
   return length === null || length === storedLength
 }
 

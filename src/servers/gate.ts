@@ -1,6 +1,7 @@
 /** What both gates do alike, whatever their messages are made of. */
 import type { ReplyInfo } from '../engine/exchange.ts'
 import type { Origin } from '../engine/ports.ts'
+import type { StoredReply } from '../engine/reply.ts'
 import { inTime, quietlyAfter } from '../engine/timer.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, ResponseHead } from '../http/message.ts'
@@ -34,6 +35,11 @@ export function refreshed<T>(made: Promise<T>, late: () => void): Promise<T> {
  */
 export function isPersonal(authorized: boolean, known: boolean, { allowUsers }: RouteSettings): boolean {
   return authorized || (known && !allowUsers)
+}
+
+/** RELIABILITY 86: a refusal is looked at again for who may be known by a cookie; the lane of plain hits does not ask who it answers. */
+export function isRefusal({ status }: StoredReply): boolean {
+  return status === 401 || status === 403
 }
 
 /** Fields that are made where the handler makes none. */

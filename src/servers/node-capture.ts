@@ -132,7 +132,10 @@ export class Capture {
   swallow(): void {
     this.#unpretend()
     this.#state = 'swallowing'
+    const held = this.#held
     this.#held = []
+    // A handler that waits for its writes to be taken goes on, as it does with those that come later.
+    for (const { done } of held) if (done !== undefined) queueMicrotask(done)
     if (this.#ended) this.#onEnd?.()
     else queueMicrotask(() => this.#response.emit('drain'))
   }

@@ -14,7 +14,7 @@ import { isPromise } from '../engine/maybe.ts'
 import { StoredReply } from '../engine/reply.ts'
 import type { Address } from './addresses.ts'
 import { answered, looksShareable } from './answering.ts'
-import { neverAsk, UNSAFE, type Inside } from './gate.ts'
+import { isRefusal, neverAsk, UNSAFE, type Inside } from './gate.ts'
 import { givenField } from './node-capture.ts'
 import {
   ASKS_PART,
@@ -103,12 +103,13 @@ export class NodeGate {
       : HAS_IDENTITY | IS_AUTHORIZED
     const key = (bits & HAS_IDENTITY) === 0 ? address.key : null
     const plain = address.plain && method === 'GET' && (bits & own) === 0
-    const found = plain && key !== null ? client.engine.quick(key) : undefined
-    if (found instanceof StoredReply) {
+    const quick = plain && key !== null ? client.engine.quick(key) : undefined
+    if (quick instanceof StoredReply && !(isRefusal(quick) && request.headers.cookie !== undefined)) {
       options.answering?.()
-      this.#hit(request, response, found, (bits & ASKS_PART) !== 0, address.url)
+      this.#hit(request, response, quick, (bits & ASKS_PART) !== 0, address.url)
       return options.done?.()
     }
+    const found = quick instanceof StoredReply ? { read: quick.entry } : quick
     if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
       this.#watch(request, response, address.settings, client, key)
       return proceed()
@@ -132,7 +133,8 @@ export class NodeGate {
   #addressOf(request: IncomingMessage, options: VisitOptions, target: string, isForwarded: boolean): Address | null {
     const { addresses, settings } = this.#cache
     const host = hostOf(request.headers)
-    if (!isForwarded || settings.trustProxy === false)
+    // Two names stay two names, whichever of them a framework takes.
+    if (!isForwarded || settings.trustProxy === false || host === undefined)
       return addresses.of(target, host, isEncrypted(request), options.route)
     // What the handler goes by must be the key: else one visitor's X-Forwarded-Host would be in what all are given (RELIABILITY 103).
     const by = settings.trustProxy ? forwarded(request) : (options.askedBy?.() ?? askedOfExpress(request))

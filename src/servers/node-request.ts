@@ -93,8 +93,9 @@ const AS_IT_CAME: AskedBy = Object.freeze({})
 
 /** What a handler of Express goes by: the proxy, where `trust proxy` believes whoever has sent this; bare node:http believes nobody. */
 export function askedOfExpress(request: IncomingMessage): AskedBy {
-  const { app } = request as { app?: { get?: unknown } }
-  const trust: unknown = typeof app?.get === 'function' ? Reflect.apply(app.get, app, ['trust proxy fn']) : undefined
+  // Read, not asked for: to other frameworks that have an `app`, its `get` adds a route.
+  const { app } = request as { app?: { settings?: Readonly<Record<string, unknown>> } }
+  const trust = app?.settings?.['trust proxy fn']
   const trusted = typeof trust === 'function' && trust(request.socket.remoteAddress, 0) === true
   return trusted ? forwarded(request) : AS_IT_CAME
 }

@@ -22,7 +22,7 @@ import { MemoryStore } from '../stores/memory.ts'
 import { Addresses } from './addresses.ts'
 import { resolveServerOptions, type RouteSettings, type ServerCacheOptions, type ServerSettings } from './options.ts'
 import { checkNames } from '../clients/validate.ts'
-import { OptionError } from '../errors.ts'
+import { OptionError, StateError } from '../errors.ts'
 
 /** What to purge; several conditions purge what meets any of them. */
 export interface PurgeQuery {
@@ -203,12 +203,7 @@ export class ServerCache {
   async purge(query: PurgeQuery): Promise<number> {
     checkNames(query, ['url', 'tag', 'key', 'prefix', 'pattern', 'all'], 'purge')
     const { url, tag, key, prefix, pattern, all } = query
-    if (all === true) {
-      let stored = 0
-      for await (const _ of this.entries.keys()) stored += 1
-      await this.entries.clear()
-      return stored
-    }
+    if (all === true) return this.#purgeAll()
     const start = prefix === undefined ? undefined : this.#absolute(prefix)
     let count = 0
     if (url !== undefined) count += await this.entries.delete({ url: [url].flat().map((each) => this.#absolute(each)) })
@@ -217,6 +212,19 @@ export class ServerCache {
     if (start !== undefined) count += await this.entries.delete({ pattern: startingWith(start) })
     if (pattern !== undefined) count += await this.entries.delete({ pattern })
     return count
+  }
+
+  async #purgeAll(): Promise<number> {
+    let stored = 0
+    try {
+      for await (const _ of this.entries.keys()) stored += 1
+    } catch (error) {
+      if (error instanceof StateError) throw error
+      // What cannot be counted (a damaged database) goes all the same; where it cannot, clear() says so.
+      this.report(error)
+    }
+    await this.entries.clear()
+    return stored
   }
 
   #absolute(url: string): string {

@@ -14,7 +14,7 @@ import { chain } from '../engine/maybe.ts'
 import type { MaybePromise } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
 import { answered } from './answering.ts'
-import { neverAsk, UNSAFE } from './gate.ts'
+import { isRefusal, neverAsk, UNSAFE } from './gate.ts'
 import type { RouteSettings } from './options.ts'
 import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
@@ -55,8 +55,10 @@ export class WebGate {
     const authorized = headers.has('authorization')
     const plain = address.plain && method === 'GET' && !authorized
     const directed = cache.settings.requestDirectives && hasDirectives(headers)
-    const found = plain && key !== null && !directed ? client.engine.quick(key) : undefined
-    if (found instanceof StoredReply) return announced(of, this.#hit(request, found, address.url))
+    const quick = plain && key !== null && !directed ? client.engine.quick(key) : undefined
+    if (quick instanceof StoredReply && !(isRefusal(quick) && headers.has('cookie')))
+      return announced(of, this.#hit(request, quick, address.url))
+    const found = quick instanceof StoredReply ? { read: quick.entry } : quick
     if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
       return this.#watch(of, settings, client, key)
     }

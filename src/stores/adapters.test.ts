@@ -189,6 +189,25 @@ describe('who is what', () => {
     expect(() => new UnstorageStore(createStorage(), { chunkSize: 1 })).toThrow(OptionError)
   })
 
+  it('row 225: of many values, one that Keyv cannot deserialize costs its own key only', async () => {
+    class Backend extends Map<string, unknown> {
+      getMany(names: readonly string[]): unknown[] {
+        return names.map((name) => this.get(name))
+      }
+    }
+    const map = new Backend()
+    const store = new KeyvStore(new Keyv({ store: map }))
+    await store.write(sampleHead('k'), new Uint8Array(5))
+    const [first = ''] = [...map.keys()]
+    await store.write(sampleHead('l'), new Uint8Array(6))
+    for (const value of ['{', '{"value":{"a":1}}']) {
+      map.set(first, value)
+      const [broken, found] = await store.readMany(['k', 'l'])
+      expect(broken).toMatchObject({ code: 'ERR_STORE_CORRUPT' })
+      expect(found).toMatchObject({ key: 'l', body: { size: 6 } })
+    }
+  })
+
   it('a write that Keyv only reports is an error; who was given stays open, unless asked', async () => {
     const keyv = new Keyv()
     keyv.on('error', () => undefined)

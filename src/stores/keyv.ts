@@ -53,7 +53,13 @@ class KeyvSlots implements Slots {
   async get(names: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
     const [only] = names
     if (names.length === 1 && only !== undefined) return [await this.#getOne(only)]
-    return (await this.keyv.getMany([...names])).map(bytesOf)
+    try {
+      return (await this.keyv.getMany([...names])).map(bytesOf)
+    } catch (error) {
+      // One that cannot be deserialized must not cost the others.
+      if (error instanceof SyntaxError) return Promise.all(names.map((name) => this.#getOne(name)))
+      throw error
+    }
   }
 
   async #getOne(name: string): Promise<Uint8Array | undefined> {

@@ -114,17 +114,20 @@ export class MemoryStore implements ListableStore, EvictingStore {
     const reader = body.getReader()
     const chunks: Uint8Array[] = []
     let size = 0
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) break
-      assertBytes(value)
-      size += value.length
-      if (size > this.limits.maxEntrySize) {
-        const error = new StoreError('ERR_STORE_FULL', 'the body is larger than maxEntrySize')
-        await reader.cancel(error)
-        throw error
+    try {
+      for (;;) {
+        const { done, value } = await reader.read()
+        if (done) break
+        assertBytes(value)
+        size += value.length
+        if (size > this.limits.maxEntrySize)
+          throw new StoreError('ERR_STORE_FULL', 'the body is larger than maxEntrySize')
+        chunks.push(value)
       }
-      chunks.push(value)
+    } catch (error) {
+      // Told, but not waited for. A stream that failed itself has nothing to cancel.
+      reader.cancel(error).catch(() => undefined)
+      throw error
     }
     const whole = new Uint8Array(size)
     let at = 0

@@ -14,13 +14,21 @@ import { corruptEntry, headSum } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
 import { checkSize, pieces, type BodyReader } from './store-body.ts'
 
+/** How a long body is written. */
+export interface LongWrite {
+  /** Bytes of each chunk but the last. */
+  readonly chunkSize: number
+  readonly limits: StoreLimits
+  /** Called before it takes the place of what is there. */
+  readonly publishing: () => void
+}
+
 /** Writes an entry whose body is what was read `ahead` and what the reader still gives. @throws StoreError */
 export async function writeLong(
   access: SqliteAccess,
   head: EntryHead,
   [reader, ahead]: readonly [BodyReader, readonly Uint8Array[]],
-  chunkSize: number,
-  limits: StoreLimits,
+  { chunkSize, limits, publishing }: LongWrite,
 ): Promise<void> {
   const id = access.change(({ reserve }) =>
     Number(reserve.run(Date.now(), head.expiresAt, head.keepUntil, chunkSize).lastInsertRowid),
@@ -37,6 +45,7 @@ export async function writeLong(
       })
       n++
     }
+    publishing()
     access.change((statements) => publish(statements, head, id, size))
   } catch (error) {
     discard(access, id)

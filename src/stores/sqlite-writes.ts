@@ -2,8 +2,8 @@
  * Short writes of one turn of the event loop, made in one transaction: what a transaction costs is shared by all of them.
  *
  * 1. They are made when the turn is over: at once where they are many or long, before their keys are read or changed, when the store
- *    is closed, and when the process exits.
- * 2. Each has an outcome of its own: where they fail together, each is tried alone.
+ *    is closed, and when the process exits. Stores of one file, in one thread, see what the others have to write.
+ * 2. Each has an outcome of its own: where they fail together, each is tried alone. Whoever is told of a failure finds all others made.
  */
 import { clearImmediate, setImmediate } from 'node:timers'
 import { StoreError } from '../errors.ts'
@@ -16,6 +16,11 @@ const MAX_BYTES = 1024 * 1024
 interface Write {
   readonly change: (statements: Statements) => void
   readonly failed: (error: unknown) => void
+}
+
+interface Failure {
+  readonly failed: (error: unknown) => void
+  readonly error: unknown
 }
 
 /** Those that have something to write. */
@@ -34,15 +39,20 @@ function watchExit(): void {
 
 export class SqliteWrites {
   readonly #access: SqliteAccess
+  readonly #file: string | null
   readonly #done: () => void
   #writes: Write[] = []
   readonly #keys = new Set<string>()
   #bytes = 0
   #turn: NodeJS.Immediate | null = null
 
-  /** @param done called after writes were made */
-  constructor(access: SqliteAccess, done: () => void) {
+  /**
+   * @param file null: a database of this store alone
+   * @param done called after writes were made
+   */
+  constructor(access: SqliteAccess, file: string | null, done: () => void) {
     this.#access = access
+    this.#file = file
     this.#done = done
     watchExit()
   }
@@ -52,19 +62,31 @@ export class SqliteWrites {
     this.#writes.push({ change, failed })
     this.#keys.add(key)
     this.#bytes += bytes
-    if (this.#writes.length >= MAX_WRITES || this.#bytes >= MAX_BYTES) this.flush()
+    if (this.#writes.length >= MAX_WRITES || this.#bytes >= MAX_BYTES) this.#make()
     else if (this.#turn === null) {
-      this.#turn = setImmediate(() => this.flush())
+      this.#turn = setImmediate(() => this.#make())
       waiting.add(this)
     }
   }
 
-  /** Makes what is to be written, if this key is among it. */
+  /** Makes what is to be written to the file, if this key is among it. */
   flushFor(key: string): void {
-    if (this.#keys.size > 0 && this.#keys.has(key)) this.flush()
+    for (const writes of waiting) if (writes.#keys.has(key) && this.#sharesFile(writes)) return this.flush()
   }
 
+  /** Makes what is to be written to the file. */
   flush(): void {
+    if (waiting.size === 0) return
+    // Only what waits now: who is told of a failure may have more to write.
+    const all = [...waiting]
+    for (const writes of all) if (this.#sharesFile(writes)) writes.#make()
+  }
+
+  #sharesFile(other: SqliteWrites): boolean {
+    return other === this || (this.#file !== null && other.#file === this.#file)
+  }
+
+  #make(): void {
     if (this.#writes.length === 0) return
     const writes = this.#writes
     this.#writes = []
@@ -73,29 +95,31 @@ export class SqliteWrites {
     if (this.#turn !== null) clearImmediate(this.#turn)
     this.#turn = null
     waiting.delete(this)
-    if (!this.#together(writes)) for (const write of writes) this.#alone(write)
+    const failures = this.#together(writes) ?? writes.flatMap((write) => this.#alone(write))
+    for (const { failed, error } of failures) failed(error)
     this.#done()
   }
 
-  /** Rule 2; false: nothing of it is made, and it was not the wait for others that failed. */
-  #together(writes: readonly Write[]): boolean {
-    if (writes.length === 1) return false
+  /** Rule 2; null: nothing of it is made, and it was not the wait for others that failed. */
+  #together(writes: readonly Write[]): readonly Failure[] | null {
+    if (writes.length === 1) return null
     try {
       this.#access.change((statements) => {
         for (const { change } of writes) change(statements)
       })
+      return []
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'ERR_STORE_BUSY')) return false
-      for (const { failed } of writes) failed(error)
+      const isBusy = error instanceof StoreError && error.code === 'ERR_STORE_BUSY'
+      return isBusy ? writes.map(({ failed }) => ({ failed, error })) : null
     }
-    return true
   }
 
-  #alone({ change, failed }: Write): void {
+  #alone({ change, failed }: Write): readonly Failure[] {
     try {
       this.#access.run(change)
+      return []
     } catch (error) {
-      failed(error)
+      return [{ failed, error }]
     }
   }
 }

@@ -318,6 +318,46 @@ describe('writes that nobody waits for', () => {
     expect(names()).toEqual([])
   })
 
+  it('are there for other stores of the same file, and thread, too', async () => {
+    const [store, other] = [make(), make()]
+    soon(store, 'a')
+    expect(other.read('a')?.body.size).toBe(5)
+    soon(store, 'b')
+    expect(other.size().entries).toBe(2)
+    soon(store, 'c')
+    expect(other.delete(['c'])).toBe(1)
+    soon(store, 'd', 1)
+    soon(other, 'd', 2)
+    expect(store.read('d')?.body.size).toBe(2)
+    const apart = [make({ memory: true }), make({ memory: true })] as const
+    soon(apart[0], 'a')
+    expect([apart[1].read('a'), apart[0].read('a')?.body.size]).toEqual([undefined, 5])
+  })
+
+  it('are older than a long body that is done after them', async () => {
+    const store = make({ inlineSize: 10, chunkSize: 8 })
+    let end = (): void => undefined
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(fill(30, 1))
+        end = () => controller.close()
+      },
+    })
+    const long = store.write(head('a'), body)
+    await setImmediate()
+    soon(store, 'a')
+    end()
+    await long
+    await setImmediate()
+    expect(store.read('a')?.body.size).toBe(30)
+  })
+
+  it('fail at once where nothing may be written', () => {
+    make().size()
+    const store = make({ readOnly: true })
+    expect(() => soon(store, 'a')).toThrow(expect.objectContaining({ code: 'ERR_STORE_READONLY' }))
+  })
+
   it('of one key: the last one stays', () => {
     const store = make()
     for (const size of [1, 2, 3]) soon(store, 'a', size)
@@ -349,6 +389,12 @@ describe('writes that nobody waits for', () => {
     expect([...failures.keys()]).toEqual(['b'])
     expect(failures.get('b')).toBeInstanceOf(StoreError)
     expect(names()).toEqual(['a', 'c'])
+    // Who hears of it finds the others made.
+    let deleted = 0
+    store.writeSoon(head('b'), fill(5, 1), () => (deleted = store.delete(['d'])))
+    soon(store, 'd')
+    await setImmediate()
+    expect([deleted, names()]).toEqual([1, ['a', 'c']])
   })
 
   it('wait for other processes once, and fail together where those hold the file', async () => {

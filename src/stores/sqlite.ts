@@ -104,7 +104,7 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
       if (!readOnly) this.#garbage.collectAbandoned(busyTimeout)
     })
     this.#garbage = new SqliteGarbage(this.#access)
-    this.#writes = new SqliteWrites(this.#access, () => this.#garbage.collectSometime())
+    this.#writes = new SqliteWrites(this.#access, memory ? null : path, () => this.#garbage.collectSometime())
     if (strict) this.#access.open()
   }
 
@@ -159,7 +159,12 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
       key: head.key,
       limits: this.limits,
       whole: (bytes) => this.#writeWhole(head, bytes),
-      long: (...source) => writeLong(this.#access, head, source, this.#settings.chunkSize, this.limits),
+      long: (...source) =>
+        writeLong(this.#access, head, source, {
+          chunkSize: this.#settings.chunkSize,
+          limits: this.limits,
+          publishing: () => this.#writes.flushFor(head.key),
+        }),
     })
     return written.finally(() => this.#garbage.collectSoon())
   }
@@ -175,7 +180,9 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
 
   /** @throws StoreError */
   writeSoon(head: EntryHead, body: Uint8Array, failed: (error: unknown) => void): void {
-    if (body.length > this.#settings.inlineSize) return this.#writeWhole(head, body)
+    const { inlineSize, readOnly } = this.#settings
+    // What cannot be written at all is told at once.
+    if (body.length > inlineSize || readOnly) return this.#writeWhole(head, body)
     checkSize(head.key, body.length, this.limits)
     this.#access.open()
     this.#writes.add(head.key, body.length, this.#inserting(head, body), failed)

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { pieces, storeBody, type BodySink } from './store-body.ts'
 
@@ -81,4 +82,19 @@ it('a stream that fails is the reason, and a giver may use its buffer again', as
   n = 0
   await storeBody(stream('close'), sink)
   expect(got).toEqual([{ how: 'whole', bytes: [1, 1, 2, 2] }])
+})
+
+it('bytes of another realm are bytes; other views are not', async () => {
+  const { sink, got } = taker(LIMITS)
+  const streamOf = (chunk: unknown): ReadableStream<Uint8Array> =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(chunk as Uint8Array)
+        controller.close()
+      },
+    })
+  await storeBody(streamOf(runInNewContext('new Uint8Array([1, 2])')), sink)
+  expect(got).toEqual([{ how: 'whole', bytes: [1, 2] }])
+  for (const chunk of [new Uint16Array(1), new DataView(new ArrayBuffer(1)), { [Symbol.toStringTag]: 'Uint8Array' }])
+    await expect(storeBody(streamOf(chunk), sink)).rejects.toThrow(TypeError)
 })

@@ -67,7 +67,11 @@ export function sealStream(stream: ReadableStream<Uint8Array>, seal: BlockSeal):
     {
       async pull(controller) {
         for (;;) {
-          const { value } = await blocks.next()
+          const { value } = await blocks.next().catch((error: unknown) => {
+            // A stream that failed itself has nothing to cancel.
+            reader.cancel(error).catch(() => undefined)
+            throw error
+          })
           const before: Uint8Array | null = held
           held = value === undefined ? null : new Uint8Array(value)
           if (held === null) {

@@ -94,7 +94,8 @@ export async function* chunksOf(
       yield value
     }
   } finally {
-    if (!ended) await reader.cancel()
+    // Told, but not waited for: it may never answer.
+    if (!ended) reader.cancel().catch(() => undefined)
   }
 }
 

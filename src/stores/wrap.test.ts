@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { describe, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Store } from '../engine/ports.ts'
+import { sampleHead } from '../testing/samples.ts'
 import { storeConformance } from '../testing/store-conformance.ts'
 import { MemoryStore } from './memory.ts'
 import { SqliteStore } from './sqlite.ts'
@@ -24,3 +25,20 @@ for (const [name, wrap] of Object.entries(WRAPPERS)) {
   storeConformance({ name: `${name}, over memory`, make: () => wrap(new MemoryStore()), describe, test })
   storeConformance({ name: `${name}, over SQLite`, make: () => wrap(new SqliteStore(':memory:')), describe, test })
 }
+
+test.each(Object.entries({ ...WRAPPERS, 'in memory': (store: Store) => store }))(
+  '%s: who gives anything but bytes is told that nobody reads on, and is not waited for',
+  async (_, wrap) => {
+    const { promise: told, resolve } = Promise.withResolvers<void>()
+    let given = 0
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(given++ < 6 ? new Uint8Array(100_000) : ('text' as never)),
+      cancel() {
+        resolve()
+        return new Promise<void>(() => undefined)
+      },
+    })
+    await expect(Promise.resolve(wrap(new MemoryStore()).write(sampleHead('k'), body))).rejects.toThrow(TypeError)
+    await told
+  },
+)

@@ -123,10 +123,21 @@ describe('row 247: what one invalidates, others do', () => {
     await here.cache.deleteExpired()
     expect(wire.told).toEqual([])
     await here.cache.invalidateTags('t')
-    expect(wire.told).toEqual([{ keys: [], tags: ['t'], mode: 'stale', urls: [] }])
+    expect(wire.told).toEqual([{ keys: [], tags: ['t'], mode: 'stale', urls: [], from: expect.any(String) }])
     await here.close()
     await there.cache.invalidateTags('u')
     expect(wire.told).toHaveLength(2)
+  })
+
+  test('who hears itself does nothing again: one count, one event', async () => {
+    const { here } = pair({ expireAfter: 60, tags: ['t'] })
+    const heard: string[] = []
+    here.on('invalidated', ({ reason }) => heard.push(reason))
+    await text(here(url('/get')))
+    expect(await here.cache.delete({ url: url('/get') })).toBe(1)
+    await here.cache.invalidateTags('t')
+    await here.cache.clear()
+    expect([heard, here.stats().invalidated]).toEqual([['delete', 'tags', 'clear'], 2])
   })
 
   test('a URL that is written to elsewhere leaves no mark where none would be looked for', async () => {

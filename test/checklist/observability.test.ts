@@ -49,6 +49,8 @@ test('rows 275, 276: every request says what became of it, and why; events name 
   expect(said()).toEqual(['bypass mode-no-store'])
   await s.disabled(() => s.get('/get'))
   expect(said()).toEqual(['bypass disabled'])
+  await s.head('/cache/30')
+  expect(said()).toEqual(['miss uri-miss', 'stored max-age'])
   await s.put('/put', { body: 'x' })
   expect(said()).toEqual(['bypass method', 'invalidated method'])
   await s.close()

@@ -175,6 +175,23 @@ describe.each(STORES)('on %s, indexes of variants', (_, make) => {
   })
 })
 
+test('row 231: deleting what is old leaves what younger answers to other queries are found by', async () => {
+  const make = STORES.find(([name]) => name === 'sqlite')?.[1]
+  const store = make?.()
+  if (store === undefined) throw new Error('no persistent store')
+  const headers = { 'no-vary-search': 'params', 'cache-control': 'max-age=1000' }
+  for (const path of ['/old', '/young']) at.answer(path, { headers, body: 'x' })
+  const before = at.cached({ store })
+  await text(before(url('/old?1')))
+  at.seconds(100)
+  await text(before(url('/young?1')))
+  expect(await before.cache.delete({ olderThan: 50 })).toBe(1)
+  const after = at.cached({ store })
+  expect((await after(url('/young?2'))).fromCache).toBe(true)
+  await Promise.all([before.close(), after.close()])
+  await store.close()
+})
+
 test('row 231: a variant that comes while the index is being emptied is not lost', async () => {
   let meanwhile = async (): Promise<void> => undefined
   class Slow extends MemoryStore {

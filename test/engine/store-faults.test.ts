@@ -73,6 +73,20 @@ test('B37: after several failures the store is left alone, and taken up again wh
   expect(origin.requests).toHaveLength(10)
 })
 
+test('B37: a filter that throws says nothing of the store, and costs nobody else', async () => {
+  const filter = (subject: { url: string }): boolean => {
+    if (subject.url.includes('bad')) throw new Error('boom')
+    return true
+  }
+  const fetch = createCachedFetch({ store: new MemoryStore(), filter })
+  const errors: CacheEvent[] = []
+  fetch.on('error', (event) => errors.push(event))
+  for (let n = 0; n < 8; n++) await (await fetch(`${url()}?bad=${n}`)).text()
+  await until(() => errors.length === 8)
+  await (await fetch(url())).text()
+  await until(async () => (await fetch(url())).fromCache)
+})
+
 test('B40: the entry of another key is a miss', async () => {
   const inner = new MemoryStore()
   const store = new FaultyStore(inner)

@@ -154,6 +154,21 @@ describe('shared', () => {
     expect((await leaks({ 'cache-control': 'max-age=60' }, { a: {}, b: {} }, {}, status)).hits).toBe(2)
   })
 
+  test.each([401, 403])('E86: who is refused by a %i takes nothing away from the others', async (status) => {
+    let down = false
+    const answer = answering(({ headers }) => {
+      if (down) throw new TypeError('down')
+      if (headers.has('authorization') || headers.has('cookie')) return new Response('refused', { status })
+      return new Response('page', { headers: { 'cache-control': 'public, max-age=0', etag: '"1"' } })
+    })
+    const { fetch } = bench({ shared: true, staleIfError: 600, fetch: answer })
+    await (await fetch('http://o.test/')).text()
+    for (const headers of [{ authorization: 'Bearer bad' }, { cookie: 'sid=bad' }] as Record<string, string>[])
+      expect((await fetch('http://o.test/', { headers })).status).toBe(status)
+    down = true
+    expect(await (await fetch('http://o.test/')).text()).toBe('page')
+  })
+
   test('E86: 407 is stored by nobody', async () => {
     for (const shared of [true, false]) {
       const answer = answering(

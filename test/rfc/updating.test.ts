@@ -309,6 +309,14 @@ describe('section 4.3.5: HEAD', () => {
       name: '4.3.5: a Content-Length that was not there, and is not that of the body: not reused',
       steps: [stored(), asked({ ...TEN, 'content-length': '7' }), { from: 'origin' }],
     },
+    {
+      name: '4.3.5: the length of another coding is not that of the body, and says nothing',
+      steps: [
+        stored({ 'content-encoding': 'odd' }),
+        asked({ ...TEN, 'content-length': '700' }),
+        hit({ body: 'body 1', sees: { 'content-encoding': 'odd' } }),
+      ],
+    },
     { name: '4.3.5: a 500 changes nothing', steps: [stored(), asked({}, { origin: { status: 500 } }), hit()] },
     {
       name: '4.3.5: a HEAD with no-store takes the stored GET with it',

@@ -85,6 +85,14 @@ describe.each(Object.keys(SITES))('%s', (name) => {
   })
 })
 
+it('103: a framework with an `app` of another kind is not asked: its `get` adds a route', async () => {
+  const app = { routes: [] as string[], get: (path: string) => void app.routes.push(path) }
+  const handler = responseCache({ ttl: 60 }).wrap((_request, response) => response.end('page'))
+  const server = opened(await listen((request, response) => void handler(Object.assign(request, { app }), response)))
+  await server.get('/', { 'x-forwarded-host': 'evil.example' })
+  expect(app.routes).toEqual([])
+})
+
 /** Sends a request as it is; the body of the answer. */
 async function raw(server: Running, lines: readonly string[]): Promise<string> {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1')

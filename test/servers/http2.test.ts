@@ -223,3 +223,15 @@ describe.each([
     expect((await server.get('/')).text).toBe('run 4')
   })
 })
+
+it('104: Fastify over HTTP/2: a Host beside :authority is not taken for the name because a proxy is said to be in front', async () => {
+  const app = fastify({ http2: true })
+  await app.register(forFastify, { ttl: 60 })
+  app.get('/', async ({ raw }) => `site of ${raw.authority}`)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const server = await listen2(app.server)
+  open.push(server)
+  const mixed = { ':path': '/', ':authority': 'evil.test', host: 'a.test', 'x-forwarded-proto': 'http' }
+  expect(await text(server.session.request(mixed))).toBe('site of evil.test')
+  expect((await server.get('/', { host: 'a.test' })).text).toBe('site of a.test')
+})

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import express from 'express'
 import { afterEach, describe, expect, it } from 'vitest'
+import { MemoryStore } from '../../src/stores/memory.ts'
 import { FakeClock } from '../../src/testing/index.ts'
 import {
   responseCache,
@@ -198,6 +199,67 @@ describe('node:http', () => {
     expect((await server.get('/')).text).toBe('run 1')
     await until(async () => (await server.get('/')).text === 'run 2')
     expect((await server.get('/')).headers['cache-status']).toMatch(/^keepfresh; hit; ttl=10[^,]*$/)
+  })
+
+  it.each([200, 503])(
+    'a handler that waits for its write to be taken is not left waiting: a stale answer, then %i',
+    async (status) => {
+      let ended = 0
+      const { server, clock } = await serve(
+        async (_req, res) => {
+          res.statusCode = ended === 0 ? 200 : status
+          const run = ended + 1
+          await new Promise<void>((resolve) => void res.write(`run ${run}`, () => resolve()))
+          res.end()
+          ended = run
+        },
+        { ttl: 10, ...(status === 200 ? { staleWhileRevalidate: 600 } : { staleIfError: 600 }) },
+      )
+      await server.get('/')
+      clock.advance(20_000)
+      expect((await server.get('/')).text).toBe('run 1')
+      await until(() => ended === 2)
+      if (status === 200) await until(async () => (await server.get('/')).text === 'run 2')
+    },
+  )
+
+  it('4.3.5: a HEAD that is not compressed as its GET is takes nothing away', async () => {
+    let down = false
+    const { server, clock } = await serve(
+      (req, res) => {
+        if (down) return res.writeHead(503).end()
+        res.setHeader('ETag', 'W/"1"')
+        if (req.method === 'HEAD') return res.setHeader('Content-Length', '1000').end()
+        res.setHeader('Content-Encoding', 'gzip').write('sma')
+        return res.end('ll')
+      },
+      { ttl: 10, staleIfError: 600 },
+    )
+    await server.get('/')
+    clock.advance(20_000)
+    await server.get('/', {}, 'HEAD')
+    clock.advance(20_000)
+    down = true
+    expect((await server.get('/')).text).toBe('small')
+  })
+
+  it('M4: purging all of a store that cannot be counted empties it, and tells of what failed', async () => {
+    const errors: unknown[] = []
+    const store = new MemoryStore()
+    const broken = new Error('damaged')
+    // A database that is damaged cannot be listed, and is made anew by clear().
+    store.entries = () => {
+      throw broken
+    }
+    let runs = 0
+    const { server, cache } = await serve((_req, res) => res.end(`run ${++runs}`), {
+      ttl: 60,
+      store,
+      onError: (error) => errors.push(error),
+    })
+    await server.get('/')
+    expect(await cache.purge({ all: true })).toBe(0)
+    expect([(await server.get('/')).text, errors]).toEqual(['run 2', [broken]])
   })
 
   it('a handler that minds the visitor\u2019s leaving is not told of it while it refreshes', async () => {

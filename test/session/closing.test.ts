@@ -69,6 +69,25 @@ describe('row 12: a request that was begun before close()', () => {
     expect(await text(begun)).toBe('b')
   })
 
+  test('is waited for by whoever closes once more, too', async () => {
+    for (const kind of ['session', 'cached'] as const) {
+      const held = Promise.withResolvers<void>()
+      const slow: typeof fetch = async () => {
+        await held.promise
+        return new Response('b')
+      }
+      let closed = false
+      const store = Object.assign(distant(), { close: () => void (closed = true) })
+      const client = at[kind]({ fetch: slow, store, autoClose: true, storeTimeout: 0.05 })
+      const begun = 'fetch' in client ? client.fetch('/row12') : client(at.origin.url)
+      void client.close()
+      await client.close()
+      expect([kind, closed]).toEqual([kind, true])
+      held.resolve()
+      await begun
+    }
+  })
+
   test('even where a hook of it outlasts the closing', async () => {
     at.answer('/row12', FRESH)
     const held = Promise.withResolvers<void>()

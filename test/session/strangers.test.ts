@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { CachedSession, createCachedFetch, OptionError, type CachedFetch } from '../../src/index.ts'
+import { CachedSession, createCachedFetch, MemoryStore, OptionError, type CachedFetch } from '../../src/index.ts'
 import { cached } from '../../src/servers/handler.ts'
 import { FileStore } from '../../src/stores/file.ts'
 import { startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
@@ -21,6 +21,20 @@ describe('signals', () => {
     const url = `${origin.url}/cache/60`
     await (await fetch(url)).text()
     await expect(fetch(url, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
+    await fetch.close()
+  })
+
+  it('one that aborts while the store is read asks no origin', async () => {
+    const read = Promise.withResolvers<undefined>()
+    const store = Object.assign(new MemoryStore(), { read: () => read.promise as never })
+    let asked = 0
+    const fetch = createCachedFetch({ store, fetch: async () => new Response(String((asked += 1))) })
+    const aborter = new AbortController()
+    const answer = fetch(`${origin.url}/cache/60`, { signal: aborter.signal })
+    aborter.abort(new Error('enough'))
+    read.resolve(undefined)
+    await expect(answer).rejects.toThrow('enough')
+    expect(asked).toBe(0)
     await fetch.close()
   })
 
@@ -67,6 +81,12 @@ it('S1, S5: what is no object of options, and a fetch that gives no Response, ar
   expect(() => new CachedSession(wrong(null))).toThrow(OptionError)
   const nothing = createCachedFetch({ fetch: wrong(async () => undefined) })
   await expect(nothing('http://a.test/')).rejects.toThrow('did not resolve to a Response')
+  const same = new Response('x', { headers: { 'cache-control': 'max-age=60' } })
+  const again = createCachedFetch({ fetch: async () => same })
+  expect(await (await again('http://a.test/1')).text()).toBe('x')
+  await expect(again('http://a.test/2')).rejects.toThrow('it must give a new one each time')
+  const bare = createCachedFetch({ fetch: wrong(async () => ({ status: 200, headers: new Headers() })) })
+  await expect(bare('http://a.test/')).rejects.toThrow('no ReadableStream')
 })
 
 describe('S5: a name that is not known is refused wherever it is given', () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { ServerCacheOptions } from '../../../src/servers/options.ts'
 import type { Edge } from '../edges.ts'
 import { type Handler, type Said } from '../support.ts'
-import { benches } from './bench.ts'
+import { benches, FRESH } from './bench.ts'
 
 export function refusing(edge: Edge): void {
   const { name, anonymous } = edge
@@ -112,6 +112,23 @@ export function refusing(edge: Edge): void {
         expect((await server.get('/', { authorization })).text).toBe(given ? 'nobody 1' : 'Bearer a 3')
         expect((await server.get('/', { authorization }, 'HEAD')).status).toBe(200)
         expect((await server.get('/')).text).toBe(control.includes('abc') ? `nobody ${runs}` : 'nobody 1')
+      },
+    )
+
+    it.each([401, 403])(
+      'E86: a %i that an anonymous visitor was given is given to nobody who is known',
+      async (status) => {
+        let runs = 0
+        const { server } = await serve(({ headers }) => {
+          const known = headers['cookie'] ?? headers['authorization']
+          if (known !== undefined) return { headers: { 'Cache-Control': 'private' }, body: `page of ${known}` }
+          return { status, headers: FRESH, body: `refused ${++runs}` }
+        })
+        for (const who of [{}, { cookie: 'sid=1' }, { authorization: 'Bearer a' }, {}] as Record<string, string>[]) {
+          const [known] = Object.values(who)
+          const answer = await server.get('/', who)
+          expect([answer.status, answer.text]).toEqual(known ? [200, `page of ${known}`] : [status, 'refused 1'])
+        }
       },
     )
 
