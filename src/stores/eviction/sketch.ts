@@ -31,19 +31,19 @@ export class Sketch {
     while (entries > this.#covered && this.#covered < LARGEST) this.#double()
   }
 
-  /** `hash` as by hashOf. */
-  add(hash: number): void {
+  /** `hash` as by hashOf, asked for so many times. */
+  add(hash: number, times: number = 1): void {
     const counters = this.#counters
     const mask = counters.length - 1
     for (let row = 0; row < ROWS; row++) {
       const at = placeOf(hash, row, mask)
       const count = counters[at] ?? 0
       if (at < this.#halved) {
-        if (count < MOST) counters[at] = count + 1
-      } else if (count >> 1 < MOST) counters[at] = count + 2
+        if (count < MOST) counters[at] = Math.min(count + times, MOST)
+      } else if (count >> 1 < MOST) counters[at] = Math.min(count + 2 * times, 2 * MOST + 1)
     }
     if (this.#halved <= mask) this.#halve(this.#halved + STRIDE)
-    this.#additions += 1
+    this.#additions += times
     if (this.#additions >= this.#covered * SAMPLE) {
       this.#additions >>= 1
       this.#halved = 0

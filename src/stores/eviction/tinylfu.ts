@@ -104,7 +104,9 @@ export class TinyLfu implements EvictionPolicy {
 
   /** Puts into the sketch what was counted beside the entry. */
   #count(node: EvictionNode): void {
-    for (; node.place > PROTECTED; node.place -= USE) this.#sketch.add(node.mark)
+    if (node.place < USE) return
+    this.#sketch.add(node.mark, Math.floor(node.place / USE))
+    node.place %= USE
   }
 
   #admit(node: EvictionNode): void {
