@@ -156,8 +156,8 @@ export class ResponseCache {
     checkIs('boolean', query.expired, 'expired', 'delete')
     const matches = query.pattern === undefined ? null : compilePattern(query.pattern, 'pattern')
     const age = query.olderThan === undefined ? null : parseSeconds(query.olderThan, 'olderThan') * 1000
-    const tags = query.tag === undefined ? [] : tagsGiven(query.tag, 'delete')
-    const keys = keysGiven(query.key)
+    const tags = stringsGiven(many(query.tag), 'tags', 'delete')
+    const keys = new Set(stringsGiven(many(query.key), 'key', 'delete'))
     const client = await this.#landed()
     const { invalidations, upkeep } = client.engine
     const addressed = await this.#addressed(client, many(query.url))
@@ -482,7 +482,7 @@ export class ResponseCache {
         'mode',
         `invalidateTags: mode is 'stale' or 'delete', not '${String(mode)}'`,
       )
-    const given = tagsGiven(tags, 'invalidateTags')
+    const given = stringsGiven([tags].flat(), 'tags', 'invalidateTags')
     await (await this.#landed()).engine.invalidations.tags(given, mode)
   }
 }
@@ -511,11 +511,11 @@ function many<T>(value: T | readonly T[] | undefined): readonly T[] {
   return value === undefined ? [] : Array.isArray(value) ? (value as readonly T[]) : [value as T]
 }
 
-/** @throws OptionError */
-function tagsGiven(tags: string | readonly string[], where: string): readonly string[] {
-  const given = Array.isArray(tags) ? (tags as readonly string[]) : [tags as string]
-  if (given.every((tag) => typeof tag === 'string')) return given
-  throw new OptionError('ERR_OPTION_VALUE', 'tags', `${where}: a tag is a string, and several are an array of them`)
+/** Names, checked. @throws OptionError */
+function stringsGiven(given: readonly string[], option: 'tags' | 'key', where: string): readonly string[] {
+  if (given.every((name) => typeof name === 'string')) return given
+  const what = option === 'tags' ? 'tag' : 'key'
+  throw new OptionError('ERR_OPTION_VALUE', option, `${where}: a ${what} is a string, and several are an array of them`)
 }
 
 /** @throws OptionError for what is given and is no such thing */
@@ -523,15 +523,6 @@ function checkIs(type: 'boolean' | 'function', value: unknown, option: string, w
   if (value === undefined || typeof value === type) return
   const forms = type === 'boolean' ? 'true or false' : 'a function'
   throw new OptionError('ERR_OPTION_VALUE', option, `${where}: ${option} is ${forms}`)
-}
-
-/** @throws OptionError */
-function keysGiven(keys: string | readonly string[] | undefined): Set<string> {
-  const given = new Set(many(keys))
-  for (const key of given)
-    if (typeof key !== 'string')
-      throw new OptionError('ERR_OPTION_VALUE', 'key', 'delete: a key is a string, and several are an array of them')
-  return given
 }
 
 /** Whether looking for something costs less than marking it: what dies with the process is all at hand. */

@@ -20,6 +20,7 @@ import { Lookup, NOTHING, type Found } from './lookup.ts'
 import { chain, isPromise } from './maybe.ts'
 import { holdFor, Refreshes } from './refreshes.ts'
 import { Searches } from './searches.ts'
+import type { AskingPlan } from './passing.ts'
 import { Pending } from './pending.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
 import {
@@ -316,7 +317,7 @@ export class Engine {
   }
 
   /** Asks the origin, or waits for the one who does (single-flight.ts). */
-  #fly(x: Exchange, key: string, found: Found, plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>): Promise<Reply> {
+  #fly(x: Exchange, key: string, found: Found, plan: AskingPlan): Promise<Reply> {
     // While the store was read.
     if (x.signal?.aborted) return Promise.reject(x.signal.reason)
     // What others are told stays stored, and what this one is told is nobody else's.
@@ -343,27 +344,14 @@ export class Engine {
   }
 
   /** Leads this process's flight; where other processes may have one too, only after theirs (lease.ts). */
-  #lead(
-    x: Exchange,
-    key: string,
-    found: Found,
-    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
-    flight: Flight<Catch>,
-  ): Promise<Reply> {
-    const alone = this.#leases === null || x.effective.readOnly
-    return alone
-      ? this.#forwarder.lead(x, key, found, plan, flight)
-      : this.#leadAmongProcesses(this.#leases, x, key, found, plan, flight)
+  #lead(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch>): Promise<Reply> {
+    if (this.#leases === null || x.effective.readOnly) return this.#forwarder.lead(x, key, found, plan, flight)
+    const answered = this.#awaitLease(this.#leases, x, key, flight)
+    return answered.then((reply) => reply ?? this.#forwarder.lead(x, key, found, plan, flight))
   }
 
-  async #leadAmongProcesses(
-    leases: Leases,
-    x: Exchange,
-    key: string,
-    found: Found,
-    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
-    flight: Flight<Catch>,
-  ): Promise<Reply> {
+  /** Waits for the flight's lease; the reply, where another process brought it meanwhile. */
+  async #awaitLease(leases: Leases, x: Exchange, key: string, flight: Flight<Catch>): Promise<Reply | null> {
     try {
       const look = (): Promise<Reply | null> => this.#shared(x, key, { kind: 'stored' })
       const taken = await leases.take(flight.key, x.signal, look)
@@ -372,22 +360,16 @@ export class Engine {
         return taken.value
       }
       if (taken.kind === 'mine') holdFor(flight, taken.lease, this.#pending)
+      return null
     } catch (error) {
       // Whoever waits did not abort: this was no attempt (single-flight.ts rule 1).
       flight.abandoned = x.signal?.aborted === true
       flight.fail(error)
       throw error
     }
-    return this.#forwarder.lead(x, key, found, plan, flight)
   }
 
-  async #follow(
-    x: Exchange,
-    key: string,
-    found: Found,
-    plan: Extract<Plan, { kind: 'miss' | 'revalidate' }>,
-    flight: Flight<Catch>,
-  ): Promise<Reply> {
+  async #follow(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch>): Promise<Reply> {
     const landing = await flight.wait(x.signal, this.#options.collapseTimeout)
     if (landing.kind === 'slow') return this.#forwarder.lead(x, key, found, plan, null)
     if (landing.kind === 'failed') {

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
+import { groupsOf } from './groups-of.ts'
 import type { BatchReads, BatchWrites, Item } from './dynamodb-client.ts'
 import type { DynamoConnection } from './dynamodb-connection.ts'
 import type { DynamoNames } from './dynamodb-names.ts'
@@ -33,12 +34,6 @@ export async function each<T, R>(items: readonly T[], work: (item: T) => Promise
   }
   await Promise.all(Array.from({ length: Math.min(PARALLEL, items.length) }, worker))
   return results
-}
-
-function groupsOf<T>(items: readonly T[], size: number): T[][] {
-  const groups: T[][] = []
-  for (let at = 0; at < items.length; at += size) groups.push(items.slice(at, at + size))
-  return groups
 }
 
 /** Before the n-th repetition of a batch; not all who were throttled come back at the same time. */

@@ -4,6 +4,7 @@
  */
 import { StoreError } from '../errors.ts'
 import type { ListedEntry, ListQuery } from '../engine/ports.ts'
+import { groupsOf } from './groups-of.ts'
 import type { EntryFile } from './file-entry.ts'
 import type { Layout } from './file-layout.ts'
 import type { EntryReader } from './file-reader.ts'
@@ -72,9 +73,9 @@ export class Lister {
   async *entries(query: ListQuery): AsyncGenerator<ListedEntry, void, undefined> {
     let left = query.limit ?? Infinity
     for await (const some of query.order === undefined ? digests(this.#files, this.#layout) : this.#sorted(query)) {
-      for (let at = 0; at < some.length; at += PAGE) {
+      for (const page of groupsOf(some, PAGE)) {
         if (left <= 0) return
-        for (const { head, version, size } of await this.#read(some.slice(at, at + PAGE), query)) {
+        for (const { head, version, size } of await this.#read(page, query)) {
           if (left <= 0) return
           left -= 1
           yield { ...head, version, size }

@@ -8,6 +8,7 @@
  */
 import type { ConnectionOptions } from 'node:tls'
 import { OptionError, StoreError } from '../errors.ts'
+import { groupsOf } from './groups-of.ts'
 import { MemcachedConnection } from './memcached-connection.ts'
 import {
   deletion,
@@ -200,16 +201,14 @@ async function retrieveInto(
   connection: MemcachedConnection,
   keys: readonly string[],
 ): Promise<void> {
-  const slices: (readonly string[])[] = []
-  for (let at = 0; at < keys.length; at += MOST_KEYS) slices.push(keys.slice(at, at + MOST_KEYS))
   await Promise.all(
-    slices.map(async (slice) => {
+    groupsOf(keys, MOST_KEYS).map(async (group) => {
       try {
-        const reply = checked(await connection.send(retrieval('get', slice)), connection.server.name)
+        const reply = checked(await connection.send(retrieval('get', group)), connection.server.name)
         for (const { key, data } of reply.values) found.set(key, data)
       } catch (error) {
         if (!(error instanceof StoreError)) throw error
-        for (const key of slice) found.set(key, error)
+        for (const key of group) found.set(key, error)
       }
     }),
   )

@@ -21,7 +21,7 @@ import type {
   StoreSize,
   Version,
 } from '../engine/ports.ts'
-import { assertBytes } from './store-body.ts'
+import { collectBody } from './store-body.ts'
 
 /** Told of an entry that had to go, its body's size in bytes, and which bound was met. */
 export type EvictionListener = (key: string, size: number, reason: 'entries' | 'bytes') => void
@@ -111,30 +111,7 @@ export class MemoryStore implements ListableStore, EvictingStore {
   }
 
   async #collect(head: EntryHead, body: ReadableStream<Uint8Array>): Promise<void> {
-    const reader = body.getReader()
-    const chunks: Uint8Array[] = []
-    let size = 0
-    try {
-      for (;;) {
-        const { done, value } = await reader.read()
-        if (done) break
-        assertBytes(value)
-        size += value.length
-        if (size > this.limits.maxEntrySize)
-          throw new StoreError('ERR_STORE_FULL', 'the body is larger than maxEntrySize')
-        chunks.push(value)
-      }
-    } catch (error) {
-      // Told, but not waited for. A stream that failed itself has nothing to cancel.
-      reader.cancel(error).catch(() => undefined)
-      throw error
-    }
-    const whole = new Uint8Array(size)
-    let at = 0
-    for (const chunk of chunks) {
-      whole.set(chunk, at)
-      at += chunk.length
-    }
+    const whole = await collectBody(body, head.key, this.limits)
     this.#open()
     this.#put(head, whole)
   }

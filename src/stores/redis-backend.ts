@@ -8,6 +8,7 @@
 import { StoreError } from '../errors.ts'
 import type { StoreLimits } from '../engine/ports.ts'
 import { frameHeader, hexOf } from '../engine/record.ts'
+import { groupsOf } from './groups-of.ts'
 import { RedisConnection } from './redis-connection.ts'
 import { isUnknownScript } from './redis-errors.ts'
 import { RedisKeys } from './redis-keys.ts'
@@ -63,11 +64,10 @@ export class RedisBackend implements ListableBackend, BatchBackend {
   async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | StoreError | undefined)[]> {
     const { spread } = await this.#connection.client()
     if (spread) return Promise.all(keys.map((key) => outcomeOf(() => this.get(key))))
-    const replies: Promise<readonly (Uint8Array | undefined)[]>[] = []
-    for (let at = 0; at < keys.length; at += TOGETHER) {
-      const names = keys.slice(at, at + TOGETHER).map((key) => this.#keys.entry(key))
-      replies.push(this.#connection.run(names[0] ?? '', ['MGET', ...names], (reply) => listOf(reply, names.length)))
-    }
+    const replies = groupsOf(keys, TOGETHER).map((group) => {
+      const names = group.map((key) => this.#keys.entry(key))
+      return this.#connection.run(names[0] ?? '', ['MGET', ...names], (reply) => listOf(reply, names.length))
+    })
     return (await Promise.all(replies)).flat()
   }
 
@@ -92,8 +92,7 @@ export class RedisBackend implements ListableBackend, BatchBackend {
 
   async remove(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
     const removed: (Uint8Array | undefined)[] = []
-    for (let at = 0; at < keys.length; at += BATCH) {
-      const batch = keys.slice(at, at + BATCH)
+    for (const batch of groupsOf(keys, BATCH)) {
       removed.push(
         ...(await Promise.all(batch.map((key) => this.#script(REMOVE, [this.#keys.entry(key)], [], bytesOf)))),
       )

@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto'
 import type { StoreLimits } from '../engine/ports.ts'
 import { frameHeader } from '../engine/record.ts'
+import { groupsOf } from './groups-of.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import type { OptionRule } from './options.ts'
 import type { ListableBackend } from './record-listing.ts'
@@ -83,7 +84,8 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
 
   async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
     const values: (Uint8Array | undefined)[] = []
-    for (const some of batches(keys)) values.push(...(await this.slots.get(some.map((key) => this.#nameOf(key)))))
+    for (const some of groupsOf(keys, TOGETHER))
+      values.push(...(await this.slots.get(some.map((key) => this.#nameOf(key)))))
     return values
   }
 
@@ -106,7 +108,7 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
 
   async remove(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
     const removed: (Uint8Array | undefined)[] = []
-    for (const some of batches(keys)) {
+    for (const some of groupsOf(keys, TOGETHER)) {
       const before = await this.#turns.run(some, async () => {
         const names = some.map((key) => this.#nameOf(key))
         const values = await this.slots.get(names)
@@ -139,7 +141,7 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
 
   async dropChunks(_key: string, id: string, count: number): Promise<void> {
     const numbers = Array.from({ length: count }, (_, n) => n)
-    for (const some of batches(numbers)) await this.slots.remove(some.map((n) => this.#chunkName(id, n)))
+    for (const some of groupsOf(numbers, TOGETHER)) await this.slots.remove(some.map((n) => this.#chunkName(id, n)))
   }
 
   close(): Promise<void> {
@@ -170,12 +172,8 @@ export class ListableSlotBackend extends SlotBackend<ListableSlots> implements L
   async clear(): Promise<void> {
     const names: string[] = []
     for await (const [name] of this.slots.names(`${this.prefix}:`)) names.push(name)
-    for (const some of batches(names)) await this.slots.remove(some)
+    for (const some of groupsOf(names, TOGETHER)) await this.slots.remove(some)
   }
-}
-
-function* batches<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let at = 0; at < items.length; at += TOGETHER) yield items.slice(at, at + TOGETHER)
 }
 
 function present(values: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] {

@@ -5,6 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import type { ListedEntry, ListQuery } from '../engine/ports.ts'
+import { groupsOf } from './groups-of.ts'
 import { Query, type SqliteDatabase, type SqlValue } from './sqlite-driver.ts'
 import { keyOf } from './sqlite-key.ts'
 import { headSum, isMeta, metaOf } from './sqlite-row.ts'
@@ -59,10 +60,10 @@ async function* sorted(
   const direction = query.descending === true ? 'DESC' : 'ASC'
   const sql = `SELECT id FROM entries WHERE ${where} ORDER BY ${column} ${direction}, id ${direction}`
   const ids = run((database) => new Query(database, sql).all(...values)).map((row) => row[0] ?? null)
-  for (let at = 0; at < ids.length; at += PAGE) {
+  for (const page of groupsOf(ids, PAGE)) {
     yield run((database) => {
       const one = new Query(database, `SELECT ${FIELDS} FROM entries WHERE id = ? AND key IS NOT NULL`)
-      return ids.slice(at, at + PAGE).flatMap((id) => one.all(id))
+      return page.flatMap((id) => one.all(id))
     })
   }
 }

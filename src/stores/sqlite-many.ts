@@ -2,11 +2,11 @@
  * Many keys by few SELECTs, each with the same number of places, so that it is prepared once.
  *
  * 1. Places that are left are filled with a key that has one already.
- * 2. A key with a NUL, at which a library may end it on its way back, is read by itself; so is each one of a SELECT that fails, since the
- *    damage is in one row and not in all of them.
+ * 2. Each key of a SELECT that fails is read by itself, since the damage is in one row and not in all of them.
  */
 import type { ReadOutcome, StoredEntry } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
+import { groupsOf } from './groups-of.ts'
 import { outcomeNow } from './read-many.ts'
 import { keyOf, nameOf } from './sqlite-key.ts'
 import { Query, type SqliteDatabase, type SqlValue } from './sqlite-driver.ts'
@@ -37,9 +37,8 @@ export class SqliteMany {
   /** @throws StoreError where the database cannot be opened, or is closed */
   read(keys: readonly string[]): readonly ReadOutcome[] {
     const found = new Map<string, ReadOutcome>()
-    const plain = [...new Set(keys)].filter(isPlain)
-    for (let at = 0; at < plain.length; at += PLACES) this.#readInto(found, plain.slice(at, at + PLACES))
-    return keys.map((key) => (isPlain(key) ? found.get(key) : outcomeNow(() => this.#reading.read(key))))
+    for (const group of groupsOf([...new Set(keys)], PLACES)) this.#readInto(found, group)
+    return keys.map((key) => found.get(key))
   }
 
   #readInto(found: Map<string, ReadOutcome>, keys: readonly string[]): void {
@@ -70,8 +69,4 @@ export class SqliteMany {
   close(): void {
     this.#query = null
   }
-}
-
-function isPlain(key: string): boolean {
-  return !key.includes('\0')
 }

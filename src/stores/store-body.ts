@@ -37,22 +37,57 @@ export async function storeBody(body: Uint8Array | ReadableStream<Uint8Array>, s
   return body.length > limits.inlineSize ? sink.long(NOTHING_MORE, [body]) : sink.whole(body)
 }
 
-async function storeStream(stream: ReadableStream<Uint8Array>, sink: BodySink): Promise<void> {
+function storeStream(stream: ReadableStream<Uint8Array>, sink: BodySink): Promise<void> {
   const { key, limits } = sink
+  return taking(stream, async (reader) => {
+    const { ahead, size, isAll } = await readAhead(reader, key, limits)
+    return isAll ? sink.whole(concat(ahead, size)) : sink.long(reader, ahead)
+  })
+}
+
+/**
+ * All of a body, for a store that has nowhere to put a part of it.
+ * @throws StoreError ERR_STORE_FULL where it is too large; rejects with the stream's own error where that fails
+ */
+export function collectBody(
+  stream: ReadableStream<Uint8Array>,
+  key: string,
+  { maxEntrySize }: Pick<StoreLimits, 'maxEntrySize'>,
+): Promise<Uint8Array> {
+  return taking(stream, async (reader) => {
+    const { ahead, size } = await readAhead(reader, key, { inlineSize: Infinity, maxEntrySize })
+    return concat(ahead, size)
+  })
+}
+
+/** Reads until there is more than is stored whole, or all of it. */
+async function readAhead(
+  reader: BodyReader,
+  key: string,
+  limits: BodySink['limits'],
+): Promise<{ ahead: Uint8Array[]; size: number; isAll: boolean }> {
+  const ahead: Uint8Array[] = []
+  let size = 0
+  while (size <= limits.inlineSize) {
+    const { value } = await reader.read()
+    if (value === undefined) return { ahead, size, isAll: true }
+    assertBytes(value)
+    // A copy (slice() of a Buffer would be none): the giver may use its buffer again.
+    ahead.push(new Uint8Array(value))
+    size += value.length
+    checkSize(key, size, limits)
+  }
+  return { ahead, size, isAll: false }
+}
+
+/** Rule 2. */
+async function taking<T>(
+  stream: ReadableStream<Uint8Array>,
+  take: (reader: BodyReader) => MaybePromise<T>,
+): Promise<T> {
   const reader = stream.getReader()
   try {
-    const ahead: Uint8Array[] = []
-    let size = 0
-    while (size <= limits.inlineSize) {
-      const { value } = await reader.read()
-      if (value === undefined) return await sink.whole(concat(ahead, size))
-      assertBytes(value)
-      // A copy (slice() of a Buffer would be none): the giver may use its buffer again.
-      ahead.push(new Uint8Array(value))
-      size += value.length
-      checkSize(key, size, limits)
-    }
-    await sink.long(reader, ahead)
+    return await take(reader)
   } catch (error) {
     // A stream that failed itself has nothing to cancel.
     reader.cancel(error).catch(() => undefined)

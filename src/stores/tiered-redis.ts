@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OptionError, StoreError } from '../errors.ts'
+import { groupsOf } from './groups-of.ts'
 import { checkOptions } from './options.ts'
 import { loadPeer } from './peer.ts'
 import type { Coherence, CoherenceListener } from './tiered-coherence.ts'
@@ -154,10 +155,8 @@ class RedisCoherence implements Coherence {
     const client = await this.#client()
     if (this.#connecting !== null) await soon(this.#connecting)
     if (keys === null) return void (await client.publish(this.#channel, JSON.stringify({ by: this.#self, keys })))
-    for (let at = 0; at < keys.length; at += TOGETHER) {
-      const message = JSON.stringify({ by: this.#self, keys: keys.slice(at, at + TOGETHER) })
-      await client.publish(this.#channel, message)
-    }
+    for (const group of groupsOf(keys, TOGETHER))
+      await client.publish(this.#channel, JSON.stringify({ by: this.#self, keys: group }))
   }
 
   #client(): Promise<PublishingClient> {
