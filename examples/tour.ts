@@ -1,6 +1,6 @@
 /**
  * The main job, shown: a CachedSession on SQLite against a real HTTP server.
- * `npm start` starts a server of its own; `npm start -- https://example.com/...` shows the same with your URLs.
+ * `npm start` starts a server of its own; `npm start -- https://example.com/...` fetches URLs of yours.
  * Every claim is checked against what the server was asked; the exit code is 0 only if all of them held.
  */
 import { spawnSync } from 'node:child_process'
@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CachedSession, cacheInfo, createCachedFetch } from 'keepfresh'
+import { CachedSession, cacheInfo, createCachedFetch, type CachedFetch } from 'keepfresh'
 import { SqliteStore } from 'keepfresh/sqlite'
 import { startOrigin } from 'keepfresh/testing'
 
@@ -16,7 +16,11 @@ const MB = 1024 * 1024
 let failures = 0
 const [command, ...rest] = process.argv.slice(2)
 
+const USAGE = `npm start                                 the tour: a session on SQLite against a server of its own
+npm start -- https://example.com/ ...     URLs of yours, each three times; kept in keepfresh-tour.db`
+
 if (command === '--again') await again(rest[0] ?? '', rest[1] ?? '')
+else if (command === '--help' || command === '-h') console.log(USAGE)
 else if (command !== undefined) await tourOf([command, ...rest])
 else await tour()
 
@@ -136,21 +140,43 @@ async function again(file: string, url: string): Promise<void> {
   process.exitCode = cacheInfo(response)?.fromCache === true ? 0 : 1
 }
 
-/** The user's own URLs: each three times, the last one demanding a revalidation. */
+/** The user's own URLs: each three times, the last one demanding a revalidation. One that fails does not keep the others back. */
 async function tourOf(urls: readonly string[]): Promise<void> {
+  const wrong = urls.find((url) => !/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+  if (wrong !== undefined) {
+    console.error(`'${wrong}' is not a URL that begins with http:// or https://\n\n${USAGE}`)
+    process.exitCode = 2
+    return
+  }
   const fetch = createCachedFetch({ store: new SqliteStore('keepfresh-tour.db'), autoClose: true })
   for (const url of urls) {
     console.log(`\n${url}`)
-    await show('first', async () => body(await fetch(url)))
-    const second = await show('second', async () => body(await fetch(url)))
-    await show('revalidated (cache: no-cache)', async () => body(await fetch(url, { cache: 'no-cache' })))
-    const { explain, ttl, refused } = cacheInfo(second) ?? {}
-    console.log(
-      `${explain?.sentence ?? ''} ${explain?.rfc ?? ''}${ttl === undefined ? '' : ` Fresh for ${Math.round(ttl)} s.`}${refused ? ` Not stored: ${refused}.` : ''}`,
-    )
+    try {
+      await tourOfOne(fetch, url)
+    } catch (error) {
+      console.error(`failed: ${reasons(error)}`)
+      process.exitCode = 1
+    }
   }
-  console.log('\nKept in keepfresh-tour.db: run this again and see the first requests hit.')
+  console.log('\nWhat could be stored is in keepfresh-tour.db: run this again and see the first requests hit.')
   await fetch.close()
+}
+
+async function tourOfOne(fetch: CachedFetch, url: string): Promise<void> {
+  await show('first', async () => body(await fetch(url)))
+  const second = await show('second', async () => body(await fetch(url)))
+  await show('asked again (cache: no-cache)', async () => body(await fetch(url, { cache: 'no-cache' })))
+  const { explain, ttl, refused } = cacheInfo(second) ?? {}
+  const why = explain === undefined ? '' : `${explain.sentence} ${explain.rfc === null ? '' : `(${explain.rfc})`}`
+  console.log(`The second: ${why}`)
+  if (ttl !== undefined) console.log(`Fresh for ${ttl === Infinity ? 'ever' : `${Math.round(ttl)} s`}.`)
+  if (refused !== undefined) console.log(`Not stored: ${refused}.`)
+}
+
+/** What went wrong, down to what the network said. */
+function reasons(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}: ${reasons(error.cause)}`
 }
 
 async function body(response: Response): Promise<{ response: Response }> {

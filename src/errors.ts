@@ -163,6 +163,14 @@ export function isKeepfreshError(value: unknown): value is KeepfreshError {
   )
 }
 
+/** What a store failed with: the error itself where it is a StoreError already. `store`: its name, where that is known. */
+export function asStoreError(error: unknown, operation: string, store?: string): StoreError {
+  if (error instanceof StoreError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  const who = store === undefined ? 'a store' : `the ${store} store`
+  return new StoreError('ERR_STORE_FAILED', `${who} failed to ${operation}: ${message}`, { cause: error })
+}
+
 /** The nearest of `known` to a misspelt name, or undefined when none is near. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined

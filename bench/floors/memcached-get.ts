@@ -1,4 +1,4 @@
-/** Floor of a hit in Memcached: keepfresh's own client, which is what its store uses, without the store. */
+/** keepfresh's own client of Memcached, which is what its store uses, without the store; gets of one turn are one command of its. */
 import { namespaceOf } from '../lib/keepfresh-store.ts'
 import { rawClient } from '../lib/raw-client.ts'
 import type { Contender } from '../lib/types.ts'

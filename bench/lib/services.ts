@@ -19,7 +19,8 @@ export const BACKENDS: readonly Backend[] = [
   { store: 'redis', title: 'Redis', floor: 'floor: redis GET' },
   { store: 'mongodb', title: 'MongoDB', floor: 'floor: mongodb findOne' },
   { store: 'dynamodb', title: 'DynamoDB', floor: 'floor: GetItem' },
-  { store: 'memcached', title: 'Memcached', floor: 'floor: MemcachedClient get' },
+  // The client is ours, and is not what it is measured by.
+  { store: 'memcached', title: 'Memcached', floor: 'floor: bare sockets to memcached' },
 ]
 
 const SERVERS: readonly ServerKind[] = ['redis', 'mongodb', 'dynamodb', 'memcached']

@@ -20,7 +20,7 @@ const LIMITS: Readonly<Record<string, { one: number; wide: number }>> = {
 export const scenario: Scenario = {
   title: 'Hit, by backend',
   about:
-    'A call is a request and the reading of its body as bytes, out of the store; `store.read alone` is the same without HTTP. The floor is the raw client getting one value of the same size. Times are us a call, 1 or 32 calls at a time.',
+    'A call is a request and the reading of its body as bytes, out of the store; `store.read alone` is the same without HTTP. The floor is the raw client getting one value of the same size; for Memcached, whose client is ours and joins gets of one turn, bare sockets. Times are us a call, 1 or 32 calls at a time.',
   run: (context) => eachBackend(context, (backend, title) => measure(context, backend, title)),
 }
 

@@ -1,5 +1,5 @@
 import { SqliteStore } from 'keepfresh/sqlite'
-import { copyFileSync } from 'node:fs'
+import { closeSync, copyFileSync, fsyncSync, openSync } from 'node:fs'
 import { watched } from '../lib/blocks.ts'
 import { fillKeepfresh, fillRaw, inAnHour, type Expiry } from '../lib/fill.ts'
 import { openRawTable } from '../lib/raw-table.ts'
@@ -92,7 +92,7 @@ async function raceDeletions(
       const subject = subjects[(i + round) % subjects.length]
       if (subject === undefined) continue
       const copy = `${dir}/copy-${round}-${i}.db`
-      copyFileSync(subject.file, copy)
+      copyFlushed(subject.file, copy)
       globalThis.gc?.()
       const { run, close } = await subject.remove(copy)
       const { ms, block, cpu, value: count } = await watched(run)
@@ -102,6 +102,14 @@ async function raceDeletions(
     }
   }
   return results
+}
+
+/** What the copy leaves to be written to the disk is not waited for by the next who flushes. */
+function copyFlushed(from: string, to: string): void {
+  copyFileSync(from, to)
+  const file = openSync(to, 'r+')
+  fsyncSync(file)
+  closeSync(file)
 }
 
 function tableRows(entries: number, results: ReadonlyMap<string, readonly Deletion[]>): Cell[][] {

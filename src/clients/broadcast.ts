@@ -6,12 +6,11 @@
  * Rule 3: what is heard is checked before it is believed, and is not told on. Who hears itself does nothing again.
  * Rule 4: a channel that fails is an `error` event: this cache's own invalidation has happened all the same.
  */
-import { StateError, OptionError } from '../errors.ts'
+import { asStoreError, StateError, OptionError } from '../errors.ts'
 import type { Events } from '../engine/events.ts'
 import type { Invalidations, Told } from '../engine/invalidations.ts'
 import { isPromise } from '../engine/maybe.ts'
 import type { MaybePromise } from '../engine/ports.ts'
-import { asStoreError } from '../engine/store-guard.ts'
 import { quiet } from '../engine/timer.ts'
 import type { CacheClient } from './client.ts'
 import { deleteMatching } from './delete-matching.ts'

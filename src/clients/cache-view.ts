@@ -15,7 +15,7 @@ import type { CacheClient } from './client.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { headerList, type CachedRequestInit, type FetchInput } from './incoming.ts'
 import { compilePattern, type UrlPatternLike } from './url-rules.ts'
-import { checkNames } from './validate.ts'
+import { boolean, checkMembers, checkNames, expect, fn, type Check } from './validate.ts'
 
 /** One stored response, without its body. */
 export interface CacheEntry {
@@ -146,14 +146,13 @@ export class ResponseCache {
    * ```
    */
   async delete(query: DeleteQuery): Promise<number> {
-    checkNames(query, CONDITIONS, 'delete')
+    checkMembers(query, CONDITIONS, 'delete')
     if (Object.values(query).every((condition) => condition === undefined))
       throw new OptionError(
         'ERR_OPTION_VALUE',
         'delete',
-        `delete: say what: ${CONDITIONS.join(', ')}; clear() deletes everything`,
+        `delete: say what: ${Object.keys(CONDITIONS).join(', ')}; clear() deletes everything`,
       )
-    checkIs('boolean', query.expired, 'expired', 'delete')
     const matches = query.pattern === undefined ? null : compilePattern(query.pattern, 'pattern')
     const age = query.olderThan === undefined ? null : parseSeconds(query.olderThan, 'olderThan') * 1000
     const tags = stringsGiven(many(query.tag), 'tags', 'delete')
@@ -285,14 +284,7 @@ export class ResponseCache {
    * ```
    */
   async *entries(query: EntriesQuery = {}): AsyncGenerator<CacheEntry> {
-    checkNames(query, ['expired', 'filter', 'order', 'descending', 'limit'], 'entries')
-    checkIs('boolean', query.expired, 'expired', 'entries')
-    checkIs('boolean', query.descending, 'descending', 'entries')
-    checkIs('function', query.filter, 'filter', 'entries')
-    if (query.limit !== undefined && !(typeof query.limit === 'number' && query.limit >= 0))
-      throw new OptionError('ERR_OPTION_VALUE', 'limit', 'entries: limit is a number, 0 or more')
-    if (query.order !== undefined && !ORDERS.includes(query.order))
-      throw new OptionError('ERR_OPTION_VALUE', 'order', `entries: order is one of ${ORDERS.join(', ')}`)
+    checkMembers(query, LISTING, 'entries')
     const { expired, filter, limit = Infinity, ...order } = query
     const client = await this.#landed()
     const now = client.settings.clock.now()
@@ -371,17 +363,11 @@ export class ResponseCache {
    * console.log(done, failed) // 3 0
    * ```
    */
-  async warm(
-    urls: Iterable<FetchInput>,
-    options: { concurrency?: number; onProgress?: (progress: WarmProgress) => void } = {},
-  ): Promise<WarmProgress> {
+  async warm(urls: Iterable<FetchInput>, options: WarmOptions = {}): Promise<WarmProgress> {
     if (typeof urls === 'string')
       throw new OptionError('ERR_OPTION_VALUE', 'urls', `warm takes several URLs: ['${urls}']`)
-    checkNames(options, ['concurrency', 'onProgress'], 'warm')
-    checkIs('function', options.onProgress, 'onProgress', 'warm')
+    checkMembers(options, WARMING, 'warm')
     const { concurrency = 4, onProgress } = options
-    if (!Number.isInteger(concurrency) || concurrency < 1)
-      throw new OptionError('ERR_OPTION_VALUE', 'concurrency', 'warm: concurrency is a whole number above 0')
     const queue = [...urls]
     const progress = { done: 0, failed: 0, total: queue.length }
     const worker = async (): Promise<void> => {
@@ -498,8 +484,36 @@ interface Addressed {
   readonly urls: ReadonlySet<string>
 }
 
-const CONDITIONS = ['url', 'key', 'tag', 'pattern', 'expired', 'olderThan'] as const
-const ORDERS: readonly string[] = ['created', 'expires', 'size', 'key']
+const CONDITIONS: Checks<DeleteQuery> = {
+  url: null,
+  key: null,
+  tag: null,
+  pattern: null,
+  expired: boolean,
+  olderThan: null,
+}
+
+const ORDERS: readonly unknown[] = ['created', 'expires', 'size', 'key']
+
+const LISTING: Checks<EntriesQuery> = {
+  expired: boolean,
+  filter: fn,
+  order: expect((value) => ORDERS.includes(value), `one of ${ORDERS.join(', ')}`),
+  descending: boolean,
+  limit: expect((value) => typeof value === 'number' && value >= 0, 'a number, 0 or more'),
+}
+
+const WARMING: Checks<WarmOptions> = {
+  concurrency: expect((value) => Number.isInteger(value) && Number(value) > 0, 'a whole number above 0'),
+  onProgress: fn,
+}
+
+type Checks<T> = { readonly [K in keyof Required<T>]: Check | null }
+
+interface WarmOptions {
+  concurrency?: number
+  onProgress?: (progress: WarmProgress) => void
+}
 
 export interface WarmProgress {
   readonly done: number
@@ -516,13 +530,6 @@ function stringsGiven(given: readonly string[], option: 'tags' | 'key', where: s
   if (given.every((name) => typeof name === 'string')) return given
   const what = option === 'tags' ? 'tag' : 'key'
   throw new OptionError('ERR_OPTION_VALUE', option, `${where}: a ${what} is a string, and several are an array of them`)
-}
-
-/** @throws OptionError for what is given and is no such thing */
-function checkIs(type: 'boolean' | 'function', value: unknown, option: string, where: string): void {
-  if (value === undefined || typeof value === type) return
-  const forms = type === 'boolean' ? 'true or false' : 'a function'
-  throw new OptionError('ERR_OPTION_VALUE', option, `${where}: ${option} is ${forms}`)
 }
 
 /** Whether looking for something costs less than marking it: what dies with the process is all at hand. */

@@ -6,19 +6,20 @@ import { atMost } from '../engine/timer.ts'
 
 export class Calls {
   #underWay = 0
-  #ended: (() => void) | null = null
+  #drained: (() => void) | null = null
 
-  begin(): void {
+  async run<T>(call: () => Promise<T>): Promise<T> {
     this.#underWay += 1
-  }
-
-  end(): void {
-    this.#underWay -= 1
-    if (this.#underWay === 0) this.#ended?.()
+    try {
+      return await call()
+    } finally {
+      this.#underWay -= 1
+      if (this.#underWay === 0) this.#drained?.()
+    }
   }
 
   /** Resolves when all calls have ended, or after `limit` ms. */
   async drained(limit: number): Promise<void> {
-    if (this.#underWay > 0) await atMost(limit, new Promise<void>((resolve) => (this.#ended = resolve)))
+    if (this.#underWay > 0) await atMost(limit, new Promise<void>((resolve) => (this.#drained = resolve)))
   }
 }

@@ -5,7 +5,7 @@
  * Rule 2: only where nobody on the way can have put it there: https, or this machine (Secure Contexts section 3.1).
  * Rule 3: it is done before the response is handed out; the response itself is not stored.
  */
-import { asStoreError } from '../engine/store-guard.ts'
+import { asStoreError } from '../errors.ts'
 import { atMost } from '../engine/timer.ts'
 import { clearsCache } from '../http/clear-site-data.ts'
 import { originOf } from '../http/uri.ts'

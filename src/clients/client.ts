@@ -32,6 +32,7 @@ import {
   type HopHooks,
   type Incoming,
 } from './incoming.ts'
+import { hasIntegrity, integrityOf } from './integrity.ts'
 import { failed, isRedirect, MAX_REDIRECTS, nextHop } from './redirect.ts'
 import { LazyResponse, type CachedResponse } from './response.ts'
 import { effectiveFor, type Settings } from './settings.ts'
@@ -121,45 +122,47 @@ export class CacheClient {
     if (init !== undefined || typeof input !== 'string' || !this.#fast || this.isDisabled !== null) {
       return this.answer(input, init)
     }
-    const known = this.#memo.get(input) ?? this.#learn(input)
+    const remembered = this.#memo.get(input)
+    const known = remembered ?? this.#learn(input)
     if (known === null) return this.answer(input, init)
     const found = this.engine.quick(known.key)
     if (found instanceof StoredReply && !isRedirect(found.entry.meta.status)) {
+      if (remembered === undefined) this.#remember(input, known)
       return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
     }
     return this.answer(input, init, { ...known, found: found instanceof StoredReply ? { read: found.entry } : found })
   }
 
   /** As fetch, for who was let in before close(): closing fails nothing that was begun (calls.ts). */
-  async answer(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
-    this.#calls.begin()
-    try {
-      const first = looked ? plainIncoming(looked.url) : takeApart(input, init)
-      if (first === null) return await this.#foreign(input, init)
-      first.signal?.throwIfAborted()
-      const history: CachedResponse[] = []
-      let request = first
-      for (;;) {
-        // What `quick` read is the first hop's: one read a look-up (row 197).
-        const known = history.length === 0 ? looked : undefined
-        const sent = request.hooks === null ? request : await withHook(request, request.hooks)
-        const made = this.#exchange(sent, known?.key)
-        const { exchange, body } = isPromise(made) ? await made : made
-        const reply = await this.engine.handle(exchange, known?.found)
-        const before = history.length === 0 ? NO_HISTORY : [...history]
-        const response = new LazyResponse(reply, request.url, before, this.#now)
-        if (request.hooks !== null) await request.hooks.response(request.url, response.headers, reply.info)
-        const location = getHeader(reply.head.headers, 'location')
-        if (!isRedirect(reply.head.status) || location === null || request.redirect === 'manual') {
-          return response
-        }
-        if (request.redirect === 'error') throw failed('unexpected redirect')
-        if (history.length >= MAX_REDIRECTS) throw failed('redirect count exceeded')
-        history.push(response)
-        request = nextHop(request, reply.head.status, location, body)
-      }
-    } finally {
-      this.#calls.end()
+  answer(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
+    return this.#calls.run(() => this.#answer(input, init, looked))
+  }
+
+  async #answer(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
+    const integrity = looked === undefined ? integrityOf(input, init) : ''
+    if (integrity !== '') return checked(await this.#answer(input, { ...init, integrity: '' }), integrity)
+    const first = looked ? plainIncoming(looked.url) : takeApart(input, init)
+    if (first === null) return await this.#foreign(input, init)
+    first.signal?.throwIfAborted()
+    const history: CachedResponse[] = []
+    let request = first
+    for (;;) {
+      // What `quick` read is the first hop's: one read a look-up (row 197).
+      const known = history.length === 0 ? looked : undefined
+      const sent = request.hooks === null ? request : await withHook(request, request.hooks)
+      const made = this.#exchange(sent, known?.key)
+      const { exchange, body } = isPromise(made) ? await made : made
+      const reply = await this.engine.handle(exchange, known?.found)
+      const before = history.length === 0 ? NO_HISTORY : [...history]
+      const response = new LazyResponse(reply, request.url, before, this.#now)
+      if (request.hooks !== null) await request.hooks.response(request.url, response.headers, reply.info)
+      if (!isRedirect(reply.head.status) || request.redirect === 'manual') return response
+      const location = getHeader(reply.head.headers, 'location')
+      if (location === null) return response
+      if (request.redirect === 'error') throw failed('unexpected redirect')
+      if (history.length >= MAX_REDIRECTS) throw failed('redirect count exceeded')
+      history.push(response)
+      request = nextHop(request, reply.head.status, location, body)
     }
   }
 
@@ -171,10 +174,13 @@ export class CacheClient {
     const href = withoutFragment(url.href)
     const key = plainKey(href)
     if (key === null) return null
-    const known = { url: href, key }
+    return { url: href, key }
+  }
+
+  /** Of what was a hit once: a URL that is asked for but once is not worth its room. */
+  #remember(input: string, known: Known): void {
     if (this.#memo.size >= MAX_MEMO) this.#memo.clear()
     this.#memo.set(input, known)
-    return known
   }
 
   /** `key`: of a request whose URL says it all, where it is known. */
@@ -313,6 +319,13 @@ function isFast({ rules, plain }: Settings): boolean {
 /** The fetch that was global before install() put a cached one in its place: what a cached fetch wraps then. */
 export const realFetch: { current: typeof globalThis.fetch | null } = { current: null }
 
+/** @throws TypeError as fetch does, for a body that is not the one asked for */
+async function checked(response: CachedResponse, integrity: string): Promise<CachedResponse> {
+  const bytes = new Uint8Array(await response.arrayBuffer())
+  if (response.body === null || !(await hasIntegrity(bytes, integrity))) throw failed('integrity mismatch')
+  return LazyResponse.withBody(response, bytes)
+}
+
 async function withHook(incoming: Incoming, hooks: HopHooks): Promise<Incoming> {
   const headers = new Headers(incoming.headers as [string, string][])
   await hooks.request(incoming.url, headers)
@@ -358,7 +371,8 @@ function checkResponse(response: unknown): asserts response is Response {
 
 function plainResponse(response: Response): OriginResponse {
   const headers: HeaderLine[] = []
-  for (const [name, value] of response.headers) headers.push([name, value])
+  // Each line comes as an array of its own: no second one is made of it.
+  for (const line of response.headers) headers.push(line)
   const encoding = getHeader(headers, 'content-encoding')
   return {
     status: response.status,

@@ -1,15 +1,17 @@
 /**
- * Durations as users write them: seconds (a number), '90s' | '5m' | '1h' | '30d' | '2h5m', a Date or an HTTP date, 'never' or -1.
+ * Durations as users write them: seconds (a number), '90s' | '5m' | '1h' | '30d' | '2w' | '2h5m', a Date or an HTTP date, 'never' or -1.
  * 0 means do not store. Anything else is an OptionError at construction, not a surprise later.
  */
 import { OptionError } from '../errors.ts'
 import { parseDate } from '../http/date.ts'
 import { FOREVER, type Expiry } from '../policy/options.ts'
+import { shown } from './shown.ts'
 
 /** An expiry: seconds, a duration string, an absolute Date or HTTP date, or never. */
 export type Duration = number | string | Date
 
-const FORMS = "seconds (a number), '90s', '5m', '1h', '30d', '2h5m', a Date, an HTTP date, 'never' or -1, or 0"
+const LENGTHS = "seconds (a number), '90s', '5m', '1h', '30d', '2w', '2h5m'"
+const FORMS: string = `${LENGTHS}, a Date, an HTTP date, 'never' or -1, or 0`
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 
@@ -30,7 +32,7 @@ export function parseExpiry(value: Duration, option: string): Expiry {
 /** A duration that can only be a length of time: seconds. */
 export function parseSeconds(value: Duration, option: string): number {
   const expiry = parseExpiry(value, option)
-  if (expiry.kind === 'at') throw wrong(value, option)
+  if (expiry.kind === 'at') throw wrong(value, option, `${LENGTHS}, 'never' or 0: a date is no length of time`)
   return expiry.kind === 'never' ? FOREVER : expiry.seconds
 }
 
@@ -42,7 +44,8 @@ function parseText(text: string): number | null {
   return seconds
 }
 
-function wrong(value: unknown, option: string): OptionError {
-  const shown = typeof value === 'string' ? `'${value}'` : String(value)
-  return new OptionError('ERR_DURATION', option, `${option}: ${shown} is not a duration; give ${FORMS}`)
+function wrong(value: unknown, option: string, forms: string = FORMS): OptionError {
+  // What environment variables and command lines give.
+  const hint = typeof value === 'string' && /^\d+$/.test(value) ? ` (a number is ${value}, a text '${value}s')` : ''
+  return new OptionError('ERR_DURATION', option, `${option}: ${shown(value)} is not a duration; give ${forms}${hint}`)
 }

@@ -6,6 +6,8 @@ import type { RequestCacheOptions } from './options.ts'
 
 /** The init of a cached fetch: everything fetch takes, and what is ours. */
 export type CachedRequestInit = RequestInit & {
+  /** One of the six modes of the Fetch standard. (Named here, since the types of older versions of Node lack it.) */
+  cache?: CacheMode
   /** Cache options for this request. */
   httpCache?: RequestCacheOptions
   /** @internal Called for every hop, live or cached: how a session keeps its cookie jar. */
@@ -60,18 +62,25 @@ export function takeApart(input: FetchInput, init: CachedRequestInit | undefined
   const mode = cache ?? request?.cache ?? 'default'
   if (!MODES.has(mode))
     throw new TypeError(`cache: '${mode}' is not a cache mode of fetch; give one of ${[...MODES].join(', ')}`)
+  const following = redirect ?? request?.redirect ?? 'follow'
+  if (!isRedirectMode(following))
+    throw new TypeError(`redirect: '${String(following)}' is not one of follow, manual and error`)
   return {
     method: normalizedMethod(method ?? request?.method ?? 'GET'),
     url: withoutFragment(url.href),
     headers: headerList(headers ?? request?.headers),
     signal: signal === undefined ? (request?.signal ?? null) : signal,
     mode: mode as CacheMode,
-    redirect: (redirect ?? request?.redirect ?? 'follow') as Incoming['redirect'],
+    redirect: following,
     options: httpCache,
     hooks: onHop ?? null,
     body: body ?? request?.body ?? null,
     rest: request ? { ...fieldsOf(request), ...rest } : rest,
   }
+}
+
+function isRedirectMode(mode: string): mode is Incoming['redirect'] {
+  return mode === 'follow' || mode === 'manual' || mode === 'error'
 }
 
 /** A GET with nothing to it. */

@@ -42,10 +42,17 @@ export function nextHop(request: Incoming, status: number, location: string, bod
 
 function parse(location: string, base: string): URL {
   try {
-    return new URL(location, base)
+    return new URL(utf8(location), base)
   } catch (error) {
     throw failed(`the redirect location '${location}' is not a URL`, error)
   }
+}
+
+/** What is not ASCII in a field is bytes, one a character: of a Location, those of UTF-8, as fetch has it. */
+function utf8(location: string): string {
+  if (!/[^\0-\x7f]/.test(location)) return location
+  const bytes = Uint8Array.from(location, (char) => char.charCodeAt(0))
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 }
 
 /** A network error, in the words of fetch. */

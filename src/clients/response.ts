@@ -6,12 +6,13 @@
  * Rule 2: once `body` or `clone()` of a live body is asked for, a native Response takes over everything about the body.
  * Rule 3: bytes handed out are copies: no caller can change what the next one gets (RELIABILITY 70).
  */
-import { copyOf } from '../engine/bytes.ts'
+import { copyOf, inlineBody, overBy } from '../engine/bytes.ts'
 import { currentAge } from '../policy/age.ts'
 import { REASONS, type Explanation } from '../policy/reasons.ts'
 import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
 import { freshUntil } from '../policy/freshness.ts'
 import { isPromise } from '../engine/maybe.ts'
+import { StoredReplyBody } from '../engine/reply.ts'
 import { NEVER, type MaybePromise } from '../engine/ports.ts'
 
 /** A Response with what requests-cache users look for on it. */
@@ -134,20 +135,21 @@ export class LazyResponse implements CachedResponse {
   }
 
   get bodyUsed(): boolean {
-    return this.#native?.bodyUsed ?? this.#used
+    return this.#used || (this.#native?.bodyUsed ?? false)
   }
 
   #materialise(): Response {
     if (this.#native) return this.#native
     const { body } = this.#reply
-    // A body already read by text() and its like: as a native Response, it shows a locked, empty stream.
     const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : body.stream()
-    if (stream && this.#used) stream.getReader()
-    else if (stream && body) {
+    if (stream && body && !this.#used) {
       abandoned.unregister(this)
       abandoned.register(stream, body, stream)
     }
-    return (this.#native = new Response(stream, { headers: this.headers }))
+    this.#native = new Response(stream, { headers: this.headers })
+    // A body already read by text() and its like shows as a locked stream; no Response can be made of one that is locked before.
+    if (this.#used) this.#native.body?.getReader()
+    return this.#native
   }
 
   clone(): CachedResponse {
@@ -164,7 +166,11 @@ export class LazyResponse implements CachedResponse {
     const { body } = this.#reply
     if (body === null) return new Uint8Array()
     this.#used = true
-    if (body.bytes !== null) return body.bytes
+    if (body.bytes !== null) {
+      const over = overBy(body.signal ?? null)
+      if (over !== null) throw over.error
+      return body.bytes
+    }
     abandoned.unregister(this)
     return body.read()
   }
@@ -240,6 +246,14 @@ export class LazyResponse implements CachedResponse {
   #entryMeta(): Reply['info']['meta'] {
     const { info } = this.#reply
     return info.stored ? info.meta : null
+  }
+
+  /** The response with these bytes for a body, unread. */
+  static withBody(response: CachedResponse, bytes: Uint8Array): CachedResponse {
+    if (!(response instanceof LazyResponse)) throw new TypeError('a response that no cached fetch has made')
+    const { head, info } = response.#reply
+    const body = new StoredReplyBody(inlineBody(bytes), 0, bytes.length, null)
+    return new LazyResponse({ head, body, info }, response.#url, response.#history, response.#now)
   }
 
   /** The facts behind this response; see cacheInfo(). */

@@ -1,10 +1,12 @@
 /** Options of a CachedSession and of one request through it (features S2-S13). */
 import { nearest, OptionError } from '../errors.ts'
 import type { CookieJar } from './cookies.ts'
+import { parseSeconds } from './durations.ts'
 import type { CachedRequestInit } from './incoming.ts'
 import type { CacheOptions } from './options.ts'
-import type { Params } from './params.ts'
+import { searchParams, type Params } from './params.ts'
 import type { CachedResponse } from './response.ts'
+import { shown } from './shown.ts'
 import { checkNames, checkPlaced } from './validate.ts'
 
 /** A schema that follows the Standard Schema specification (zod, valibot, arktype, ...). */
@@ -37,7 +39,7 @@ export interface SessionOptions extends CacheOptions {
   params?: Params
   /** HTTP basic authentication, for the base's origin (or, without a base, for every URL). Default none. */
   auth?: BasicAuth
-  /** Seconds until a request is given up: in all (its body included), or until the headers. Default none. */
+  /** Seconds, or '30s', until a request is given up: in all (its body included), or until the headers. Default none. */
   timeout?: Timeout
   /** Throw HttpError for statuses of 400 and more, hits included: true, or what decides. Default false. */
   raiseForStatus?: boolean | ((response: CachedResponse) => boolean)
@@ -53,8 +55,8 @@ export interface BasicAuth {
   readonly password: string
 }
 
-/** Seconds in all, or by phase. */
-export type Timeout = number | { readonly total?: number; readonly headers?: number }
+/** Seconds, or '30s': in all, or by phase. */
+export type Timeout = number | string | { readonly total?: number | string; readonly headers?: number | string }
 
 /** Options of one request through a session. */
 export interface SessionRequest<T = unknown> extends Omit<CachedRequestInit, 'method' | 'body'> {
@@ -93,6 +95,8 @@ export const SESSION_OPTIONS = [
 
 /** Checks the options a cache does not have. */
 export function checkSessionOptions({
+  headers,
+  params,
   auth,
   timeout,
   raiseForStatus,
@@ -100,8 +104,10 @@ export function checkSessionOptions({
   cookies,
   restoreCookies,
 }: SessionOptions): void {
+  if (headers !== undefined) checkHeaders(headers)
+  if (params !== undefined) searchParams(params)
   if (auth !== undefined) checkAuth(auth)
-  if (timeout !== undefined) checkTimeout(timeout)
+  if (timeout !== undefined) timeoutParts(timeout)
   checkRaise(raiseForStatus)
   checkHooks(hooks)
   expect(restoreCookies === undefined || typeof restoreCookies === 'boolean', 'restoreCookies', 'true or false')
@@ -144,11 +150,29 @@ export function checkRequest(request: SessionRequest): void {
   const validates = typeof schema?.['~standard']?.validate === 'function'
   expect(schema === undefined || validates, 'schema', 'a Standard Schema: zod, valibot, arktype, ...')
   for (const name of Object.keys(request)) {
-    if (KNOWN.includes(name) || name.length < 4) continue
+    if (KNOWN.includes(name)) continue
+    if (Object.hasOwn(ELSEWHERE, name))
+      throw new OptionError(
+        'ERR_OPTION_UNKNOWN',
+        name,
+        `a request: unknown option ${name}; here it is ${ELSEWHERE[name]}`,
+      )
+    if (name.length < 4) continue
     const near = nearest(name, KNOWN)
     if (near !== undefined && isSlip(name, near))
       throw new OptionError('ERR_OPTION_UNKNOWN', name, `a request: unknown option ${name}; did you mean ${near}?`)
   }
+}
+
+/** What other clients take and no fetch knows: it would be lost without a word. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  allow_redirects: "redirect: 'manual'",
+  data: 'json, form or body',
+  qs: 'params',
+  query: 'params',
+  raise_for_status: 'raiseForStatus',
+  searchParams: 'params',
+  throwHttpErrors: 'raiseForStatus',
 }
 
 /** Whether a name is another with a letter too few, too many, or in the wrong place or case. */
@@ -166,18 +190,39 @@ export function checkAuth(auth: BasicAuth): void {
   expect(fine && !auth.username.includes(':'), 'auth', '{ username, password }, the username without a colon')
 }
 
+/** What Headers would refuse without a word on where it was given. The values are not shown: there are credentials among them. */
+function checkHeaders(headers: SessionOptions['headers']): void {
+  try {
+    void new Headers(headers)
+  } catch (cause) {
+    const forms = "headers must be an object such as { accept: 'text/html' }, pairs of names and values, or Headers"
+    const said = cause instanceof Error ? cause.message : String(cause)
+    const why = /header value/.test(said) ? 'a value has a character that no header may have' : said
+    throw new OptionError('ERR_OPTION_VALUE', 'headers', `${forms}: ${why}`, { cause })
+  }
+}
+
 const TIMEOUTS = ['total', 'headers']
 
-export function checkTimeout(timeout: Timeout): void {
-  const known =
-    typeof timeout === 'object' && timeout !== null && Object.keys(timeout).every((name) => TIMEOUTS.includes(name))
-  const parts: unknown[] = typeof timeout === 'number' ? [timeout] : known ? Object.values(timeout) : []
-  const given = parts.filter((part) => part !== undefined)
-  expect(
-    given.length > 0 && given.every((part) => typeof part === 'number' && part > 0),
-    'timeout',
-    'seconds above 0, or { total, headers }',
-  )
+/**
+ * The limits of a timeout, in seconds.
+ * @throws OptionError
+ */
+export function timeoutParts(timeout: Timeout): { readonly total?: number; readonly headers?: number } {
+  const isObject = typeof timeout === 'object' && timeout !== null && !(timeout instanceof Date)
+  const given = Object.entries(isObject ? timeout : { total: timeout }).filter(([, part]) => part !== undefined)
+  const parts = given.map(([name, part]): [string, number] => {
+    const option = isObject ? `timeout.${name}` : 'timeout'
+    const seconds = typeof part === 'string' ? parseSeconds(part, option) : part
+    if (!(typeof seconds === 'number' && seconds > 0)) {
+      const message = `${option} must be above 0, in seconds or as '30s', not ${shown(part)}`
+      throw new OptionError('ERR_OPTION_VALUE', 'timeout', message)
+    }
+    return [name, Number(seconds)]
+  })
+  const fine = given.length > 0 && given.every(([name]) => TIMEOUTS.includes(name))
+  expect(fine, 'timeout', `seconds above 0, '30s', or { total, headers }; not ${shown(timeout)}`)
+  return Object.fromEntries(parts)
 }
 
 function expect(fine: boolean, option: string, forms: string): void {

@@ -161,17 +161,12 @@ export class CachedSession {
    * console.log(found.status) // 200
    * ```
    */
-  async request<T = unknown>(
+  request<T = unknown>(
     method: string,
     url: string | URL,
     request: SessionRequest<T> = {},
   ): Promise<SessionResponse<T>> {
-    this.#calls.begin()
-    try {
-      return await this.#request(method, url, request)
-    } finally {
-      this.#calls.end()
-    }
+    return this.#calls.run(() => this.#request(method, url, request))
   }
 
   async #request<T>(method: string, url: string | URL, request: SessionRequest<T>): Promise<SessionResponse<T>> {
@@ -203,15 +198,14 @@ export class CachedSession {
    * await load((input, init) => session.fetch(input, init))
    * ```
    */
-  async fetch(input: FetchInput, init: CachedRequestInit = {}): Promise<CachedResponse> {
-    this.#calls.begin()
-    try {
-      const client = await this.#client()
-      const { target, headers } = this.#outgoing(input, init)
-      return await this.#send(client, target, { ...init, headers }, this.#options.timeout)
-    } finally {
-      this.#calls.end()
-    }
+  fetch(input: FetchInput, init: CachedRequestInit = {}): Promise<CachedResponse> {
+    return this.#calls.run(() => this.#fetch(input, init))
+  }
+
+  async #fetch(input: FetchInput, init: CachedRequestInit): Promise<CachedResponse> {
+    const client = await this.#client()
+    const { target, headers } = this.#outgoing(input, init)
+    return this.#send(client, target, { ...init, headers }, this.#options.timeout)
   }
 
   #outgoing(input: FetchInput, init: CachedRequestInit): { target: URL | Request; headers: Headers } {

@@ -5,7 +5,7 @@
 import { OptionError } from '../errors.ts'
 import type { Store } from '../engine/ports.ts'
 import { MemoryStore } from '../stores/memory.ts'
-import { loadPeer } from '../stores/peer.ts'
+import { missingPeer } from '../stores/peer.ts'
 
 type Opener = (rest: string) => Promise<Store>
 
@@ -30,24 +30,37 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   dynamodb: async (rest) => {
     const { dynamoStoreFromUrl } = await import('../stores/dynamodb.ts')
     const store = dynamoStoreFromUrl(`dynamodb:${rest}`)
-    await needs('dynamodb:', '@aws-sdk/client-dynamodb', () => import('@aws-sdk/client-dynamodb'))
+    try {
+      await import('@aws-sdk/client-dynamodb')
+    } catch (cause) {
+      throw missing('dynamodb:', '@aws-sdk/client-dynamodb', cause)
+    }
     return store
   },
 }
 
-/** @throws StateError ERR_MISSING_PEER */
-async function needs(scheme: string, name: string, load: () => Promise<unknown>): Promise<void> {
-  await loadPeer(load, `store: a URL that begins with ${scheme} needs the package \`${name}\`: npm install ${name}.`)
+/** StateError ERR_MISSING_PEER for a package that could not be imported. */
+function missing(scheme: string, name: string, cause: unknown): unknown {
+  const message = `store: a URL that begins with ${scheme} needs the package \`${name}\`: npm install ${name}.`
+  return missingPeer(cause, message)
 }
 
 async function mongodb(url: string): Promise<Store> {
-  await needs('mongodb:', 'mongodb', () => import('mongodb'))
+  try {
+    await import('mongodb')
+  } catch (cause) {
+    throw missing('mongodb:', 'mongodb', cause)
+  }
   const { MongoStore } = await import('../stores/mongodb.ts')
   return new MongoStore(url)
 }
 
 async function redis(url: string): Promise<Store> {
-  await needs('redis:', 'redis', () => import('redis'))
+  try {
+    await import('redis')
+  } catch (cause) {
+    throw missing('redis:', 'redis', cause)
+  }
   const { RedisStore } = await import('../stores/redis.ts')
   return new RedisStore(url)
 }

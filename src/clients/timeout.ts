@@ -8,7 +8,7 @@ import { after, LONGEST_WAIT } from '../engine/timer.ts'
 import type { CacheClient } from './client.ts'
 import type { CachedRequestInit } from './incoming.ts'
 import { cacheInfo, type CachedResponse } from './response.ts'
-import { checkTimeout, type Timeout } from './session-options.ts'
+import { timeoutParts, type Timeout } from './session-options.ts'
 
 /** Fetches; rejects with a TimeoutError where that takes too long and nothing stored may take its place. */
 export async function fetchInTime(
@@ -17,8 +17,7 @@ export async function fetchInTime(
   init: CachedRequestInit,
   timeout: Timeout,
 ): Promise<CachedResponse> {
-  checkTimeout(timeout)
-  const { total, headers } = typeof timeout === 'number' ? { total: timeout, headers: undefined } : timeout
+  const { total, headers } = timeoutParts(timeout)
   const own = init.signal ?? (target instanceof Request ? target.signal : null)
   const late = new AbortController()
   const timer =

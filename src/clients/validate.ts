@@ -4,6 +4,7 @@ import { checkBroadcast } from './broadcast.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { EVENT_TYPES } from '../engine/events.ts'
 import type { CacheOptions, RequestCacheOptions, RuleOptions, UrlRule } from './options.ts'
+import { shown } from './shown.ts'
 import type { UrlPatternLike } from './url-rules.ts'
 
 /** Throws where a value is none that an option of that name takes. */
@@ -13,22 +14,12 @@ export type Check = (value: unknown, name: string) => void
 export function expect(holds: (value: never) => boolean, forms: string): Check {
   return (value, name) => {
     if (!holds(value as never))
-      throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${show(value)}`)
+      throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${shown(value)}`)
   }
 }
 
-function show(value: unknown): string {
-  return typeof value === 'string'
-    ? `'${value}'`
-    : typeof value === 'object' && value !== null
-      ? Object.prototype.toString.call(value)
-      : typeof value === 'function'
-        ? `the ${/^class\b/.test(Function.prototype.toString.call(value)) ? 'class' : 'function'} ${value.name || 'without a name'}`
-        : String(value)
-}
-
-const boolean = expect((value: unknown) => typeof value === 'boolean', 'true or false')
-const fn = expect((value: unknown) => typeof value === 'function', 'a function')
+export const boolean: Check = expect((value: unknown) => typeof value === 'boolean', 'true or false')
+export const fn: Check = expect((value: unknown) => typeof value === 'function', 'a function')
 const strings = expect(
   (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== ''),
   'an array of non-empty strings',
@@ -179,7 +170,7 @@ export const CACHE_CHECKS: { readonly [K in keyof Required<CacheOptions>]: Check
     const hint = isClass ? `; give new ${value.name}(...)` : ''
     const forms =
       "a store (an object with read, write, update, delete, close) or a URL such as 'memory:' or 'sqlite:http.db'"
-    throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${show(value)}${hint}`)
+    throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be ${forms}, not ${shown(value)}${hint}`)
   },
   fetch: fn,
   shared: boolean,
@@ -253,7 +244,25 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   jar: 'cookies',
   cookiejar: 'cookies',
   maxage: 'expireAfter',
+  prefixurl: 'baseUrl',
   ttl: 'expireAfter',
+}
+
+/** Options of others, by where they belong. */
+const BELONGS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['maxEntries', 'maxBytes', 'maxSize', 'eviction', 'useTemp', 'useCacheDir', 'fastSave', 'wal', 'namespace'].map(
+      (name) => [name.toLowerCase(), `${name} is an option of a store: give it to the one you make`],
+    ),
+  ),
+  ...Object.fromEntries(
+    ['agent', 'dispatcher', 'signal', 'proxy', 'redirect'].map((name) => [
+      name,
+      `${name} is for fetch: give it with a request, or have a fetch of your own add it`,
+    ]),
+  ),
+  serializer: 'entries have one format; compressed(), encrypted() and signed() wrap any store',
+  secretkey: 'entries are signed by a wrapper of their store: signed() of keepfresh/sign',
 }
 
 function unknown(name: string, known: readonly string[], where: string): OptionError {
@@ -266,7 +275,7 @@ function unknown(name: string, known: readonly string[], where: string): OptionE
       ? `did you mean ${near}?`
       : misplaced !== undefined
         ? `${misplaced} is for one request: httpCache: { ${misplaced} }`
-        : `known are ${known.join(', ')}`
+        : (BELONGS[plain.toLowerCase()] ?? `known are ${known.join(', ')}`)
   return new OptionError('ERR_OPTION_UNKNOWN', name, `${where}: unknown option ${name}; ${hint}`)
 }
 
@@ -292,13 +301,19 @@ export function checkNames(given: object, known: readonly string[], where: strin
   for (const name of Object.keys(given)) if (!known.includes(name)) throw unknown(name, known, where)
 }
 
+/** As `checkNames`, and what each of them is; null: that is looked at where it is used. */
+export function checkMembers(given: object, checks: Readonly<Record<string, Check | null>>, where: string): void {
+  checkNames(given, Object.keys(checks), where)
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) checks[name]?.(value, name)
+}
+
 /** @throws OptionError */
 export function checkListening(type: unknown, listener: unknown): void {
   if (typeof type !== 'string' || (type !== '*' && !Object.hasOwn(EVENT_TYPES, type))) {
     const near = typeof type === 'string' ? nearest(type, Object.keys(EVENT_TYPES)) : undefined
     const hint =
       near === undefined ? `known are ${Object.keys(EVENT_TYPES).join(', ')} and '*'` : `did you mean '${near}'?`
-    throw new OptionError('ERR_OPTION_UNKNOWN', 'type', `on: there is no event ${show(type)}; ${hint}`)
+    throw new OptionError('ERR_OPTION_UNKNOWN', 'type', `on: there is no event ${shown(type)}; ${hint}`)
   }
   fn(listener, 'listener')
 }

@@ -68,8 +68,11 @@ export class Background {
     try {
       if (reply.body?.repeatable) reply.body.leave(undefined)
       else if (reply.body) {
-        // Nobody reads it but the store: its bytes are let go as they come.
-        for await (const chunk of reply.body.stream()) void chunk
+        // Nobody reads it but the store: its bytes are let go as they come, and the rest is left once nothing will be stored of it.
+        for await (const chunk of reply.body.stream()) {
+          void chunk
+          if (!reply.info.stored) break
+        }
       }
       if (reply.head.status >= 500) throw new Error(`the origin answered ${reply.head.status}`)
       this.#backoff.succeeded(key)

@@ -1,10 +1,11 @@
 /**
  * What goes past the cache: forwarded untouched. But an unsafe method that succeeds invalidates what it may have changed (RFC 9111
- * section 4.4), and a POST may answer later GETs (RFC 9110 section 9.3.3).
+ * section 4.4), and a POST or PATCH may answer later GETs (RFC 9110 section 9.3.3, RFC 5789 section 2).
  */
 import { getHeader } from '../http/headers.ts'
 import { originOf, resolveReference } from '../http/uri.ts'
 import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
+import { invalidation } from '../policy/invalidate.ts'
 import type { Asked } from './asked.ts'
 import type { CacheOutcome, Exchange, Reply } from './exchange.ts'
 import type { FillTools } from './fill.ts'
@@ -31,6 +32,9 @@ export interface BypassActions {
   settle(x: Exchange, stored: ResponseMeta | null, received: Received): Outcome
   store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): MaybePromise<Reply>
 }
+
+/** What an unsafe request may have changed. */
+type Change = Pick<Extract<Outcome, { kind: 'invalidate' }>, 'urls' | 'groups'>
 
 export class Bypass {
   /** Whether this process stored under keys with more parts than the URL: their entries are invalidated by the URL's tag. */
@@ -73,7 +77,7 @@ export class Bypass {
     const names = key === null ? [] : [key, tagKey(urlTag(x.redactUrl(x.request.url)))]
     const overtook = this.#tools.fences.overtook(received.epoch, names)
     const outcome = this.#actions.settle(x, null, received)
-    if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome)
+    if (outcome.kind === 'invalidate') await this.#invalidate(x, outcome, outcome.urls)
     return key === null || overtook ? null : this.#storeAsGet(x, key, response, received)
   }
 
@@ -89,20 +93,35 @@ export class Bypass {
     return await this.#actions.store({ ...asked, received: after }, outcome)
   }
 
-  async #invalidate(x: Exchange, outcome: Extract<Outcome, { kind: 'invalidate' }>): Promise<void> {
+  /**
+   * An unsafe method that the user allows: what is stored of its URL for GET goes all the same. Other answers to such requests stay: that none
+   * of them changes another is what allowing the method says.
+   */
+  async changedByAllowed(x: Exchange, response: OriginResponse): Promise<void> {
+    const changed = invalidation(x.request, response)
+    if (changed === null) return
+    await this.#invalidate(
+      x,
+      changed,
+      changed.urls.filter((url) => url !== x.request.url),
+    )
+  }
+
+  /** `marked`: the URLs all of whose entries go, be they of other users or of requests with a body. */
+  async #invalidate(x: Exchange, changed: Change, marked: readonly string[]): Promise<void> {
     const { request, effective } = x
     if (effective.readOnly) return
     const { invalidations, keysUnder, alsoAnswering, store } = this.#tools
-    const urlTags = outcome.urls.map((url) => urlTag(x.redactUrl(url)))
+    const urlTags = marked.map((url) => urlTag(x.redactUrl(url)))
     // At once: what is asked for from here on is newer.
     invalidations.fence([], urlTags)
-    const own = (await Promise.all(outcome.urls.map((url) => keysOfUrl(url, request.headers, effective)))).flat()
+    const own = (await Promise.all(changed.urls.map((url) => keysOfUrl(url, request.headers, effective)))).flat()
     invalidations.fence(own, [])
     const keys = [...new Set([...own, ...(await Promise.all(own.map((key) => alsoAnswering(key)))).flat()])]
     invalidations.fence(keys, [])
     const all = await Promise.all(keys.map((key) => keysUnder(key)))
     const origin = originOf(request.url)
-    const groups = outcome.groups.map((group) => groupTag(origin, group))
+    const groups = changed.groups.map((group) => groupTag(origin, group))
     const elsewhere = [...groups, ...urlTags]
     // Entries whose keys cannot be computed from the URL are marked, where there may be any.
     const tags = store.limits.persistent || this.sawParts ? elsewhere : groups
@@ -115,13 +134,14 @@ export class Bypass {
 }
 
 /**
- * RFC 9110 section 9.3.3: a POST with explicit freshness whose Content-Location is its own URL may answer a later GET: under this key.
- * Null: it may not.
+ * RFC 9110 section 9.3.3, RFC 5789 section 2: a POST or a PATCH with explicit freshness whose Content-Location is its own URL may answer a
+ * later GET: under this key. Null: it may not.
  */
 async function keyAsGet({ request, effective }: Exchange, response: OriginResponse): Promise<string | null> {
   const location = getHeader(response.headers, 'content-location')
   const itself = location !== null && resolveReference(request.url, location) === request.url
   const { key, policy } = effective
-  if (request.method !== 'POST' || response.status !== 200 || !itself || !policy.methods.has('GET')) return null
+  const mayShow = request.method === 'POST' || request.method === 'PATCH'
+  if (!mayShow || response.status !== 200 || !itself || !policy.methods.has('GET')) return null
   return primaryKey({ ...request, method: 'GET' }, null, key, policy.shared)
 }

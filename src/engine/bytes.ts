@@ -3,7 +3,7 @@ import type { StoredBody } from './ports.ts'
 
 /** A copy in a buffer of its own: `slice()` of a Buffer would share its memory, and that of others with it. */
 export function copyOf(bytes: Uint8Array, start: number = 0, end: number = bytes.length): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes.subarray(start, end))
+  return new Uint8Array(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
 }
 
 /** One array of all chunks; the chunk itself where there is only one. */
@@ -35,12 +35,17 @@ export async function collect(stream: ReadableStream<Uint8Array>, limit: number)
   }
 }
 
-/** A stream of bytes at hand. Each chunk is a copy: what a reader does to it never reaches the store (RELIABILITY 70). */
-export function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+/**
+ * A stream of bytes at hand. Each chunk is a copy: what a reader does to it never reaches the store (RELIABILITY 70). Once `signal` is
+ * aborted, nothing more is read of it.
+ */
+export function streamOf(bytes: Uint8Array, signal: AbortSignal | null = null): ReadableStream<Uint8Array> {
   let at = 0
   return new ReadableStream({
     type: 'bytes',
     pull(controller) {
+      const over = overBy(signal)
+      if (over !== null) throw over.error
       if (at < bytes.length) {
         const chunk = copyOf(bytes, at, at + 65_536)
         at += chunk.length
@@ -60,4 +65,14 @@ export function inlineBody(bytes: Uint8Array): StoredBody {
 export function closeBytes(controller: ReadableByteStreamController): void {
   controller.close()
   controller.byobRequest?.respond(0)
+}
+
+/**
+ * Why a body that is at hand is not read any more: its caller has aborted, and that of a fetch would not be, either. Null: it may be read. A
+ * time limit is about waiting: what came in time may be read after it.
+ */
+export function overBy(signal: AbortSignal | null): { readonly error: unknown } | null {
+  if (!signal?.aborted) return null
+  const error: unknown = signal.reason
+  return (error as { name?: unknown } | null)?.name === 'TimeoutError' ? null : { error }
 }

@@ -6,10 +6,11 @@
  * Rule 3: it keeps neither the process alive nor a cache that nobody holds any more; closing ends it between two slices.
  * Rule 4: a failure is an event, and the end of this round.
  */
+import { asStoreError } from '../errors.ts'
 import type { Events } from './events.ts'
 import { Leases } from './lease.ts'
 import { isLocking, type Clock, type ListableStore } from './ports.ts'
-import { asStoreError, type StoreGuard } from './store-guard.ts'
+import type { StoreGuard } from './store-guard.ts'
 import { atMost, quietlyAfter, type Timer } from './timer.ts'
 
 const LOCK = 'cleanup'

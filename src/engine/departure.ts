@@ -7,27 +7,25 @@ import type { Catch } from './fill.ts'
 import type { Flight, Watcher } from './single-flight.ts'
 
 export class Departure implements Watcher {
-  /** What the origin is asked with: null when nobody can abort. */
-  readonly signal: AbortSignal | null
-  readonly #caller: AbortSignal | null
-  readonly #controller: AbortController | null
+  readonly #caller: AbortSignal
+  readonly #controller = new AbortController()
   readonly #flight: Flight<Catch> | null
   #left = false
 
-  constructor(caller: AbortSignal | null, flight: Flight<Catch> | null) {
+  constructor(caller: AbortSignal, flight: Flight<Catch> | null) {
     this.#caller = caller
     this.#flight = flight
     if (flight !== null) flight.watcher = this
-    this.#controller = caller === null ? null : new AbortController()
-    this.signal = this.#controller?.signal ?? null
+  }
+
+  /** What the origin is asked with. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
   }
 
   /** The reply, or a rejection with the caller's reason when that comes first. */
-  orAbort(reply: Promise<Reply>): Promise<Reply> {
-    return this.#caller === null ? reply : this.#race(reply, this.#caller)
-  }
-
-  async #race(reply: Promise<Reply>, caller: AbortSignal): Promise<Reply> {
+  async orAbort(reply: Promise<Reply>): Promise<Reply> {
+    const caller = this.#caller
     let abort: (() => void) | undefined
     const aborted = new Promise<never>((_, reject) => {
       abort = () => {
@@ -61,8 +59,8 @@ export class Departure implements Watcher {
 
   /** Nobody is left: nobody shall join it now, either. */
   #abandon(): void {
-    const reason: unknown = this.#caller?.reason
-    this.#controller?.abort(reason)
+    const reason: unknown = this.#caller.reason
+    this.#controller.abort(reason)
     this.#flight?.fail(reason)
   }
 }

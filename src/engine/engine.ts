@@ -20,6 +20,7 @@ import { Lookup, NOTHING, type Found } from './lookup.ts'
 import { chain, isPromise } from './maybe.ts'
 import { holdFor, Refreshes } from './refreshes.ts'
 import { Searches } from './searches.ts'
+import { Served } from './served.ts'
 import type { AskingPlan } from './passing.ts'
 import { Pending } from './pending.ts'
 import { isPlainEffective, isPlainHit } from './plain-hit.ts'
@@ -76,6 +77,7 @@ export class Engine {
   readonly #tags: Tags
   readonly #lookup: Lookup
   readonly #pending = new Pending()
+  readonly #served = new Served(this.counters, this.events)
   readonly #flights = new SingleFlight<Catch>()
   readonly #leases: Leases | null
   readonly #searches: Searches
@@ -93,12 +95,12 @@ export class Engine {
     this.#tags = new Tags(this.#guard, clock, this.#fences)
     const sawParts = (): boolean => this.#forwarder.sawParts
     this.#lookup = new Lookup(this.#guard, this.#tags)
-    this.upkeep = new Upkeep(this.#guard, this.#lookup, this.#pending, readTimeout)
+    this.#searches = new Searches(this.#guard, readTimeout)
+    this.upkeep = new Upkeep(this.#guard, this.#lookup, this.#searches, this.#pending, readTimeout)
     this.invalidations = new Invalidations(this, this.#guard, this.#fences, this.#tags, sawParts)
     const { lease, collapseTimeout } = options
     this.#leases =
       lease !== null && isLocking(store) ? new Leases(this.#guard, clock, { lease, patience: collapseTimeout }) : null
-    this.#searches = new Searches(this.#guard, readTimeout)
     this.#forwarder = new Forwarder({
       ...options,
       guard: this.#guard,
@@ -131,21 +133,19 @@ export class Engine {
   /**
    * The hit path: one synchronous look-up for a GET with no headers, no options and a plain key.
    * A reply, or what was read, to go on with in `handle`.
+   * @param refuse whether an entry is not to be given so
    */
-  quick(key: string): StoredReply | AlreadyRead {
+  quick(key: string, refuse?: (entry: ResponseEntry) => boolean): StoredReply | AlreadyRead {
     const entry = this.#guard.read(key)
-    if (entry === undefined || isPromise(entry)) return { read: entry }
+    if (entry === undefined || isPromise(entry) || this.#isReplaced(key)) return { read: entry }
     const now = this.#clock.now()
-    return isPlainHit(entry, now) ? this.#plainHit(entry, now) : { read: entry }
+    return isPlainHit(entry, now) && !refuse?.(entry) ? this.#plainHit(entry, now, null) : { read: entry }
   }
 
-  #plainHit(entry: ResponseEntry, now: number): StoredReply {
-    const { counters, events } = this
-    counters.hits += 1
-    counters.bytesServed += entry.body.size
-    counters.timeSaved += entry.meta.responseTime - entry.meta.requestTime
-    const reply = new StoredReply(entry, PLAIN_HIT, now, bodyFailure(this.#guard, entry.key))
-    if (events.wants('hit')) this.#emitStored(reply, 'GET')
+  #plainHit(entry: ResponseEntry, now: number, signal: AbortSignal | null): StoredReply {
+    const facts = signal === null ? PLAIN_HIT : { ...PLAIN_HIT, signal }
+    const reply = new StoredReply(entry, facts, now, bodyFailure(this.#guard, entry.key))
+    this.#served.plain(reply)
     return reply
   }
 
@@ -162,7 +162,8 @@ export class Engine {
     const primary = already ? already.read : this.#guard.read(key)
     if (primary !== undefined && !isPromise(primary) && request.headers.length === 0 && request.method === 'GET') {
       const now = this.#clock.now()
-      if (isPlainEffective(effective) && isPlainHit(primary, now)) return this.#plainHit(primary, now)
+      const isPlain = isPlainEffective(effective) && isPlainHit(primary, now) && !this.#isReplaced(key)
+      if (isPlain) return this.#plainHit(primary, now, x.signal)
     }
     return this.#proceed(x, key, primary)
   }
@@ -173,17 +174,22 @@ export class Engine {
     const flight = this.#joinable(key, x, key)
     const looked = chain(primary, (entry) => this.#lookup.find(x, key, entry))
     return chain(looked, (found) => {
-      if (found.entry !== null) return this.#decided(x, key, found)
-      return flight?.storing ? this.#whileStored(x, key, found, flight) : this.#elsewhere(x, key, found)
+      if (flight?.storing && (found.entry === null || flight.replaces)) return this.#whileStored(x, key, flight)
+      return found.entry === null ? this.#elsewhere(x, key, found) : this.#decided(x, key, found)
     })
   }
 
-  async #whileStored(x: Exchange, key: string, found: Found, flight: Flight<Catch>): Promise<Reply> {
+  /** Whether a caller has had fetched anew what is under a key: the store may not show it yet. */
+  #isReplaced(key: string): boolean {
+    return this.#flights.size > 0 && this.#flights.get(key)?.replaces === true
+  }
+
+  async #whileStored(x: Exchange, key: string, flight: Flight<Catch>): Promise<Reply> {
     const justStored = await this.#justStored(x, key, flight)
     if (justStored !== null) return justStored
     // What may not be used as it is may be validated: it is there by now.
     const again = await this.#lookup.find(x, key, await this.#guard.readAnew(key))
-    return again.entry === null ? this.#elsewhere(x, key, found) : this.#decided(x, key, again)
+    return again.entry === null ? this.#elsewhere(x, key, again) : this.#decided(x, key, again)
   }
 
   /** Nothing is under the key itself. */
@@ -287,7 +293,7 @@ export class Engine {
     if (!(await isReadable(reply, this.#guard))) {
       return this.#perform(x, key, NOTHING, this.#decide(x, NOTHING))
     }
-    this.#count(reply, x.request.method)
+    this.#served.any(reply, x.request.method)
     if (ahead) this.#refreshes.begin(x, key, found, 'refresh-ahead')
     else if (plan.kind === 'stale' && plan.refresh) this.#refreshes.begin(x, key, found, 'stale')
     return reply
@@ -295,25 +301,6 @@ export class Engine {
 
   #storedReply(x: Exchange, entry: ResponseEntry, facts: Partial<StoredReplyFacts> & { answer?: Answer }): StoredReply {
     return new StoredReply(entry, storedFacts(x, facts), this.#clock.now(), bodyFailure(this.#guard, entry.key))
-  }
-
-  #count(reply: StoredReply, method: string): void {
-    const { counters } = this
-    if (reply.facts.collapsed) counters.collapsed += 1
-    else if (reply.facts.outcome === 'stale') counters.stale += 1
-    else counters.hits += 1
-    counters.bytesServed += reply.body?.size ?? 0
-    counters.timeSaved += reply.entry.meta.responseTime - reply.entry.meta.requestTime
-    this.#emitStored(reply, method)
-  }
-
-  #emitStored(reply: StoredReply, method: string): void {
-    const { facts, entry } = reply
-    const type = facts.collapsed ? 'collapsed' : facts.outcome === 'stale' ? 'stale' : 'hit'
-    if (!this.events.wants(type)) return
-    const base = { key: entry.key, url: entry.meta.url, method }
-    if (type === 'collapsed') this.events.emit({ type, ...base })
-    else this.events.emit({ type, ...base, reason: facts.reason, age: (reply.now - entry.meta.responseTime) / 1000 })
   }
 
   /** Asks the origin, or waits for the one who does (single-flight.ts). */
@@ -328,6 +315,7 @@ export class Engine {
     const flight = joinable ? this.#joinable(flightKey, x, key) : undefined
     if (flight !== undefined) return this.#follow(x, key, found, plan, flight)
     const mine = this.#flights.start(flightKey, this.#fences.epoch)
+    mine.replaces = !joinable
     return joinable ? this.#lead(x, key, found, plan, mine) : this.#forwarder.lead(x, key, found, plan, mine)
   }
 
@@ -393,7 +381,7 @@ export class Engine {
     if (plan.kind !== 'hit' || usable.entry === null) return null
     const reply = this.#storedReply(x, usable.entry, { answer: plan.answer, reason: 'collapsed', collapsed: true })
     if (!(await isReadable(reply, this.#guard))) return null
-    this.#count(reply, x.request.method)
+    this.#served.any(reply, x.request.method)
     return reply
   }
 

@@ -111,6 +111,8 @@ export interface ReplyInfo {
 export interface ReplyBody {
   /** The whole body where it is at hand; shared: copy before handing out anything writable. */
   readonly bytes: Uint8Array | null
+  /** Its caller's, where that is nobody else's affair: once aborted, `bytes` are not for it any more (bytes.ts, `overBy`). */
+  readonly signal?: AbortSignal | null
   /** Length in bytes where it is known. */
   readonly size: number | null
   /** All of it, without going through a stream. Called at most once, and not after `stream()`. */

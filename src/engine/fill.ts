@@ -118,11 +118,9 @@ export class Fill implements Sink {
   #storeWhole(bytes: Uint8Array): void | Promise<void> {
     const { filter } = this.#x.effective
     const { parts } = this.#draft.head.meta
-    // The plain case stays synchronous, so that a memory store holds the entry before the caller has the body's end.
-    const atOnce =
-      filter === null && parts === null && !this.#draft.varies && !this.#draft.searches && !this.#flight?.mayStore
-    if (atOnce) return this.#writeInline(this.#draft, bytes)
-    return this.#storeWithCare(bytes)
+    // At once, so that a memory store holds the entry before the caller has the body's end, and what else leads to it is being written.
+    const atOnce = filter === null && parts === null && !this.#flight?.mayStore
+    return atOnce ? this.#writeInline(this.#draft, bytes) : this.#storeWithCare(bytes)
   }
 
   async #storeWithCare(bytes: Uint8Array): Promise<void> {
@@ -141,7 +139,8 @@ export class Fill implements Sink {
     const late = (): void => void this.#afterWrite(draft, orphans)
     // Who waits for a lease to be given back finds the entry then.
     const gathered = !this.#flight?.mayStore
-    const written = guard.write(draft.head, bytes, { background: true, gathered, late })
+    const lost = (): void => this.#lost(bytes.length)
+    const written = guard.write(draft.head, bytes, { background: true, gathered, late, lost })
     if (!isPromise(written) && !draft.varies && !draft.searches && orphans.length === 0)
       return this.#landed(draft, written, bytes)
     return this.#finishInline(draft, bytes, written, orphans)
@@ -176,11 +175,21 @@ export class Fill implements Sink {
   }
 
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
-    if (written && !this.#fenced()) this.#stored(draft, bytes?.length ?? 0)
+    const reason = !written ? 'store-failed' : this.#fenced() ? 'invalidated' : null
+    if (reason === null) this.#stored(draft, bytes?.length ?? 0)
     this.#written = written
     this.#leave()
-    if (bytes === null) return this.#flight?.land(written ? { kind: 'stored' } : { kind: 'nothing' })
-    this.#land(draft, bytes)
+    if (bytes !== null) this.#land(draft, bytes)
+    else this.#flight?.land(written ? STORED : { kind: 'nothing' })
+    if (reason !== null) this.#refuse(reason)
+  }
+
+  /** It was told as stored, and gathered with others to be written: that has failed. */
+  #lost(size: number): void {
+    const { counters } = this.#tools
+    counters.stored -= 1
+    counters.bytesStored -= size
+    this.#refuse('store-failed')
   }
 
   /** A small body is shared from memory: with a store that takes long, before it is written. */

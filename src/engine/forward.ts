@@ -9,8 +9,10 @@ import { getHeader } from '../http/headers.ts'
 import { weakMatch } from '../http/etag.ts'
 import { answer as answerOf } from '../policy/answer.ts'
 import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
+import { isSafe } from '../policy/invalidate.ts'
 import { isOutdatedBy } from '../policy/partial.ts'
-import { headUpdate, settle, type SettleInput } from '../policy/settle.ts'
+import { headUpdate, isAboutResource, settle, type SettleInput } from '../policy/settle.ts'
+import { isError } from '../policy/stale.ts'
 import type { Asked } from './asked.ts'
 import { Background } from './background.ts'
 import { Backoff } from './backoff.ts'
@@ -86,6 +88,7 @@ export class Forwarder {
 
   /** Asks the origin on behalf of a flight (or of this request alone) and acts on the answer. */
   lead(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch> | null): Promise<Reply> {
+    if (x.signal === null) return this.#ask(x, key, found, plan, flight, null)
     const departure = new Departure(x.signal, flight)
     return departure.orAbort(this.#ask(x, key, found, plan, flight, departure.signal))
   }
@@ -136,7 +139,7 @@ export class Forwarder {
     if (plan.kind === 'miss' || found.entry === null || x.signal?.aborted) throw error
     switch (plan.onError) {
       case 'stale': {
-        const stale = await this.#stale(x, found.entry)
+        const stale = await this.#stale(x, found.entry, null)
         if (stale === null) throw error
         return stale
       }
@@ -150,9 +153,9 @@ export class Forwarder {
   }
 
   /** The stored reply in place of a failure; null: it cannot be read. */
-  async #stale(x: Exchange, entry: ResponseEntry): Promise<Reply | null> {
+  async #stale(x: Exchange, entry: ResponseEntry, failure: number | null): Promise<Reply | null> {
     const { events, counters, guard } = this.#options
-    const reply = this.#stored(x, entry, { outcome: 'stale', reason: 'stale-if-error' })
+    const reply = this.#stored(x, entry, { outcome: 'stale', reason: 'stale-if-error', failure })
     if (!(await isReadable(reply, guard))) return null
     counters.stale += 1
     if (events.wants('stale')) {
@@ -165,7 +168,9 @@ export class Forwarder {
 
   #answered(asked: Asked): MaybePromise<Reply> {
     const { x, plan, response } = asked
-    if (response.status >= 500 && plan.kind === 'revalidate' && plan.onError === 'stale') return this.#hidden(asked)
+    if (!isSafe(x.request.method)) return this.#bypass.changedByAllowed(x, response).then(() => this.#settled(asked))
+    const error = isError(response.status, x.effective.policy)
+    if (error && plan.kind === 'revalidate' && plan.onError === 'stale') return this.#hidden(asked)
     if (x.request.method === 'HEAD' && response.status !== 304)
       return this.#updateByHead(asked).then(() => this.#settled(asked))
     return this.#settled(asked)
@@ -175,7 +180,7 @@ export class Forwarder {
   async #hidden(asked: Asked): Promise<Reply> {
     const { x, found, response, flight } = asked
     if (found.entry !== null) {
-      const stale = await this.#stale(x, found.entry)
+      const stale = await this.#stale(x, found.entry, response.status)
       if (stale !== null) {
         flight?.fail(new Error(`the origin answered ${response.status}`))
         discard(response)
@@ -355,7 +360,7 @@ export class Forwarder {
       return this.#unexpectedNotModified(asked)
     // A newer response takes the place of the older one even where it may not be stored itself.
     const superseded =
-      plan.kind === 'miss' && found.entry !== null && response.status < 400 && outcome.reason !== 'read-only'
+      plan.kind === 'miss' && found.entry !== null && isAboutResource(response.status) && outcome.reason !== 'read-only'
     if ((outcome.drop || superseded) && !x.effective.readOnly && !response.personal) {
       const stale = found.entry ? [found.entry.key] : []
       await this.#options.guard.delete([...stale, ...(found.primary?.meta.kind === 'response' ? [key] : [])])

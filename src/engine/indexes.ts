@@ -9,10 +9,10 @@
  */
 import type { VariantIndex } from '../policy/decision.ts'
 import { primaryOfVariant } from './key.ts'
-import { isPromise } from './maybe.ts'
+import { chain, isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
-import type { EntryChange, MaybePromise, StoredEntry } from './ports.ts'
-import type { StoreGuard } from './store-guard.ts'
+import { NEVER, type EntryChange, type MaybePromise, type StoredEntry } from './ports.ts'
+import { IN_BACKGROUND, type StoreGuard } from './store-guard.ts'
 
 export type Lifetime = Pick<EntryChange, 'expiresAt' | 'keepUntil'>
 
@@ -27,29 +27,47 @@ export function longer(a: Lifetime, b: Lifetime): Lifetime {
   return { expiresAt: Math.max(a.expiresAt, b.expiresAt), keepUntil: Math.max(a.keepUntil, b.keepUntil) }
 }
 
-/** Has an index live as long as a variant of it that was renewed; anything else is left as it is. */
-export function prolong(guard: StoreGuard, index: StoredEntry | undefined, life: Lifetime): MaybePromise<unknown> {
-  if (index?.meta.kind !== 'variants') return
-  if (index.expiresAt >= life.expiresAt && index.keepUntil >= life.keepUntil) return
-  const { key, meta } = index
-  const updated = guard.update(key, { meta, ...longer(index, life) }, index.version)
-  if (!isPromise(updated) && updated) return
-  return prolongAnew(guard, key, life, updated)
+/** An index of variants as it was read. */
+type IndexEntry = StoredEntry & { readonly meta: VariantIndex }
+
+function isIndex(entry: StoredEntry | undefined): entry is IndexEntry {
+  return entry?.meta.kind === 'variants'
 }
 
-/** The index was changed since it was read. */
-async function prolongAnew(
+/** What becomes of an index; undefined: there is none. Null: it stays as it is. */
+type Change = (index: IndexEntry | undefined) => EntryChange | null
+
+/**
+ * Changes an index, or makes one: from what was read, and anew from what is there by then where another was faster. False: nothing was to be
+ * changed, or others were faster each time.
+ */
+export function changeIndex(
   guard: StoreGuard,
   key: string,
-  life: Lifetime,
-  updated: MaybePromise<boolean>,
-): Promise<void> {
-  let done = await updated
-  for (let attempt = 1; !done && attempt < ATTEMPTS; attempt++) {
-    const index = await guard.readAnew(key)
-    if (index?.meta.kind !== 'variants') return
-    done = await guard.update(key, { meta: index.meta, ...longer(index, life) }, index.version)
-  }
+  read: StoredEntry | undefined,
+  change: Change,
+  attempts: number = ATTEMPTS,
+): MaybePromise<boolean> {
+  const index = isIndex(read) ? read : undefined
+  const changed = change(index)
+  if (changed === null) return false
+  const written =
+    index === undefined
+      ? guard.write({ key, createdAt: NEVER, ...changed }, new Uint8Array(), IN_BACKGROUND)
+      : guard.update(key, changed, index.version)
+  return chain(written, (done) => {
+    if (done || attempts === 1) return done
+    return chain(guard.readAnew(key), (again) => changeIndex(guard, key, again, change, attempts - 1))
+  })
+}
+
+/** Has an index live as long as a variant of it that was renewed; anything else is left as it is. */
+export function prolong(guard: StoreGuard, index: StoredEntry | undefined, life: Lifetime): MaybePromise<unknown> {
+  if (!isIndex(index)) return
+  return changeIndex(guard, index.key, index, (now) => {
+    if (now === undefined || (now.expiresAt >= life.expiresAt && now.keepUntil >= life.keepUntil)) return null
+    return { meta: now.meta, ...longer(now, life) }
+  })
 }
 
 /** Takes deleted variants out of their indexes; true: some were left empty, for upkeep.ts. */
@@ -65,23 +83,19 @@ export async function forgetVariants(guard: StoreGuard, keys: readonly string[])
   return left
 }
 
-async function forgetIn(guard: StoreGuard, primary: string, gone: ReadonlySet<string>): Promise<boolean> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const read = guard.readAnew(primary)
-    const index = isPromise(read) ? await read : read
-    if (index?.meta.kind !== 'variants') return false
-    const variants = index.meta.variants.filter((variant) => !gone.has(variant.key))
-    if (variants.length === index.meta.variants.length) return false
-    const life = variants.length === 0 ? NOTHING_LEFT : index
+/** At once where the store answers at once: then nobody has had a turn since an index was left empty, and it goes. */
+function forgetIn(guard: StoreGuard, primary: string, gone: ReadonlySet<string>): MaybePromise<boolean> {
+  let isEmpty = false
+  const change: Change = (index) => {
+    const variants = index?.meta.variants.filter((variant) => !gone.has(variant.key)) ?? []
+    isEmpty = variants.length === 0
+    if (index === undefined || variants.length === index.meta.variants.length) return null
     const meta = trust<VariantIndex>({ kind: 'variants', key: primary, variants })
-    const change = { meta, expiresAt: life.expiresAt, keepUntil: life.keepUntil }
-    const updated = guard.update(primary, change, index.version)
-    if (!isPromise(updated) && updated && variants.length === 0 && !guard.store.limits.persistent) {
-      // Nobody else has it, and nobody had a turn since.
-      void guard.delete([primary])
-      return false
-    }
-    if (isPromise(updated) ? await updated : updated) return variants.length === 0
+    return { meta, ...(isEmpty ? NOTHING_LEFT : longer(index, index)) }
   }
+  const changed = chain(guard.readAnew(primary), (read) => changeIndex(guard, primary, read, change))
+  if (isPromise(changed)) return changed.then((done) => done && isEmpty)
+  if (!changed || !isEmpty || guard.store.limits.persistent) return changed && isEmpty
+  void guard.delete([primary])
   return false
 }

@@ -14,7 +14,7 @@ import { keepUntil } from '../policy/keep.ts'
 import { selecting } from '../policy/select.ts'
 import { sha256 } from './digest.ts'
 import type { Effective, Exchange } from './exchange.ts'
-import { longer, prolong, type Lifetime } from './indexes.ts'
+import { changeIndex, longer, prolong, type Lifetime } from './indexes.ts'
 import { headKey, partKey, variantKey, isUrlKey } from './key.ts'
 import { isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
@@ -22,13 +22,11 @@ import { NEVER, type EntryHead, type MaybePromise, type StoredEntry } from './po
 import type { ResponseEntry } from './reply.ts'
 import { selectingView } from './selecting.ts'
 import { searchRule, type Searches } from './searches.ts'
-import { IN_BACKGROUND, type StoreGuard } from './store-guard.ts'
+import type { StoreGuard } from './store-guard.ts'
 import { NO_TAGS, tagsOf, urlTag } from './tags.ts'
 
 /** Variants under one primary key; the oldest goes first (RELIABILITY 115). */
 const MAX_VARIANTS = 32
-
-const INDEX_ATTEMPTS = 5
 
 type Store = Extract<Outcome, { kind: 'store' }>
 
@@ -164,18 +162,18 @@ export class Keeper {
 
   /** Adds a row to the index under `primary`, in place of the one for the same selecting headers; the entry it names lives for `life`. */
   async addVariant(primary: string, variant: Variant, life: Lifetime): Promise<void> {
-    for (let attempt = 0; attempt < INDEX_ATTEMPTS; attempt++) {
-      const stored = await this.#guard.read(primary)
-      const known = stored?.meta.kind === 'variants' ? stored.meta.variants : []
-      const same = JSON.stringify(variant.selecting)
-      const all = [variant, ...known.filter((row) => JSON.stringify(row.selecting) !== same)]
+    const same = JSON.stringify(variant.selecting)
+    let gone: string[] = []
+    const added = await changeIndex(this.#guard, primary, await this.#guard.read(primary), (index) => {
+      const others = index?.meta.variants.filter((row) => JSON.stringify(row.selecting) !== same) ?? []
+      const all = [variant, ...others]
       const kept = all.slice(0, MAX_VARIANTS)
-      if (await this.#writeIndex(primary, kept, stored, life)) {
-        const gone = all.slice(MAX_VARIANTS).map((row) => row.key)
-        await this.#guard.delete(gone.filter((key) => !kept.some((row) => row.key === key)))
-        return
-      }
-    }
+      const surplus = all.slice(MAX_VARIANTS).map(({ key }) => key)
+      gone = surplus.filter((key) => !kept.some((row) => row.key === key))
+      const meta = trust<VariantIndex>({ kind: 'variants', key: primary, variants: kept })
+      return { meta, ...longer(index ?? life, life) }
+    })
+    if (added) await this.#guard.delete(gone)
   }
 
   /** The request's selecting headers lead to a variant that is stored already: a 304 named it (section 4.3.4). */
@@ -183,19 +181,6 @@ export class Keeper {
     const names = variant.selecting.map(([name]) => name)
     const view = await selectingView(x.request, names, x.effective.key.ignoredParams)
     await this.addVariant(primary, { ...variant, selecting: selecting(names, view, x.effective.policy) }, life)
-  }
-
-  async #writeIndex(
-    primary: string,
-    variants: readonly Variant[],
-    stored: StoredEntry | undefined,
-    life: Lifetime,
-  ): Promise<boolean> {
-    const meta = trust<VariantIndex>({ kind: 'variants', key: primary, variants })
-    if (stored?.meta.kind === 'variants')
-      return this.#guard.update(primary, { meta, ...longer(stored, life) }, stored.version)
-    const until = { expiresAt: life.expiresAt, keepUntil: life.keepUntil }
-    return this.#guard.write({ key: primary, meta, createdAt: NEVER, ...until }, new Uint8Array(), IN_BACKGROUND)
   }
 
   /** The keys of variants that a plain entry under their primary key makes unreachable. */

@@ -7,6 +7,7 @@
  * Rule 3: bodies, matched headers and identities enter as full SHA-256 digests, never in clear.
  * Rule 4: shared and private caches never share an entry, whatever store they have.
  */
+import { OptionError } from '../errors.ts'
 import { getHeader } from '../http/headers.ts'
 import type { RequestHead } from '../http/message.ts'
 import { canonicalBody } from './key-body.ts'
@@ -84,7 +85,13 @@ export function primaryKey(
 ): MaybePromise<string> {
   const key = defaultKey(request, body, options, shared)
   const { keyFn } = options
-  return keyFn === null ? key : chain(key, (made) => keyFn(request, made))
+  return keyFn === null ? key : chain(key, (made) => chain(keyFn(request, made), checkedKey))
+}
+
+/** @throws OptionError: entries under what is no name would be anybody's */
+function checkedKey(key: string): string {
+  if (typeof key === 'string' && key !== '') return key
+  throw new OptionError('ERR_OPTION_VALUE', 'keyFn', `keyFn must return a non-empty string, not ${JSON.stringify(key)}`)
 }
 
 function defaultKey(

@@ -10,7 +10,7 @@
  *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
-import { closeBytes, concat, copyOf } from './bytes.ts'
+import { closeBytes, concat, copyOf, overBy } from './bytes.ts'
 import type { ReplyBody } from './exchange.ts'
 import type { Watcher } from './single-flight.ts'
 import { after, quietlyAfter } from './timer.ts'
@@ -102,13 +102,22 @@ export class LiveBody implements ReplyBody, Watcher {
     })
   }
 
-  async read(): Promise<Uint8Array> {
+  read(): Promise<Uint8Array> {
+    this.#lookAtSignal()
     this.#caller = 'reading'
-    this.#wake()
-    while (!this.#ended && !this.#failure && !this.#callerFailure)
-      await new Promise<void>((resolve) => (this.#wakeCaller = resolve))
-    const failure = this.#callerFailure ?? this.#failure
-    if (failure) throw failure.error
+    return new Promise((resolve, reject) => {
+      // Called with each chunk: only the end is of interest.
+      this.#wakeCaller = () => {
+        const failure = this.#callerFailure ?? this.#failure
+        if (failure) reject(failure.error)
+        else if (this.#ended) resolve(this.#whole())
+      }
+      this.#wake()
+    })
+  }
+
+  #whole(): Uint8Array {
+    this.#wakeCaller = null
     const chunks = this.#chunks.slice(this.#callerAt - this.#base)
     this.#caller = 'gone'
     return concat(chunks, this.#received)
@@ -145,6 +154,11 @@ export class LiveBody implements ReplyBody, Watcher {
       this.#fail(reason)
       this.#stop(reason)
     }
+  }
+
+  /** All of it is here: the signal is not listened to any more, but looked at before the caller gets any of it. */
+  #lookAtSignal(): void {
+    if (this.#ended) this.#callerFailure ??= overBy(this.#options.signal)
   }
 
   #failCaller(error: unknown): void {
@@ -240,7 +254,10 @@ export class LiveBody implements ReplyBody, Watcher {
     if (expected !== null && expected !== this.#received && this.#sinkMode !== 'none') this.#abandonSink('interrupted')
     if (this.#sinkMode === 'inline') {
       this.#sinkMode = 'none'
-      this.#sink.whole(concat(this.#chunks, this.#received))
+      const whole = concat(this.#chunks, this.#received)
+      // Put together once for both: what `read` gives is copied before anything writable is handed out (exchange.ts).
+      if (this.#caller !== 'streaming' && this.#base === 0) this.#chunks = [whole]
+      this.#sink.whole(whole)
     } else if (this.#sinkMode === 'streaming') this.#sink.ended()
     this.#wake()
   }
@@ -277,6 +294,7 @@ export class LiveBody implements ReplyBody, Watcher {
   }
 
   async #pullCaller(controller: ReadableByteStreamController): Promise<void> {
+    this.#lookAtSignal()
     while (
       this.#callerAt >= this.#base + this.#chunks.length &&
       !this.#ended &&

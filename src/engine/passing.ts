@@ -6,7 +6,8 @@ import type { Plan, ResponseMeta } from '../policy/decision.ts'
 import type { CacheOutcome, Exchange, Reply, ReplyInfo } from './exchange.ts'
 import type { Draft, Received } from './keeper.ts'
 import type { OriginResponse } from './ports.ts'
-import { appended, hasNoBody, PassingBody } from './reply.ts'
+import { PassingBody } from './passing-body.ts'
+import { appended, hasNoBody } from './reply.ts'
 
 /** A plan that asks the origin. */
 export type AskingPlan = Extract<Plan, { kind: 'miss' | 'revalidate' }>
@@ -31,7 +32,7 @@ export function passedReply(
   const { status, statusText, body } = response
   const head = { status, statusText, headers: stamped(x, response.headers, info) }
   if (body === null || hasNoBody(x.request.method, status)) return { head, body: null, info }
-  return { head, body: new PassingBody(response, body, contentLength(response)), info }
+  return { head, body: new PassingBody(response, body, contentLength(response), x.signal), info }
 }
 
 /** The headers with Cache-Status, where it is asked for. */

@@ -11,6 +11,7 @@
 import { StoreError } from '../errors.ts'
 import { crc32 } from './crc32.ts'
 import { isValidMeta } from './meta.ts'
+import { plainMeta } from './plain-meta.ts'
 import type { EntryHead, EntryMeta } from './ports.ts'
 
 const VERSION = 0x31
@@ -47,6 +48,8 @@ export function encodeMetaText(meta: EntryMeta): string {
  * @throws StoreError ERR_STORE_CORRUPT
  */
 export function decodeMetaText(text: string): EntryMeta {
+  const plain = plainMeta(text)
+  if (plain !== null) return plain
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -7,9 +7,9 @@ import { currentAge } from '../policy/age.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { Answer, ResponseMeta } from '../policy/decision.ts'
 import { abortable } from './abortable.ts'
-import { closeBytes, concat, copyOf, streamOf } from './bytes.ts'
+import { concat, copyOf, overBy, streamOf } from './bytes.ts'
 import type { CacheOutcome, Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
-import type { OriginResponse, StoredEntry } from './ports.ts'
+import type { StoredEntry } from './ports.ts'
 
 /** An entry that holds a response. */
 export interface ResponseEntry extends StoredEntry {
@@ -38,6 +38,8 @@ export interface StoredReplyFacts {
   readonly headOnly: boolean
   /** Ends a body that takes a while to read, as it ends one from the network. */
   readonly signal: AbortSignal | null
+  /** The origin's status that this reply took the place of; null: it could not be reached. Absent: it was not asked in vain. */
+  readonly failure?: number | null
 }
 
 export const PLAIN_HIT: StoredReplyFacts = Object.freeze({
@@ -114,8 +116,9 @@ export class StoredReply implements Reply {
     const headers = this.#withAge(answerHeaders(meta.headers, answer))
     const statusText = answer.kind === 'whole' ? meta.statusText : STATUS_TEXT[answer.kind]
     const head = { status: this.status, statusText, headers }
-    if (this.facts.cacheStatus === null) return head
-    const value = cacheStatus(this.facts.cacheStatus, this.info, ttlOf(this.entry, this.now))
+    const { cacheStatus: name, failure } = this.facts
+    if (name === null) return head
+    const value = cacheStatus(name, { ...this.info, failure }, ttlOf(this.entry, this.now))
     return { ...head, headers: appended(headers, 'cache-status', value) }
   }
 
@@ -191,7 +194,7 @@ export class StoredReplyBody implements ReplyBody {
   readonly #body: StoredEntry['body']
   readonly #start: number
   readonly #onFailure: BodyFailure | null
-  readonly #signal: AbortSignal | null
+  readonly signal: AbortSignal | null
   /** A stream whose first chunk is known to be readable (RELIABILITY 41). */
   #opened: ReadableStream<Uint8Array> | null = null
 
@@ -202,7 +205,7 @@ export class StoredReplyBody implements ReplyBody {
     onFailure: BodyFailure | null,
     signal: AbortSignal | null = null,
   ) {
-    this.#signal = signal
+    this.signal = signal
     this.#body = body
     this.#start = start
     this.size = end - start
@@ -228,6 +231,8 @@ export class StoredReplyBody implements ReplyBody {
   }
 
   async read(): Promise<Uint8Array> {
+    const over = overBy(this.signal)
+    if (over !== null) throw over.error
     if (this.bytes !== null) return this.bytes
     const reader = this.stream().getReader()
     const chunks: Uint8Array[] = []
@@ -239,10 +244,10 @@ export class StoredReplyBody implements ReplyBody {
   }
 
   stream(): ReadableStream<Uint8Array> {
-    if (this.bytes !== null) return streamOf(this.bytes)
+    if (this.bytes !== null) return streamOf(this.bytes, this.signal)
     const stream = this.#opened ?? this.#open()
     this.#opened = null
-    return this.#signal === null ? stream : abortable(stream, this.#signal)
+    return this.signal === null ? stream : abortable(stream, this.signal)
   }
 
   #open(): ReadableStream<Uint8Array> {
@@ -290,54 +295,4 @@ function watched(
 
 function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
   return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
-}
-
-/** A body that passes through unstored, untouched. Until it is read it holds on to the response it belongs to. */
-export class PassingBody implements ReplyBody {
-  readonly bytes: null = null
-  readonly size: number | null
-  readonly repeatable: false = false
-  readonly #stream: ReadableStream<Uint8Array>
-  readonly #response: OriginResponse
-  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null
-
-  constructor(response: OriginResponse, stream: ReadableStream<Uint8Array>, size: number | null) {
-    this.#response = response
-    this.#stream = stream
-    this.size = size
-  }
-
-  /** Locked at once: what is locked is not emptied behind its reader's back. */
-  stream(): ReadableStream<Uint8Array> {
-    const reader = (this.#reader = this.#stream.getReader())
-    return new ReadableStream({
-      type: 'bytes',
-      async pull(controller) {
-        let next = await reader.read()
-        // A byte stream refuses empty chunks.
-        while (next.value?.length === 0) next = await reader.read()
-        if (next.done) closeBytes(controller)
-        else controller.enqueue(next.value as Uint8Array<ArrayBuffer>)
-      },
-      cancel: (reason) => reader.cancel(reason),
-    })
-  }
-
-  /** Frees the connection of a body that nobody will read. */
-  leave(reason: unknown): void {
-    // The connection may break while it is freed: nobody is left to tell.
-    ;(this.#reader ?? this.#response.body)?.cancel(reason).catch(() => undefined)
-  }
-
-  async read(): Promise<Uint8Array> {
-    const reader = this.#stream.getReader()
-    const chunks: Uint8Array[] = []
-    let size = 0
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) return concat(chunks, size)
-      chunks.push(value)
-      size += value.length
-    }
-  }
 }

@@ -39,6 +39,8 @@ export class Flight<T> {
   mayStore: (() => Promise<boolean>) | null = null
   /** All of it has come in, and is being stored. */
   storing = false
+  /** A caller demanded it: what it brings takes the place of what the others find fresh. */
+  replaces = false
   /** It failed by its leader's own abort. */
   abandoned = false
   /** Told of the landing. */
@@ -46,9 +48,10 @@ export class Flight<T> {
   /** How many wait for it besides the leader. */
   waiting = 0
   readonly #onLanded: (flight: Flight<T>) => void
-  readonly #landing: Promise<Landing<T>>
-  #resolve: (landing: Landing<T>) => void = () => undefined
-  #landed = false
+  #landed: Landing<T> | null = null
+  /** Made for the first who waits: most flights land with nobody waiting. */
+  #landing: Promise<Landing<T>> | null = null
+  #resolve: ((landing: Landing<T>) => void) | null = null
   /** How many leaders failed before this one: bounds retries to one (RELIABILITY 62). */
   readonly attempt: number
 
@@ -57,11 +60,10 @@ export class Flight<T> {
     this.epoch = epoch
     this.attempt = attempt
     this.#onLanded = onLanded
-    this.#landing = new Promise((resolve) => (this.#resolve = resolve))
   }
 
   get landed(): boolean {
-    return this.#landed
+    return this.#landed !== null
   }
 
   land(value: T): void {
@@ -73,11 +75,16 @@ export class Flight<T> {
   }
 
   #end(landing: Landing<T>): void {
-    if (this.#landed) return
-    this.#landed = true
+    if (this.#landed !== null) return
+    this.#landed = landing
     this.#onLanded(this)
-    this.#resolve(landing)
+    this.#resolve?.(landing)
     this.onLanding?.(landing)
+  }
+
+  #landings(): Promise<Landing<T>> {
+    if (this.#landed !== null) return Promise.resolve(this.#landed)
+    return (this.#landing ??= new Promise((resolve) => (this.#resolve = resolve)))
   }
 
   /** Waits for the landing; rejects with the signal's reason when that comes first. */
@@ -93,12 +100,12 @@ export class Flight<T> {
         abort = () => reject(signal?.reason)
         signal?.addEventListener('abort', abort, { once: true })
       })
-      return await Promise.race([this.#landing, slow])
+      return await Promise.race([this.#landings(), slow])
     } finally {
       this.waiting -= 1
       clearTimeout(timer)
       if (abort) signal?.removeEventListener('abort', abort)
-      if (this.waiting === 0 && !this.#landed) this.watcher?.deserted()
+      if (this.waiting === 0 && this.#landed === null) this.watcher?.deserted()
     }
   }
 }

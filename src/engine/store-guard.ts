@@ -7,7 +7,7 @@
  *         by this process (B35).
  * Rule 4: after some failures in a row the store is left alone for a while, then probed with one call (circuit.ts, B37).
  */
-import { StoreError } from '../errors.ts'
+import { asStoreError, StoreError } from '../errors.ts'
 import { Circuit } from './circuit.ts'
 import type { StoreOperation, Events } from './events.ts'
 import { chain, isPromise, together } from './maybe.ts'
@@ -50,13 +50,15 @@ export interface WriteOptions {
   readonly background?: boolean
   /** It may be made a little later, together with others: no other process waits for it. */
   readonly gathered?: boolean
+  /** Called when a gathered write that counted as made has failed. */
+  readonly lost?: () => void
   /** Called when a write that was given up has come to be stored after all. */
   readonly late?: () => void
   /** The bytes of a stream that are all at hand: a second more for each megabyte. A stream without it has no limit here (live-body.ts). */
   readonly size?: number
 }
 
-interface Attempt<T, U> extends WriteOptions {
+interface Attempt<T, U> {
   readonly operation: StoreOperation
   readonly key: string | null
   readonly call: () => MaybePromise<T>
@@ -65,6 +67,9 @@ interface Attempt<T, U> extends WriteOptions {
   readonly otherwise: U
   /** No time limit. */
   readonly unlimited?: boolean
+  /** How its success is told later (`#mayGather`). */
+  readonly gathered?: boolean
+  readonly options?: WriteOptions
 }
 
 export class StoreGuard {
@@ -232,14 +237,14 @@ export class StoreGuard {
     const began = this.#tombstones.serial
     const gathered = options.gathered === true && body instanceof Uint8Array && this.#mayGather(key)
     return this.#attempt({
-      ...options,
+      options,
       gathered,
       operation: 'write',
       key,
       call: () =>
         this.#tombstones.writing(
           key,
-          this.#changing([key], () => this.#written(head, body, gathered)),
+          this.#changing([key], () => this.#written(head, body, gathered ? options : null)),
         ),
       map: () => {
         this.#tombstones.written(key, began)
@@ -256,11 +261,17 @@ export class StoreGuard {
   }
 
   /** What nobody waits for goes together with others, where the store can do that. */
-  #written(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>, gathered: boolean): MaybePromise<void> {
+  #written(
+    head: EntryHead,
+    body: Uint8Array | ReadableStream<Uint8Array>,
+    gathered: WriteOptions | null,
+  ): MaybePromise<void> {
     const { store } = this
-    if (gathered && body instanceof Uint8Array && isGathering(store))
-      return store.writeSoon(head, body, (error) => this.#failed('write', head.key, error))
-    return store.write(head, body)
+    if (gathered === null || !(body instanceof Uint8Array) || !isGathering(store)) return store.write(head, body)
+    return store.writeSoon(head, body, (error) => {
+      this.#failed('write', head.key, error)
+      gathered.lost?.()
+    })
   }
 
   update(key: string, change: EntryChange, version: Version): MaybePromise<boolean> {
@@ -364,27 +375,33 @@ export class StoreGuard {
   }
 
   #attempt<T, U>(attempt: Attempt<T, U>): MaybePromise<U> {
-    const { operation, key, call, map, otherwise, isOwnFailure } = attempt
-    if (!this.#writes.mayCall()) return otherwise
-    const failed = (error: unknown): U => {
-      if (!isOwnFailure?.(error)) this.#failed(operation, key, error)
-      return otherwise
-    }
+    if (!this.#writes.mayCall()) return attempt.otherwise
     let result: MaybePromise<T>
     try {
-      result = call()
+      result = attempt.call()
     } catch (error) {
-      return failed(error)
+      return this.#attemptFailed(attempt, error)
     }
-    const succeeded = (value: T): U => {
-      if (!attempt.gathered) this.#writes.succeeded()
-      return map(value)
-    }
-    if (!isPromise(result)) return succeeded(result)
-    return (attempt.unlimited ? result : this.#inTime(result, attempt)).then(succeeded, failed)
+    if (!isPromise(result)) return this.#attemptSucceeded(attempt, result)
+    const limited = attempt.unlimited ? result : this.#inTime(result, attempt)
+    return limited.then(
+      (value) => this.#attemptSucceeded(attempt, value),
+      (error: unknown) => this.#attemptFailed(attempt, error),
+    )
   }
 
-  #inTime<T, U>(result: Promise<T>, { operation, late, background, size = 0 }: Attempt<T, U>): Promise<T> {
+  #attemptSucceeded<T, U>(attempt: Attempt<T, U>, value: T): U {
+    if (!attempt.gathered) this.#writes.succeeded()
+    return attempt.map(value)
+  }
+
+  #attemptFailed<T, U>({ operation, key, otherwise, options }: Attempt<T, U>, error: unknown): U {
+    if (!options?.isOwnFailure?.(error)) this.#failed(operation, key, error)
+    return otherwise
+  }
+
+  #inTime<T, U>(result: Promise<T>, { operation, options = NO_OPTIONS }: Attempt<T, U>): Promise<T> {
+    const { late, background, size = 0 } = options
     const limit = this.#options.writeTimeout + size / 1000
     return inTime(result, limit, background ? quietlyAfter : after, () => {
       if (late) result.then(late, () => undefined)
@@ -445,12 +462,6 @@ function isSoundEntry(entry: unknown): entry is StoredEntry {
 
 function corrupt(store: string, what: string): StoreError {
   return new StoreError('ERR_STORE_CORRUPT', `the ${store} store returned ${what}`)
-}
-
-export function asStoreError(error: unknown, operation: StoreOperation, store: string): StoreError {
-  if (error instanceof StoreError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new StoreError('ERR_STORE_FAILED', `the ${store} store failed to ${operation}: ${message}`, { cause: error })
 }
 
 const NOTHING: ReadonlyMap<string, StoredEntry> = new Map()

@@ -28,11 +28,13 @@ export const isUrlTag = (tag: string): boolean => tag.startsWith('url ')
 
 /** The tags of a response: the user's, those in its tag header fields (members separated by spaces or commas), and its groups. */
 export function tagsOf(effective: Effective, response: ResponseHead, origin: string): readonly string[] {
+  const groups = cacheGroups(response.headers)
+  if (effective.tags.length + effective.tagHeaders.length + groups.length === 0) return NO_TAGS
   const tags = new Set(effective.tags)
   for (const name of effective.tagHeaders) {
     for (const tag of (getHeader(response.headers, name) ?? '').split(/[\s,]+/)) if (tag !== '') tags.add(tag)
   }
-  for (const group of cacheGroups(response.headers)) tags.add(groupTag(origin, group))
+  for (const group of groups) tags.add(groupTag(origin, group))
   return tags.size === 0 ? NO_TAGS : [...tags]
 }
 

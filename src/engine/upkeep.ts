@@ -4,6 +4,7 @@ import { primaryOfVariant } from './key.ts'
 import type { KeysUnder, Lookup } from './lookup.ts'
 import type { Pending } from './pending.ts'
 import { NEVER, type EntryChange, type ListedEntry } from './ports.ts'
+import type { Searches } from './searches.ts'
 import type { StoreGuard } from './store-guard.ts'
 
 /** Milliseconds that a look at what is stored, or an invalidation, waits for writes. */
@@ -12,15 +13,17 @@ const PATIENCE = 250
 export class Upkeep {
   readonly #guard: StoreGuard
   readonly #lookup: Lookup
+  readonly #searches: Searches
   readonly #pending: Pending
   readonly #patience: number
   /** Some index was left with nothing in it. */
   #emptied = false
 
   /** @param readTimeout milliseconds a read may take: `landed` waits no longer */
-  constructor(guard: StoreGuard, lookup: Lookup, pending: Pending, readTimeout: number) {
+  constructor(guard: StoreGuard, lookup: Lookup, searches: Searches, pending: Pending, readTimeout: number) {
     this.#guard = guard
     this.#lookup = lookup
+    this.#searches = searches
     this.#pending = pending
     this.#patience = Math.min(readTimeout, PATIENCE)
   }
@@ -30,9 +33,14 @@ export class Upkeep {
     return this.#pending.settled(this.#patience)
   }
 
-  /** Every key under which something of a primary key may be stored: itself, its variants, its parts, its HEAD. */
-  keysUnder(key: string): Promise<KeysUnder> {
-    return this.#lookup.keysUnder(key)
+  /**
+   * Every key under which something of a primary key may be stored (itself, its variants, its parts, its HEAD), and the same of each other query
+   * whose entry answers in its place (searches.ts).
+   */
+  async keysUnder(key: string): Promise<KeysUnder> {
+    const keys = [key, ...(await this.#searches.all(key))]
+    const under = await Promise.all(keys.map((each) => this.#lookup.keysUnder(each)))
+    return { entries: under.flatMap(({ entries }) => entries), indexes: under.flatMap(({ indexes }) => indexes) }
   }
 
   /** Deletes what had expired at an instant, and was created before another; how many entries there were, indexes not counted. */

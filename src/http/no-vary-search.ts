@@ -3,6 +3,7 @@
  *
  * What does not parse, or contradicts itself, says nothing: then every query is another resource.
  */
+import { percentDecode } from './percent.ts'
 import { isInnerList, parseDictionary, type Member } from './structured-fields.ts'
 
 /** The rule of a response: the names that count, or those that do not, and whether their order does. */
@@ -72,14 +73,7 @@ function significant(query: string, { orderMatters, ignored, except }: SearchVar
   return orderMatters ? pairs : pairs.toSorted(([x], [y]) => (x < y ? -1 : x > y ? 1 : 0))
 }
 
-/** As application/x-www-form-urlencoded has it; what cannot be decoded stands for itself, and so equals less. */
+/** As application/x-www-form-urlencoded has it. */
 function decoded(text: string): string {
-  const spaced = text.replaceAll('+', ' ')
-  if (!spaced.includes('%')) return spaced
-  try {
-    return decodeURIComponent(spaced)
-  } catch {
-    // Broken escapes are data like any other.
-    return spaced
-  }
+  return percentDecode(text.replaceAll('+', ' '))
 }

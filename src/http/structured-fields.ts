@@ -152,7 +152,7 @@ class Parser {
     const char = this.#text[this.#at] ?? ''
     if (char === '"') return { type: 'string', value: this.#string() }
     if (char === '?') return { type: 'boolean', value: this.#match(/\?[01]/y) === '?1' }
-    if (char === ':') return { type: 'binary', value: this.#match(/:[A-Za-z0-9+/=]*:/y).slice(1, -1) }
+    if (char === ':') return { type: 'binary', value: this.#binary() }
     if (char === '@') return { type: 'date', value: Number(this.#match(/@-?\d{1,15}/y).slice(1)) }
     if (char === '%') return { type: 'display', value: this.#display() }
     if (/[-0-9]/.test(char)) return this.#number()
@@ -168,6 +168,15 @@ class Parser {
     }
     if (integer.length > 12 || fraction.length === 0 || fraction.length > 3) throw new FieldSyntaxError()
     return { type: 'decimal', value: Number(text) }
+  }
+
+  /** Section 4.2.7: base64; that padding is missing is no fault. */
+  #binary(): string {
+    const encoded = this.#match(/:[A-Za-z0-9+/]*={0,2}:/y).slice(1, -1)
+    const over = encoded.length % 4
+    // Six bits are no byte; and where there is padding, it fills up.
+    if (over === 1 || (over !== 0 && encoded.endsWith('='))) throw new FieldSyntaxError()
+    return encoded
   }
 
   /** Section 4.2.10: percent-encoded UTF-8, in lower-case digits. */

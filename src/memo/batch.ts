@@ -58,7 +58,7 @@ export class Batch<K, V> {
 
   async #look(calls: readonly CallOfBatch<K, V>[]): Promise<[CallOfBatch<K, V>, Draft<K, V> | undefined][]> {
     const ids = this.#options.refresh ? [] : calls.map(({ id }) => id)
-    const drafts = await this.#core.keeper.findMany(ids)
+    const drafts = await this.#core.installed(this.#core.keeper.findMany(ids))
     return calls.map((call, index) => [call, drafts[index]])
   }
 

@@ -543,6 +543,27 @@ describe('70: a value changed by a caller', () => {
     expect(() => value.list.push(2)).toThrow(TypeError)
   })
 
+  test('after hits, a new value is what the next ones get, however it came', async () => {
+    const cache = new AsyncCache<string, number>({ ttl: '1h' })
+    const hit = async (): Promise<unknown> => [
+      await cache.get('a'),
+      await cache.getOrSet('a', () => expect.unreachable()),
+    ]
+    await cache.set('a', 1)
+    expect([await hit(), await hit()]).toEqual([
+      [1, 1],
+      [1, 1],
+    ])
+    await cache.set('a', 2)
+    expect(await hit()).toEqual([2, 2])
+    await cache.refresh('a', () => 3)
+    expect(await hit()).toEqual([3, 3])
+    await cache.delete('a')
+    expect(await cache.get('a')).toBe(undefined)
+    expect(await cache.getOrSet('a', () => 4)).toBe(4)
+    expect(await hit()).toEqual([4, 4])
+  })
+
   test('false, the default: the value itself', async () => {
     const cache = new AsyncCache<string, object>()
     const value = {}

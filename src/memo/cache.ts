@@ -115,10 +115,18 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
   }
 
   /** The value if there is a fresh one, else undefined. */
-  async get(key: K): Promise<V | undefined> {
-    this.#core.assertOpen()
-    const id = this.#idOf(key)
-    return this.#taken(id, await this.#core.keeper.find(id))
+  get(key: K): Promise<V | undefined> {
+    try {
+      this.#core.assertOpen()
+      const id = this.#idOf(key)
+      return this.#core.hit(id) ?? this.#find(id)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #find(id: Id): Promise<V | undefined> {
+    return this.#taken(id, await this.#core.installed(this.#core.keeper.find(id)))
   }
 
   #taken(id: Id, draft: Draft<K, V> | undefined): V | undefined {
@@ -144,7 +152,7 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
 
   async #peek(key: K): Promise<Draft<K, V> | undefined> {
     this.#core.assertOpen()
-    const draft = await this.#core.keeper.peek(this.#idOf(key))
+    const draft = await this.#core.installed(this.#core.keeper.peek(this.#idOf(key)))
     return draft !== undefined && this.#isFresh(draft) ? draft : undefined
   }
 
@@ -170,7 +178,7 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
   async getMany(keys: Iterable<K>): Promise<(V | undefined)[]> {
     this.#core.assertOpen()
     const ids = this.#idsOf(keys, 'getMany')
-    const drafts = await this.#core.keeper.findMany(ids)
+    const drafts = await this.#core.installed(this.#core.keeper.findMany(ids))
     return ids.map((id, index) => this.#taken(id, drafts[index]))
   }
 
@@ -241,7 +249,7 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
   /** Removes what is of no use any more, without waiting for its turn; how many. @throws StateError ERR_NOT_LISTABLE */
   async deleteExpired(): Promise<number> {
     this.#core.assertOpen()
-    return this.#core.keeper.deleteExpired()
+    return this.#core.installed(this.#core.keeper.deleteExpired())
   }
 
   /** Deletes everything of this cache, and nothing else in its store. @throws StateError ERR_NOT_LISTABLE */

@@ -1,19 +1,20 @@
 /**
  * The machine behind AsyncCache and memoize: look, judge, and answer or wait for the function (filling.ts).
  *
- * Rule 1: a hit in memory makes one look-up, one reading of the clock and one promise, and no more (hit()). The clock is read each time: a time
- *         remembered until a timer fires is a wrong one after a process was frozen, and that is when entries have expired.
- * Rule 2: nothing of the cache fails a call: neither the store nor a function given as an option. The function's own failure does.
+ * Rule 1: a hit in memory makes one look-up and one reading of the clock, and the first a promise; no more (hit()). The clock is read each time:
+ *         a time remembered until a timer fires is a wrong one after a process was frozen, and that is when entries have expired.
+ * Rule 2: nothing of the cache fails a call: neither the store nor a function given as an option. The function's own failure does; and so
+ *         does a store whose package is not installed (row 6): it did not fail, it was never there.
  */
 import { Backoff } from '../engine/backoff.ts'
 import { systemClock } from '../engine/clock.ts'
 import { Events } from '../engine/events.ts'
 import { Leases } from '../engine/lease.ts'
-import { isPromise } from '../engine/maybe.ts'
-import { NEVER, type Clock, type Store } from '../engine/ports.ts'
+import { chain, isPromise } from '../engine/maybe.ts'
+import { NEVER, type Clock, type MaybePromise } from '../engine/ports.ts'
 import { StoreGuard } from '../engine/store-guard.ts'
 import { after, LONGEST_WAIT } from '../engine/timer.ts'
-import { OptionError } from '../errors.ts'
+import { OptionError, StateError } from '../errors.ts'
 import { textOf } from './argument-key.ts'
 import { cloningOf, type Cloning } from './clone.ts'
 import { currentRun, Run } from './context.ts'
@@ -46,6 +47,8 @@ export class Core<K, V> {
   readonly #keeping: Keeping<K, V>
   readonly #cloning: Cloning<V>
   readonly #backoff: Backoff
+  /** That the store's package is not installed. */
+  #missing: StateError | null = null
   #closing: Promise<void> | null = null
 
   constructor(settings: Settings<K, V>) {
@@ -56,7 +59,8 @@ export class Core<K, V> {
     this.#backoff = new Backoff(clock)
     this.#cloning = cloningOf<V>(settings.clone)
     this.teller = new Teller(settings.name, clock)
-    const guard = settings.store === null ? null : guardOf(settings.store, settings, this.teller, clock)
+    const faults = this.#faults()
+    const guard = settings.store === null ? null : new StoreGuard(settings.store, faults, clock, settings)
     const shelf = guard === null ? null : new Shelf<K, V>({ name: settings.name, guard, now: () => clock.now() })
     this.table = shelf === null ? tableOf(settings, this.teller, clock) : null
     this.keeper = shelf ?? (this.table as Table<K, V>)
@@ -69,9 +73,20 @@ export class Core<K, V> {
       backoff: this.#backoff,
       clock,
       order: this.#order,
-      leases: leasesOf(settings, this.teller, clock),
+      leases: leasesOf(settings, faults, clock),
       leaseOf: (id) => shelf?.keyOf(id) ?? textOf(id),
     })
+  }
+
+  /** What its store's guards report. */
+  #faults(): Events {
+    const faults = new Events()
+    faults.on('error', ({ operation, key, error }) => {
+      const { cause } = error
+      if (cause instanceof StateError && cause.code === 'ERR_MISSING_PEER') this.#missing = cause
+      this.teller.error(operation, key, error)
+    })
+    return faults
   }
 
   /** The fast lane: a fresh value in memory that needs no thought. Undefined: load() has to think. */
@@ -82,7 +97,10 @@ export class Core<K, V> {
     if (slot === undefined || slot.tags !== null) return undefined
     if (slot.plainUntil !== Infinity && this.clock.now() >= slot.plainUntil) return undefined
     table.hit(slot)
-    return this.answer(id, slot.draft, 'fresh')
+    // Where each caller has a copy, each has a promise of its own, too.
+    if (this.#cloning.take !== null) return this.answer(id, slot.draft, 'fresh')
+    this.teller.hit(id, slot.draft, 'fresh')
+    return (slot.answer ??= Promise.resolve(slot.draft.value as V))
   }
 
   /** The value, from wherever it comes. */
@@ -103,6 +121,7 @@ export class Core<K, V> {
   }
 
   #decide(call: Call<K, V>, draft: Draft<K, V> | undefined): Promise<V> {
+    if (this.#missing !== null) return Promise.reject(this.#missing)
     if (draft === undefined) return this.#fetch(call, 'absent', 0)
     switch (this.verdict(draft)) {
       case 'fresh':
@@ -287,6 +306,14 @@ export class Core<K, V> {
     if (this.#keeping.closed) throw closed(this.settings.name)
   }
 
+  /** What the store did, if it is there at all. @throws StateError ERR_MISSING_PEER */
+  installed<T>(work: MaybePromise<T>): MaybePromise<T> {
+    return chain<T, T>(work, (done) => {
+      if (this.#missing !== null) throw this.#missing
+      return done
+    })
+  }
+
   async set(id: Id, key: K, value: V, options: SetOptions): Promise<void> {
     this.assertOpen()
     // A call under way read what was there before.
@@ -298,7 +325,7 @@ export class Core<K, V> {
       return
     }
     try {
-      await this.#keeping.put(id, { ...draft, took: 0 }, 'set', true)
+      await this.installed(this.#keeping.put(id, { ...draft, took: 0 }, 'set', true))
     } catch (error) {
       if (error instanceof NotStorable)
         throw new OptionError('ERR_OPTION_VALUE', 'value', error.message, { cause: error })
@@ -309,7 +336,7 @@ export class Core<K, V> {
   async drop(ids: readonly Id[]): Promise<number> {
     this.assertOpen()
     for (const id of ids) this.flights.fence(id)
-    const count = await this.keeper.drop(ids)
+    const count = await this.installed(this.keeper.drop(ids))
     this.teller.invalidated('delete', ids.map(textOf))
     return count
   }
@@ -317,14 +344,14 @@ export class Core<K, V> {
   async invalidateTags(tags: readonly string[], mode: InvalidateMode): Promise<void> {
     this.assertOpen()
     this.flights.strike(tags)
-    await this.keeper.invalidateTags(tags, mode, this.#order.invalidated())
+    await this.installed(this.keeper.invalidateTags(tags, mode, this.#order.invalidated()))
     this.teller.invalidated('tags', tags)
   }
 
   async clear(): Promise<void> {
     this.assertOpen()
     this.flights.fenceAll()
-    await this.keeper.clear(this.#order.invalidated())
+    await this.installed(this.keeper.clear(this.#order.invalidated()))
     this.teller.invalidated('clear', [])
   }
 
@@ -340,22 +367,10 @@ export class Core<K, V> {
   }
 }
 
-function guardOf(
-  store: Store,
-  settings: { readTimeout: number; writeTimeout: number },
-  teller: Teller,
-  clock: Clock,
-): StoreGuard {
-  const { readTimeout, writeTimeout } = settings
-  const events = new Events()
-  events.on('error', ({ operation, key, error }) => teller.error(operation, key, error))
-  return new StoreGuard(store, events, clock, { readTimeout, writeTimeout })
-}
-
 /** A lease is waited for no longer than a read: without one, the function is called all the same. Hence a guard of their own. */
-function leasesOf<K, V>({ store, lease, readTimeout }: Settings<K, V>, teller: Teller, clock: Clock): Leases | null {
+function leasesOf<K, V>({ store, lease, readTimeout }: Settings<K, V>, faults: Events, clock: Clock): Leases | null {
   if (store === null || lease === 0) return null
-  return new Leases(guardOf(store, { readTimeout, writeTimeout: readTimeout }, teller, clock), clock, {
+  return new Leases(new StoreGuard(store, faults, clock, { readTimeout, writeTimeout: readTimeout }), clock, {
     lease,
     patience: NEVER,
   })

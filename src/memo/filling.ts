@@ -153,8 +153,8 @@ export class Filling<K, V> {
 
   /** Begins a call; what is returned tells its times once it has ended. */
   start(): () => Timing {
-    const askedAt = this.#p.order.asked()
     const began = this.#p.clock.now()
+    const askedAt = this.#p.order.asked(began)
     return () => {
       const now = this.#p.clock.now()
       return { askedAt, now, took: Math.max(0, now - began) }

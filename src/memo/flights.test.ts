@@ -352,6 +352,22 @@ describe.each(PLACES)('%s', (_, place) => {
     ])
   })
 
+  test('F4: so does who gets a hit, though all of them get it by one promise', async () => {
+    const context = new AsyncLocalStorage<string>()
+    const cache = make<string>()
+    await cache.set('k', 'value')
+    const call = (name: string): Promise<unknown> =>
+      context.run(name, async () => {
+        const then = cache.get('k').then(() => context.getStore())
+        await cache.getOrSet('k', () => expect.unreachable())
+        return [context.getStore(), await then]
+      })
+    expect(await Promise.all(['first', 'second'].map(call))).toEqual([
+      ['first', 'first'],
+      ['second', 'second'],
+    ])
+  })
+
   test('callSignal is the signal of the function that runs', async () => {
     const controller = new AbortController()
     let seen: AbortSignal | undefined

@@ -38,8 +38,8 @@ export class Flight<V> {
   #settled = false
   #redeemed = false
   #struck: Set<string> | null = null
-  #resolve: (value: V) => void = () => undefined
-  #reject: (error: unknown) => void = () => undefined
+  #resolve: (value: V) => void = ignore
+  #reject: (error: unknown) => void = ignore
 
   constructor(table: Flights<V>, id: Id, run: Run, attempt: number, tags: readonly string[] | null) {
     this.#table = table
@@ -126,6 +126,11 @@ export class Flight<V> {
       )
     })
   }
+}
+
+/** Until the promise has given its own. */
+function ignore(): void {
+  // Nothing is under way yet.
 }
 
 export class Flights<V> {

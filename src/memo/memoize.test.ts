@@ -87,6 +87,40 @@ describe('F1: memoize', () => {
     expect(await memoized.call({ name: 'first' }, 1, 2)).toBe('first')
   })
 
+  test('row 268: so are properties of its own; controls of the same name take their place', async () => {
+    const load = Object.assign(async (id: number) => id, { version: 3, clear: 'mine' })
+    Object.defineProperty(load, 'twice', { get: () => 2 * load.version })
+    Object.freeze(load)
+    const memoized = memoize(load)
+    expect([memoized.version, Reflect.get(memoized, 'twice'), typeof memoized.clear]).toEqual([3, 6, 'function'])
+    expectTypeOf(memoized.version).toEqualTypeOf<number>()
+    expect(Reflect.get(memoized.with({}), 'version')).toBe(3)
+    expect(load.clear).toBe('mine')
+    const again = memoize(memoized)
+    await again(1)
+    await memoized.clear()
+    expect([again.stats().size, memoized.stats().size]).toEqual([1, 0])
+  })
+
+  test('row 263: calls by call, apply, bind and with, with one text or number and otherwise, are the same calls', async () => {
+    const load = vi.fn(async (...args: unknown[]) => args)
+    const memoized = memoize(load)
+    for (const args of [['a'], ['~'], [1], [-0], [0], [Number.NaN], [], [undefined], [null], [['a']], ['a', 1], [1n]]) {
+      load.mockClear()
+      const values = [
+        await memoized(...args),
+        await memoized.apply(null, args),
+        await memoized.bind(null, ...args)(),
+        await memoized.with({ ttl: '1h' })(...args),
+        await memoized.peek(...args),
+        await memoized.cache.get(args),
+      ]
+      expect(load.mock.calls).toEqual([args])
+      for (const value of values) expect(value).toBe(values[0])
+      expect(values[0]).toEqual(args)
+    }
+  })
+
   test('the option key says what counts; an argument without a value is refused by a rejection, not a throw', async () => {
     const load = vi.fn(async (id: number, signal?: AbortSignal) => `${id} ${signal?.aborted}`)
     const plain = memoize(load)

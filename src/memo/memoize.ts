@@ -99,7 +99,7 @@ export function memoize<F extends AsyncFunction>(fn: F, options: MemoizeOptions<
         return Promise.reject(error)
       }
     }
-  const memoized = function (this: unknown, ...args: K): Promise<V> {
+  const general = function (this: unknown, ...args: K): Promise<V> {
     let id: Id
     try {
       id = idOf(args)
@@ -107,6 +107,14 @@ export function memoize<F extends AsyncFunction>(fn: F, options: MemoizeOptions<
       return Promise.reject(error)
     }
     return core.hit(id) ?? slow(this, id, args, NONE)
+  }
+  const isPlain = key === undefined
+  const memoized = function (this: unknown, only?: unknown): Promise<V> {
+    // One text or number, which is what most functions are given, needs no list of arguments for a hit.
+    if (!isPlain || arguments.length !== 1 || (typeof only !== 'string' && typeof only !== 'number'))
+      return Reflect.apply(general, this, arguments)
+    const id = keyOf(only)
+    return core.hit(id) ?? slow(this, id, [only] as K, NONE)
   }
   const controls: MemoControls<F> = {
     invalidate: (...args) => cache.delete(args),
@@ -126,12 +134,20 @@ export function memoize<F extends AsyncFunction>(fn: F, options: MemoizeOptions<
     cache,
     original: fn,
   }
-  return Object.assign(dressed<Memoized<F>>(memoized, fn), controls)
+  const made = dressed<Memoized<F>>(memoized, fn)
+  // Not by assignment: what it is given may have read-only properties of these names.
+  return Object.defineProperties(made, Object.getOwnPropertyDescriptors(controls) as PropertyDescriptorMap)
 }
 
-/** Name and number of parameters as the original has them; the type says so, too. */
-export function dressed<T>(made: unknown, original: (...args: never) => unknown): T {
-  for (const name of ['name', 'length'] as const)
-    Object.defineProperty(made, name, { value: original[name], configurable: true })
+/** What the language gives functions, and they keep. */
+const OWN: ReadonlySet<PropertyKey> = new Set(['prototype', 'arguments', 'caller'])
+
+/** Name, number of parameters and other properties as the original has them; the type says so, too. */
+export function dressed<T>(made: object, original: (...args: never) => unknown): T {
+  for (const name of Reflect.ownKeys(original)) {
+    const property = Object.getOwnPropertyDescriptor(original, name)
+    if (property === undefined || OWN.has(name)) continue
+    Object.defineProperty(made, name, { ...property, configurable: true })
+  }
   return made as T
 }

@@ -28,6 +28,7 @@ import { StateError, StoreError } from '../errors.ts'
 import type { ValueMeta } from '../policy/decision.ts'
 import { textOf } from './argument-key.ts'
 import type { Draft, Id, InvalidateMode, Keeper, Refusal } from './entry.ts'
+import { StoredDraft } from './stored-draft.ts'
 import { decodeValue } from './value-decode.ts'
 import { encodeValue, NotStorable } from './value-encode.ts'
 
@@ -146,32 +147,18 @@ export class Shelf<K, V> implements Keeper<K, V> {
       // 'revalidate': of the HTTP cache in the same store, or a mark that could not be read. Only the function could tell.
       if (mark.mode !== 'stale') return undefined
       // Whole milliseconds: the instant of an invalidation may be a fraction ahead of the clock (time.ts).
-      return stale(draft, Math.min(draft.freshUntil, Math.floor(mark.at)))
+      return draft.until(Math.min(draft.freshUntil, Math.floor(mark.at)))
     })
   }
 
-  #decode(head: EntryHead, bytes: Uint8Array): Draft<K, V> | undefined {
+  #decode(head: EntryHead, bytes: Uint8Array): StoredDraft<K, V> | undefined {
     const { key, createdAt, expiresAt } = head
     const meta: unknown = head.meta
     try {
       if (!isValueMeta(meta) || meta.valueSize > bytes.length)
         throw new StoreError('ERR_STORE_CORRUPT', 'the entry is no cached value')
       if (meta.askedAt < this.#clearedAt) return undefined
-      const value = decodeValue(bytes.subarray(0, meta.valueSize))
-      return {
-        // Decoded when it is asked for: hits have no use for it.
-        get key() {
-          return decodeValue(bytes.subarray(meta.valueSize)) as K
-        },
-        failed: meta.failed,
-        value: meta.failed ? undefined : (value as V),
-        error: meta.failed ? value : undefined,
-        askedAt: meta.askedAt,
-        createdAt,
-        freshUntil: expiresAt,
-        took: meta.took,
-        tags: meta.tags,
-      }
+      return new StoredDraft(createdAt, expiresAt, meta, bytes, decodeValue(bytes, meta.valueSize))
     } catch (error) {
       return this.#failed(key, error)
     }
@@ -299,24 +286,6 @@ export class Shelf<K, V> implements Keeper<K, V> {
 }
 
 const storeFailed = (): Refusal => 'store-failed'
-
-/** The draft with an end to its freshness; its key is still decoded only when it is asked for. */
-function stale<K, V>(draft: Draft<K, V>, freshUntil: number): Draft<K, V> {
-  const { failed, value, error, askedAt, createdAt, took, tags } = draft
-  return {
-    get key() {
-      return draft.key
-    },
-    failed,
-    value,
-    error,
-    askedAt,
-    createdAt,
-    freshUntil,
-    took,
-    tags,
-  }
-}
 
 /** Checked, so that it is trusted when it comes back by reference. */
 function metaOf(value: ValueMeta): EntryMeta {

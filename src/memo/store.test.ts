@@ -692,3 +692,23 @@ process.once('message', async () => {
 })
 process.send('ready')
 `
+
+test('row 6: a store whose package is not installed is told to whoever asks, at the first use; the function is not called', async () => {
+  const missing = new StateError('ERR_MISSING_PEER', 'RedisStore needs the package `redis`: npm install redis.')
+  const fail = (): Promise<never> => Promise.reject(missing)
+  const uses: readonly ((cache: AsyncCache<string, number>) => Promise<unknown>)[] = [
+    (cache) => cache.get('a'),
+    (cache) => cache.has('a'),
+    (cache) => cache.getMany(['a', 'b']),
+    (cache) => cache.set('a', 1),
+    (cache) => cache.delete('a'),
+    (cache) => cache.invalidateTags('t'),
+    (cache) => cache.getOrSet('a', () => expect.unreachable()),
+    (cache) => cache.getOrSetMany(['a', 'b'], () => expect.unreachable()),
+  ]
+  for (const use of uses) {
+    const store = Object.assign(new MemoryStore(), { read: fail, write: fail, update: fail, delete: fail })
+    const cache = new AsyncCache<string, number>({ store, name: 'c' })
+    for (let times = 0; times < 2; times++) await expect(use(cache)).rejects.toBe(missing)
+  }
+})

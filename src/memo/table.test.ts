@@ -248,3 +248,13 @@ test('I2: a tag nothing carries any more takes no room', () => {
   tags.invalidate('never there', 'delete', 1)
   expect(tags.size).toBe(0)
 })
+
+test('deleting the expired of a large table lets others have a turn', async () => {
+  const large = table<number>({ maxSize: 25_000, now: () => 10 })
+  for (let n = 0; n < 25_000; n++) large.put(`k${n}`, draft(n), n % 2 === 0 ? 10 : NEVER)
+  const order: unknown[] = []
+  setTimeout(() => order.push('others'))
+  order.push(await large.deleteExpired())
+  expect(order).toEqual(['others', 12_500])
+  expect(large.count).toBe(12_500)
+})

@@ -1,7 +1,7 @@
 /**
  * Values in memory, by reference, bounded by their number or by their sizes; what goes first is up to an eviction policy.
  *
- * Rule 1: a hit allocates nothing and evicting never scans.
+ * Rule 1: a hit allocates nothing but, the first of an entry, its promise; evicting never scans.
  * Rule 2: no timers; what has expired goes when its turn comes, when it is asked for, or by deleteExpired.
  * Rule 3: room is made before an entry is put in, so that no entry has to go for itself.
  * Rule 4: who listens to evictions is told once the table is in order again: a listener may use the cache.
@@ -34,6 +34,8 @@ export interface Slot<K, V> {
   tags: readonly TagState[] | null
   size: number
   node: EvictionNode
+  /** What a hit is answered with, once there was one: a promise that is settled is as good for many. Null where there was none. */
+  answer: Promise<V> | null
 }
 
 export interface TableOptions<K, V> {
@@ -46,6 +48,9 @@ export interface TableOptions<K, V> {
   readonly random: () => number
   readonly onEvict: (key: string, reason: 'count' | 'size') => void
 }
+
+/** How many entries deleteExpired looks at before others have a turn. */
+const SLICE = 10_000
 
 /** So many errors are kept at most, where `maxSize` is no number of entries. */
 const MOST_ERRORS = 10_000
@@ -136,6 +141,7 @@ export class Table<K, V> implements Keeper<K, V> {
     this.#tags.detach(slot.tags)
     slot.tags = tags
     slot.draft = draft
+    slot.answer = null
     slot.keepUntil = keepUntil
     slot.plainUntil = plainUntil(draft, this.#options.windows)
     this.#size += size - slot.size
@@ -163,6 +169,7 @@ export class Table<K, V> implements Keeper<K, V> {
       tags,
       size,
       node,
+      answer: null,
     })
     this.#size += size
   }
@@ -207,10 +214,12 @@ export class Table<K, V> implements Keeper<K, V> {
     return count
   }
 
-  deleteExpired(): number {
+  async deleteExpired(): Promise<number> {
     const now = this.#options.now()
     let count = 0
+    let seen = 0
     for (const slot of this.#slots.values()) {
+      if (++seen % SLICE === 0) await turn()
       if (slot.keepUntil > now && afterTags(slot.draft, slot.tags) !== undefined) continue
       this.#remove(slot)
       count += 1
@@ -230,8 +239,8 @@ export class Table<K, V> implements Keeper<K, V> {
   }
 
   clear(): void {
-    for (const slot of this.#slots.values()) this.#tags.detach(slot.tags)
     this.#slots.clear()
+    this.#tags.clear()
     this.#policy.clear()
     this.#size = 0
   }
@@ -239,6 +248,10 @@ export class Table<K, V> implements Keeper<K, V> {
   close(): MaybePromise<void> {
     this.clear()
   }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0))
 }
 
 /** What tags leave of an entry: itself, itself stale, or nothing. */

@@ -38,6 +38,10 @@ export class TagStates {
     for (const state of states) if (--state.carriers === 0) this.#states.delete(state.tag)
   }
 
+  clear(): void {
+    this.#states.clear()
+  }
+
   invalidate(tag: string, mode: InvalidateMode, at: number): void {
     const state = this.#states.get(tag)
     if (state === undefined) return

@@ -1,24 +1,31 @@
 /** Time for caches of values: cheap for the table in memory, and ordered for what must be told apart within a millisecond. */
 import type { Clock } from '../engine/ports.ts'
 
-/** How often the wall clock is consulted, in ms. */
+/** How often the monotonic clock is consulted, in ms. */
 const SYNC = 1000
 
 /**
- * Wall time that never runs backwards, by the monotonic clock: one call, since every hit makes one (RELIABILITY 157). The wall clock is looked
- * at once a second, because the monotonic one stands still while a machine sleeps: after that, entries are at most a second too old.
+ * Wall time that never runs backwards (RELIABILITY 157), as the clock of the engine, but by one reading, since every hit makes one. The monotonic
+ * clock is looked at where the wall clock was set back, and once a second, where it may have been: a second is the most that nobody notices.
  */
 export function steadyClock(): Clock {
-  let lastSync = -Infinity
-  let base = performance.timeOrigin
+  let wall = -Infinity
+  /** How far the time is ahead of the wall clock: it goes on by the monotonic one until the wall has caught up. */
+  let ahead = 0
+  let synced = { wall: -Infinity, time: -Infinity, monotonic: 0 }
+  const sync = (now: number): void => {
+    const monotonic = performance.now()
+    const least = synced.time + (monotonic - synced.monotonic)
+    // A millisecond of slack: the two clocks tick at different moments.
+    ahead = Math.max(0, wall + ahead - now, now < least - 1 ? Math.floor(least) - now : 0)
+    synced = { wall: now, time: now + ahead, monotonic }
+  }
   return {
     now() {
-      const monotonic = performance.now()
-      if (monotonic - lastSync > SYNC) {
-        lastSync = monotonic
-        base = Math.max(base, Date.now() - monotonic)
-      }
-      return base + monotonic
+      const now = Date.now()
+      if (now < wall || now - synced.wall > SYNC) sync(now)
+      wall = now
+      return now + ahead
     },
   }
 }
@@ -36,19 +43,19 @@ export class Order {
     this.#clock = clock
   }
 
-  /** When something is asked. */
-  asked(): number {
-    return this.#next(true)
+  /** When something is asked, at this instant of the clock. */
+  asked(now: number): number {
+    return this.#next(true, now)
   }
 
   /** When something is invalidated. */
   invalidated(): number {
-    return this.#next(false)
+    return this.#next(false, this.#clock.now())
   }
 
-  #next(question: boolean): number {
+  #next(question: boolean, now: number): number {
     const least = this.#lastWasQuestion === question ? this.#last : this.#last + STEP
     this.#lastWasQuestion = question
-    return (this.#last = Math.max(least, this.#clock.now()))
+    return (this.#last = Math.max(least, now))
   }
 }

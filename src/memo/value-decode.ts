@@ -12,11 +12,15 @@ import { ERROR_TYPES, JSON_FORM, TABLE_FORM } from './value-format.ts'
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The value of the bytes. The value shares no memory with them.
+ * The value of the bytes up to `end`. The value shares no memory with them.
  * @throws StoreError ERR_STORE_CORRUPT
  */
-export function decodeValue(bytes: Uint8Array): unknown {
-  if (bytes[0] === JSON_FORM) return parse(bytes.subarray(1))
+export function decodeValue(bytes: Uint8Array, end: number = bytes.length): unknown {
+  if (end > 0 && bytes[0] === JSON_FORM) return parse(bytes.subarray(1, end))
+  return decodeTable(bytes.subarray(0, end))
+}
+
+function decodeTable(bytes: Uint8Array): unknown {
   if (bytes[0] !== TABLE_FORM || bytes.length < 5) throw corrupt('it does not start as a value')
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1, true)
   if (bytes.length < 5 + length) throw corrupt('it is cut')

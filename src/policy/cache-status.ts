@@ -9,6 +9,8 @@ export interface CacheStatusFacts {
   readonly stored: boolean
   readonly key: string | null
   readonly reason: string
+  /** What the origin answered where a stored response took its place; null: it could not be reached. Absent: it was not asked in vain. */
+  readonly failure?: number | null | undefined
 }
 
 /** Our outcomes as values of `fwd` (section 2.2); a hit has none. */
@@ -17,25 +19,39 @@ const FORWARDED: Readonly<Record<string, string>> = {
   'vary-miss': 'vary-miss',
   'partial-miss': 'partial',
   expired: 'stale',
-  revalidated: 'stale',
   request: 'request',
   bypass: 'bypass',
   method: 'method',
-  unsatisfiable: 'request',
+}
+
+/** Of stored responses that were validated, or should have been: it was not the request that did not allow their use. */
+const NOT_BY_REQUEST: ReadonlySet<string> = new Set(['stale', 'no-cache', 'invalidated', 'clock', 'refresh-ahead'])
+
+/** Section 2.2: why the request went forward; undefined: it did not. */
+function forwardedFor({ outcome, reason, revalidated, collapsed, failure }: CacheStatusFacts): string | undefined {
+  // Section 2.6: one that was collapsed went forward with another's request.
+  if (collapsed) return 'miss'
+  if (failure !== undefined) return 'stale'
+  if (reason === 'only-if-cached') return undefined
+  if (revalidated || outcome === 'request' || outcome === 'unsatisfiable')
+    return NOT_BY_REQUEST.has(reason) ? 'stale' : 'request'
+  return FORWARDED[outcome]
 }
 
 /** `ttl`: seconds of freshness left, negative once stale; null: unknown. */
 export function cacheStatus(name: string, facts: CacheStatusFacts, ttl: number | null): string {
   const parts = [serializeName(name)]
-  // Section 2.7: one that was collapsed went forward with another's request; it was no hit.
-  const forwarded = facts.collapsed ? 'miss' : FORWARDED[facts.outcome]
-  if (forwarded === undefined) parts.push('hit')
-  else parts.push(`fwd=${forwarded}`)
-  if (facts.revalidated) parts.push('fwd-status=304')
+  const forwarded = forwardedFor(facts)
+  if (forwarded !== undefined) parts.push(`fwd=${forwarded}`)
+  // Section 2.1: what came from nowhere was no hit, either.
+  else if (facts.fromCache) parts.push('hit')
+  const status = facts.revalidated ? 304 : facts.failure
+  if (typeof status === 'number') parts.push(`fwd-status=${status}`)
   if (forwarded !== undefined && facts.stored && !facts.fromCache) parts.push('stored')
   if (facts.collapsed) parts.push('collapsed')
   if (ttl !== null && facts.fromCache) parts.push(`ttl=${Math.max(-999_999_999_999, Math.min(999_999_999_999, ttl))}`)
-  if (facts.key !== null) parts.push(`key=${serializeString(facts.key)}`)
+  // The parts of a key are lines, which a String cannot hold (section 2.7).
+  if (facts.key !== null) parts.push(`key=${serializeString(facts.key.replaceAll('\n', ' '))}`)
   parts.push(`detail=${serializeName(facts.reason)}`)
   return parts.join('; ')
 }

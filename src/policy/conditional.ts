@@ -1,8 +1,10 @@
 /** Validation (RFC 9111 section 4.3): the conditions to send, the 304 that fits, and what it changes. */
+import { parseDate } from '../http/date.ts'
 import { isStrong, strongMatch, weakMatch } from '../http/etag.ts'
-import { connectionHeaders, getHeader } from '../http/headers.ts'
-import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
+import { connectionHeaders, getHeader, hasHeader } from '../http/headers.ts'
+import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import type { ResponseMeta, Variant } from './decision.ts'
+import { dateOf, hasValidator } from './freshness.ts'
 import { hasStrongDate } from './strong-date.ts'
 
 /** Section 4.3.1: both validators where both exist. */
@@ -35,6 +37,19 @@ export function validates(response: ResponseHead, meta: ResponseMeta): boolean {
   if (stored !== null && strongMatch(etag, stored)) return true
   if (isStrong(etag)) return sameDate && hasStrongDate(meta.headers, meta.responseTime)
   return stored !== null || sameDate
+}
+
+/**
+ * Whether a 304 can only be the answer to the caller's own condition, and tells nothing of what is stored: with no validator on either side
+ * there is none of ours. Section 4.3.4 has what is stored updated by it; but tags of the caller's, and what did not change since a later
+ * date, leave open whether it changed since it was stored.
+ */
+export function answersCaller(request: RequestHead, response: ResponseHead, meta: ResponseMeta): boolean {
+  if (hasValidator(response.headers) || hasValidator(meta.headers)) return false
+  if (hasHeader(request.headers, 'if-none-match')) return true
+  const since = getHeader(request.headers, 'if-modified-since')
+  const at = since === null ? null : parseDate(since, meta.responseTime)
+  return at !== null && at > dateOf(meta.headers, meta.responseTime)
 }
 
 /** Section 4.3.5: whether the validators a HEAD carries are those of the stored response. */

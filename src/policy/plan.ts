@@ -87,7 +87,8 @@ export function plan(request: RequestHead, demand: Demand, stored: Stored, now: 
       : { kind: 'miss', reason: 'authorization-miss', conditions: [] }
   const { invalidated } = stored
   const used: Used = { request, directives, demand, meta, reply, now, options, invalidated, onlyIfCached }
-  if (demand.mode === 'force-cache' || demand.mode === 'only-if-cached') return whatever(used)
+  // Section 4.4: what was invalidated is not merely old: no mode has it sent before it is validated.
+  if (!invalidated && (demand.mode === 'force-cache' || demand.mode === 'only-if-cached')) return whatever(used)
   return decide(used)
 }
 

@@ -8,7 +8,7 @@ import type { HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { parseVary } from '../http/vary.ts'
 import { initialAge } from './age.ts'
 import { isKnown, isRefusal } from './authorized.ts'
-import { merged, sameValidators, validates } from './conditional.ts'
+import { answersCaller, merged, sameValidators, validates } from './conditional.ts'
 import type { Outcome, ResponseMeta, Terms } from './decision.ts'
 import { forbidden } from './forbidden.ts'
 import { explicitLifetime, hasValidator, lifetime, ownExpiry, type LifetimeInput } from './freshness.ts'
@@ -92,8 +92,9 @@ function isWorthKeeping(terms: Terms, headers: HeaderList): boolean {
 
 /** Section 4.3.4: a 304 for what is stored gives it new headers and new terms. */
 function freshen(input: SettleInput): Outcome {
-  const { stored, response } = input
-  if (stored === null) return { kind: 'refuse', reason: 'not-modified', drop: false }
+  const { request, stored, response } = input
+  if (stored === null || answersCaller(request, response, stored))
+    return { kind: 'refuse', reason: 'not-modified', drop: false }
   if (!validates(response, stored)) return { kind: 'refuse', reason: 'not-modified', drop: true }
   return renewedBy(input, stored) ?? { kind: 'refuse', reason: 'not-modified', drop: true }
 }
@@ -128,14 +129,17 @@ function headBytes(headers: HeaderList): number {
   return bytes
 }
 
+/** Whether an answer tells what is at its URL: an error is about its own request, unless it says that nothing is there. */
+export function isAboutResource(status: number): boolean {
+  return status < 400 || status === 404 || status === 410
+}
+
 /** Section 4.3.5: a HEAD that agrees with the stored GET freshens it, one that does not makes it unusable. `size`: bytes of its body. */
 export function headUpdate(input: Omit<SettleInput, 'stored'>, stored: ResponseMeta, size: number): Outcome {
   const { request, response, options } = input
   // Its fields may be about who asks: what all are given is not renewed by them.
   if (options.shared && isKnown(request, options)) return { kind: 'refuse', reason: 'authorization', drop: false }
-  // An error is about the HEAD alone, unless it says that nothing is there.
-  if (response.status >= 400 && response.status !== 404 && response.status !== 410)
-    return { kind: 'refuse', reason: 'server-error', drop: false }
+  if (!isAboutResource(response.status)) return { kind: 'refuse', reason: 'server-error', drop: false }
   const agrees =
     response.status === stored.status && sameValidators(response, stored) && sameLength(stored, size, response.headers)
   const renewed = agrees ? renewedBy({ ...input, stored }, stored) : null

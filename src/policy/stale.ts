@@ -21,6 +21,14 @@ export function mayServeStale(meta: ResponseMeta, request: CacheControl, now: nu
   return staleness(meta, now) <= allowed && allowed > 0
 }
 
+/** What counts as an error to the directive (RFC 5861 section 4). */
+const ERRORS: ReadonlySet<number> = new Set([500, 502, 503, 504])
+
+/** Whether an answer may be hidden by a stale one where those are allowed: a user who allows them means any server error. */
+export function isError(status: number, { staleIfError }: PolicyOptions): boolean {
+  return ERRORS.has(status) || (status >= 500 && staleIfError > 0)
+}
+
 /** What may be done when the origin cannot answer. Section 4.4: what was invalidated is not sent before it is validated. */
 export function onError(
   meta: ResponseMeta,

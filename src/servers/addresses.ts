@@ -18,6 +18,8 @@ export interface Address {
   readonly plain: boolean
   /** Whether it is that of `purge.path`. */
   readonly purges: boolean
+  /** Answers in a row, or nearly so, that could not be shared; counted where somebody asks for the next one. */
+  refusals: number
 }
 
 /** A host and perhaps a port: nothing that would become a part of a path or of another host. */
@@ -70,10 +72,30 @@ class Known {
   }
 }
 
+/** As many as are remembered for a route; then it begins anew. */
+class Remembered {
+  readonly #addresses = new Map<string, Address>()
+
+  get(url: string): Address | undefined {
+    return this.#addresses.get(url)
+  }
+
+  set(url: string, address: Address): void {
+    if (this.#addresses.size >= MAX_KNOWN) this.#addresses.clear()
+    this.#addresses.set(url, address)
+  }
+
+  get size(): number {
+    return this.#addresses.size
+  }
+}
+
 export class Addresses {
   readonly #settings: ServerSettings
   readonly #plain = new Known()
   readonly #byRoute = new WeakMap<RouteSettings, Known>()
+  /** By whole URLs as they were asked for, where no proxy has a say in them: a Fetch request has its URL in one piece. */
+  readonly byUrl: Remembered = new Remembered()
   /** Names of request fields that tell identities apart in keys. */
   readonly identities: readonly string[]
 
@@ -93,14 +115,21 @@ export class Addresses {
     const path = this.#settings.purge?.path
     const purges = path !== undefined && (target === path || target.startsWith(`${path}?`))
     const key = purges ? null : plainKey(url, settings)
-    const address = { url, settings, key, plain: key !== null && isPlainEffective(settings.effective), purges }
+    const address = {
+      url,
+      settings,
+      key,
+      plain: key !== null && isPlainEffective(settings.effective),
+      purges,
+      refusals: 0,
+    }
     known.add(target, address)
     return address
   }
 
   /** How many hosts and addresses are remembered for requests that no route was named for. */
   get size(): number {
-    return this.#plain.size
+    return this.#plain.size + this.byUrl.size
   }
 
   #knownOf(route: RouteSettings): Known {
@@ -129,14 +158,17 @@ export class Addresses {
 
   /**
    * The key of a request with these fields: identities among them are part of it (RELIABILITY 85).
-   * @param withHost Host is, too
+   * @param also names of fields that are, too
    */
-  keyOf({ url, settings }: Address, headers: HeaderList, withHost: boolean = false): MaybePromise<string> {
+  keyOf({ url, settings }: Address, headers: HeaderList, also: readonly string[] = []): MaybePromise<string> {
     const { key } = settings.effective
-    const options = withHost ? { ...key, identityHeaders: [...key.identityHeaders, 'host'] } : key
+    const options = also.length > 0 ? { ...key, identityHeaders: [...key.identityHeaders, ...also] } : key
     return primaryKey({ method: 'GET', url, headers }, null, options, true)
   }
 }
+
+/** What proxies say of the way a request came. */
+export const FORWARDED: readonly string[] = ['x-forwarded-host', 'x-forwarded-proto']
 
 /** In a shared cache, RFC 9111 section 3.5 and the guards decide about these. */
 const EXEMPT: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization'])

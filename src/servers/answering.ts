@@ -52,7 +52,8 @@ export function notModifiedHeaders(headers: HeaderList): HeaderList {
 /** Our member of Cache-Status for a reply; without the key, which visitors need not see. */
 export function statusOf(name: string, info: ReplyInfo, reply: StoredReply | null): string {
   const { outcome, fromCache, revalidated, collapsed, stored, reason } = info
-  const facts = { outcome, fromCache, revalidated, collapsed, stored, reason, key: null }
+  const failure = reply?.facts.failure
+  const facts = { outcome, fromCache, revalidated, collapsed, stored, reason, key: null, failure }
   return cacheStatus(name, facts, reply === null ? null : ttlOf(reply.entry, reply.now))
 }
 

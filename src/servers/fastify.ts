@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { Duration } from '../clients/durations.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
 import { NodeGate, type VisitOptions } from './node-gate.ts'
-import type { AskedBy } from './node-request.ts'
+import { forwarded, type AskedBy } from './node-request.ts'
 import { ruleSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
@@ -65,12 +65,7 @@ export const responseCache: FastifyPluginAsync<ServerCacheOptions> = Object.assi
     fastify.addHook('onRequest', (request, reply, next) => {
       // Fastify makes `routeOptions` anew whenever it is asked for them.
       const route = rules.any ? rules.of(request.routeOptions.config) : undefined
-      const visit = new FastifyVisit(request, reply, route)
-      const proceed = (): void => {
-        visit.begin()
-        next()
-      }
-      gate.enter(request.raw, reply.raw, proceed, visit, request.originalUrl)
+      gate.enter(request.raw, reply.raw, next, new FastifyVisit(request, reply, route), request.originalUrl)
     })
     fastify.addHook('onClose', () => cache.close())
   },
@@ -95,7 +90,6 @@ class FastifyVisit implements VisitOptions {
     this.#reply = reply
   }
 
-  /** The handler's turn. */
   begin(): void {
     this.#early = this.#reply.getHeaders()
   }
@@ -103,6 +97,11 @@ class FastifyVisit implements VisitOptions {
   signedIn(): boolean {
     const { user, session } = this.#request as { user?: unknown; session?: unknown }
     return isSignedIn(user, session)
+  }
+
+  /** Of several names, Fastify goes by the last. */
+  forwarded(): AskedBy {
+    return forwarded(this.#request.raw, -1)
   }
 
   askedBy(): AskedBy {

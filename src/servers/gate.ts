@@ -1,10 +1,11 @@
 /** What both gates do alike, whatever their messages are made of. */
 import type { ReplyInfo } from '../engine/exchange.ts'
 import type { Origin } from '../engine/ports.ts'
-import type { StoredReply } from '../engine/reply.ts'
+import type { ResponseEntry } from '../engine/reply.ts'
 import { inTime, quietlyAfter } from '../engine/timer.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, ResponseHead } from '../http/message.ts'
+import type { Address } from './addresses.ts'
 import type { RouteSettings } from './options.ts'
 
 /** What a cache further in may change of a visit: the route that is in force. */
@@ -38,8 +39,18 @@ export function isPersonal(authorized: boolean, known: boolean, { allowUsers }: 
 }
 
 /** RELIABILITY 86: a refusal is looked at again for who may be known by a cookie; the lane of plain hits does not ask who it answers. */
-export function isRefusal({ status }: StoredReply): boolean {
+export function isRefusal({ meta: { status } }: ResponseEntry): boolean {
   return status === 401 || status === 403
+}
+
+/** So many answers that could not be shared make it likely that the next one cannot, either: a failure or a visitor of its own does not. */
+const PATIENCE = 8
+
+/** Whether a key that brought nothing to share will hardly bring anything now. To be asked once a visit. */
+export function isHopeless(address: Address): boolean {
+  if (address.refusals >= PATIENCE) return true
+  address.refusals += 1
+  return false
 }
 
 /** Fields that are made where the handler makes none. */

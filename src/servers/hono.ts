@@ -72,19 +72,24 @@ export function responseCache(options: HonoCacheOptions = {}): HonoCache {
   })
 }
 
-async function pass(
+/** No promise more than the answer takes: most visits are hits, or go through. */
+function pass(
   gate: WebGate,
   app: HonoApp | null,
   c: Context,
   next: () => Promise<void>,
   route?: RouteSettings,
-): Promise<void> {
+): Promise<Response | void> {
   const made = gate.enter(new HonoVisit(app, c, next, route))
-  const response = isPromise(made) ? await made : made
-  if (c.finalized && response === c.res) return
+  return isPromise(made) ? made.then((response) => answer(c, response)) : Promise.resolve(answer(c, made))
+}
+
+function answer(c: Context, response: Response): Response {
+  if (c.finalized && response === c.res) return response
   // Hono would merge the fields of the response before into this one.
   c.res = undefined
   c.res = response
+  return response
 }
 
 class HonoVisit implements WebVisit {
@@ -105,13 +110,10 @@ class HonoVisit implements WebVisit {
     this.#next = next
   }
 
-  async run(given: Request, replaceable: boolean): Promise<Response> {
-    const c = this.#c
-    if (replaceable) this.#early = fieldsOf(c)
-    if (given === this.request) await this.#next()
-    else await this.#runWith(given)
-    if (!c.finalized) throw new TypeError('no handler returned a Response, and no middleware called next()')
-    return c.res
+  run(given: Request, replaceable: boolean): Promise<Response> {
+    if (replaceable) this.#early = fieldsOf(this.#c)
+    const over = given === this.request ? this.#next() : this.#runWith(given)
+    return over.then(() => resultOf(this.#c))
   }
 
   async #runWith(given: Request): Promise<void> {
@@ -160,6 +162,12 @@ class HonoVisit implements WebVisit {
       return (this.#execution = null)
     }
   }
+}
+
+/** @throws TypeError */
+function resultOf(c: Context): Response {
+  if (!c.finalized) throw new TypeError('no handler returned a Response, and no middleware called next()')
+  return c.res
 }
 
 /** The fields set on a context so far. */

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { apiOf, type ServerCacheApi } from './api.ts'
-import { NodeGate } from './node-gate.ts'
+import { NodeGate, type VisitOptions } from './node-gate.ts'
 import { forwarded, type AskedBy } from './node-request.ts'
 import { routeSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
@@ -74,20 +74,57 @@ export function responseCache(options: ServerCacheOptions = {}): KoaCache {
   })
 }
 
-/** Through the gate; Koa is told to respond, or not to, when it is known who does. */
+/** Through the gate; resolved when it is known who answers, and he has. */
 function pass(gate: NodeGate, ctx: KoaContext, next: () => Promise<unknown>, route?: RouteSettings): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const proceed = (): void => {
-      next().then(() => resolve(), reject)
-    }
-    const done = (): void => {
-      ctx.respond = false
-      resolve()
-    }
-    const signedIn = (): boolean => isSignedIn(userOf(ctx.state), sessionOf(ctx))
-    const askedBy = (): AskedBy => (ctx.app?.proxy === true ? forwarded(ctx.req) : {})
-    gate.enter(ctx.req, ctx.res, proceed, { ...(route && { route }), signedIn, askedBy, done }, ctx.originalUrl)
-  })
+  const visit = new KoaVisit(ctx, next, route)
+  gate.enter(ctx.req, ctx.res, () => visit.proceed(), visit, ctx.originalUrl)
+  return visit.over()
+}
+
+const OVER = Promise.resolve()
+
+class KoaVisit implements VisitOptions {
+  readonly route: RouteSettings | undefined
+  readonly #ctx: KoaContext
+  readonly #next: () => Promise<unknown>
+  /** What was decided at once; null: nothing yet. */
+  #result: Promise<unknown> | null = null
+  /** Who waits for what is decided later. */
+  #waiting: PromiseWithResolvers<unknown> | null = null
+
+  constructor(ctx: KoaContext, next: () => Promise<unknown>, route: RouteSettings | undefined) {
+    this.#ctx = ctx
+    this.#next = next
+    this.route = route
+  }
+
+  proceed(): void {
+    const run = this.#next()
+    if (this.#waiting !== null) run.then(this.#waiting.resolve, this.#waiting.reject)
+    else if (this.#result === null) this.#result = run
+    // Somebody else has answered: what fails now is nobody's answer.
+    else run.catch(() => undefined)
+  }
+
+  /** Koa leaves the response alone. */
+  done(): void {
+    this.#ctx.respond = false
+    if (this.#waiting === null) this.#result ??= OVER
+    else this.#waiting.resolve(undefined)
+  }
+
+  over(): Promise<void> {
+    const result = this.#result ?? (this.#waiting = Promise.withResolvers()).promise
+    return result as Promise<void>
+  }
+
+  signedIn(): boolean {
+    return isSignedIn(userOf(this.#ctx.state), sessionOf(this.#ctx))
+  }
+
+  askedBy(): AskedBy {
+    return this.#ctx.app?.proxy === true ? forwarded(this.#ctx.req) : {}
+  }
 }
 
 function userOf(state: unknown): unknown {

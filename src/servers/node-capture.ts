@@ -50,6 +50,8 @@ export class Capture {
   /** The status while the response pretends to be sent; null: it does not. */
   #status: number | null = null
   #onEnd: Callback | undefined
+  #onOver: (() => void) | null = null
+  #onUnwanted: (() => void) | null = null
   #tap: ReadableStreamDefaultController<Uint8Array> | null = null
   #resolve: (head: ResponseHead) => void = () => undefined
   #reject: (error: Error) => void = () => undefined
@@ -69,6 +71,21 @@ export class Capture {
     response.end = ((...args: unknown[]) => this.#end(args)) as ServerResponse['end']
     response.flushHeaders = () => this.#flushHeaders()
     response.once('close', () => this.#closed())
+  }
+
+  /** Whether the handler has ended its answer. */
+  get isOver(): boolean {
+    return this.#ended
+  }
+
+  /** Calls back when it does. */
+  whenOver(done: () => void): void {
+    this.#onOver = done
+  }
+
+  /** Calls back when nothing will be stored of a body that is on its way. */
+  whenUnwanted(done: () => void): void {
+    this.#onUnwanted = done
   }
 
   /** The body, where the handler gave all of it at once; null: it comes in pieces. */
@@ -91,6 +108,7 @@ export class Capture {
         },
         cancel: () => {
           this.#tap = null
+          if (!this.#ended) this.#onUnwanted?.()
         },
       },
       new ByteLengthQueuingStrategy({ highWaterMark: 0 }),
@@ -208,6 +226,7 @@ export class Capture {
     if (chunk !== undefined) this.#feed({ chunk, encoding, done })
     // The tap may be there while the answer is still held: the end is for both.
     this.#endTap()
+    this.#onOver?.()
     if (this.#state === 'holding') {
       if (chunk !== undefined) this.#held.push({ chunk, encoding, done: undefined })
       this.#onEnd = done

@@ -10,7 +10,7 @@ export const HAS_BODY = 16
 export const IS_FORWARDED = 32
 
 const BITS: readonly (readonly [bit: number, names: readonly string[]])[] = [
-  [ASKS_PART, ['if-none-match', 'if-modified-since', 'range']],
+  [ASKS_PART, ['if-none-match', 'if-modified-since', 'range', 'expect']],
   [HAS_DIRECTIVES, ['cache-control', 'pragma']],
   [IS_AUTHORIZED, ['authorization']],
   [HAS_BODY, ['transfer-encoding', 'content-length']],
@@ -58,4 +58,14 @@ export function hostOf(headers: IncomingHttpHeaders): string | undefined {
   const authority = headers[':authority']
   if (authority === undefined) return headers.host
   return typeof authority === 'string' && (headers.host ?? authority) === authority ? authority : undefined
+}
+
+/** Whether node:http sends a field of that name (RFC 9110 section 5.6.2). */
+export function isFieldName(name: string): boolean {
+  return /^[!#$%&'*+\-.^_`|~\w]+$/.test(name)
+}
+
+/** Whether node:http sends a field, or a reason phrase, that says this. */
+export function isFieldValue(value: string): boolean {
+  return !/[^\t\x20-\x7e\x80-\xff]/.test(value)
 }

@@ -5,17 +5,16 @@
  * Rule 1: `proceed` is called at most once, and only when the handler shall run. A stale answer may be out by then (node-shadow.ts).
  * Rule 2: what the handler answers reaches the visitor unchanged but for Cache-Status and a missing ETag; only when it fails may a
  *   stored answer take its place.
- * Rule 3: a key whose last answer could not be shared costs a look-up and no more.
+ * Rule 3: a key whose last answers could not be shared costs a look-up and no more.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { CacheClient } from '../clients/client.ts'
 import type { AlreadyRead } from '../engine/engine.ts'
 import { isPromise } from '../engine/maybe.ts'
 import { StoredReply } from '../engine/reply.ts'
-import type { Address } from './addresses.ts'
-import { answered, looksShareable } from './answering.ts'
-import { isRefusal, neverAsk, UNSAFE, type Inside } from './gate.ts'
-import { givenField } from './node-capture.ts'
+import { FORWARDED, type Address } from './addresses.ts'
+import { answered } from './answering.ts'
+import { isHopeless, isRefusal, neverAsk, UNSAFE, type Inside } from './gate.ts'
 import {
   ASKS_PART,
   FieldScan,
@@ -28,8 +27,18 @@ import {
   IS_FORWARDED,
 } from './node-fields.ts'
 import { NodeLead } from './node-lead.ts'
-import { askedOfExpress, forwarded, headOf, isEncrypted, requestLines, type AskedBy } from './node-request.ts'
-import { sendReply, sendWhole } from './node-send.ts'
+import {
+  askedOfExpress,
+  forwarded,
+  headOf,
+  isEncrypted,
+  namesSeveral,
+  requestLines,
+  type AskedBy,
+} from './node-request.ts'
+import { sendReply } from './node-send.ts'
+import { VISIT, watch, type Visited } from './node-watch.ts'
+import { sendWhole } from './node-whole.ts'
 import type { RouteSettings } from './options.ts'
 import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
@@ -41,7 +50,11 @@ export interface VisitOptions {
   /** Whether a user or a session came with the request; asked when the handler has answered. */
   signedIn?(): boolean
   /** What the framework tells its handlers of a proxy in front; asked where the request says that there is one. */
-  askedBy?(): AskedBy
+  askedBy?(request: IncomingMessage): AskedBy
+  /** As the framework reads what a proxy says, where `trustProxy` says that it is to be believed. */
+  forwarded?(): AskedBy
+  /** Called before the handler's turn, where something that it did not make may be sent yet. */
+  begin?(): void
   /** Called before something is sent that the handler did not make. */
   answering?(): void
   /** Called after that, once it is certain that the handler will not run: the adapter must keep its hands off the response. */
@@ -59,21 +72,18 @@ export interface Visit extends Inside {
   readonly authorized: boolean
 }
 
-const VISIT = Symbol('keepfresh visit')
-
-interface Visited extends IncomingMessage {
-  [VISIT]?: Inside
-}
-
 const NO_OPTIONS: VisitOptions = Object.freeze({})
 
 export class NodeGate {
   readonly #cache: ServerCache
   readonly #fields: FieldScan
+  /** What keeps a request from being a plain one. */
+  readonly #special: number
 
   constructor(cache: ServerCache) {
     this.#cache = cache
     this.#fields = new FieldScan(cache.addresses.identities)
+    this.#special = HAS_IDENTITY | IS_AUTHORIZED | (cache.settings.requestDirectives ? HAS_DIRECTIVES : 0)
   }
 
   /** @param target the path and query as the visitor asked for them */
@@ -90,7 +100,7 @@ export class NodeGate {
       if (options.route !== undefined) inside.settings = options.route
       return proceed()
     }
-    const { client, settings } = this.#cache
+    const { client } = this.#cache
     if (client === null) return this.#whenReady(request, response, proceed, options, target)
     const bits = this.#fields.of(request.headers)
     const address = this.#addressOf(request, options, target, (bits & IS_FORWARDED) !== 0)
@@ -98,20 +108,19 @@ export class NodeGate {
     // A GET with a body asks for more than its URL says: it is the handler's own affair (RELIABILITY 106).
     const fat = (bits & HAS_BODY) !== 0 && (method === 'GET' || method === 'HEAD')
     if (address === null || fat || response.headersSent) return proceed()
-    const own = settings.requestDirectives
-      ? HAS_IDENTITY | IS_AUTHORIZED | HAS_DIRECTIVES
-      : HAS_IDENTITY | IS_AUTHORIZED
-    const key = (bits & HAS_IDENTITY) === 0 ? address.key : null
-    const plain = address.plain && method === 'GET' && (bits & own) === 0
-    const quick = plain && key !== null ? client.engine.quick(key) : undefined
-    if (quick instanceof StoredReply && !(isRefusal(quick) && request.headers.cookie !== undefined)) {
+    const several = (bits & IS_FORWARDED) !== 0 && this.#isAnyOf(request, options)
+    const key = (bits & HAS_IDENTITY) === 0 && !several ? address.key : null
+    const plain = address.plain && method === 'GET' && (bits & this.#special) === 0
+    const refuse = request.headers.cookie === undefined ? undefined : isRefusal
+    const found = plain && key !== null ? client.engine.quick(key, refuse) : undefined
+    if (found instanceof StoredReply) {
       options.answering?.()
-      this.#hit(request, response, quick, (bits & ASKS_PART) !== 0, address.url)
+      this.#hit(request, response, found, (bits & ASKS_PART) !== 0, address.url)
       return options.done?.()
     }
-    const found = quick instanceof StoredReply ? { read: quick.entry } : quick
-    if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
-      this.#watch(request, response, address.settings, client, key)
+    const nothing = found !== undefined && found.read === undefined && key !== null
+    if (nothing && client.engine.expectsNothing(key) && isHopeless(address)) {
+      watch(request, response, address, client, key)
       return proceed()
     }
     const authorized = (bits & IS_AUTHORIZED) !== 0
@@ -137,8 +146,15 @@ export class NodeGate {
     if (!isForwarded || settings.trustProxy === false || host === undefined)
       return addresses.of(target, host, isEncrypted(request), options.route)
     // What the handler goes by must be the key: else one visitor's X-Forwarded-Host would be in what all are given (RELIABILITY 103).
-    const by = settings.trustProxy ? forwarded(request) : (options.askedBy?.() ?? askedOfExpress(request))
+    const by = settings.trustProxy
+      ? (options.forwarded?.() ?? forwarded(request))
+      : (options.askedBy?.(request) ?? askedOfExpress(request))
     return addresses.of(target, by.host ?? host, by.secure ?? isEncrypted(request), options.route)
+  }
+
+  /** Whether a proxy is believed that names several hosts or schemes, of which a handler may go by any (RELIABILITY 103). */
+  #isAnyOf(request: IncomingMessage, options: VisitOptions): boolean {
+    return this.#cache.settings.trustProxy === true && options.forwarded === undefined && namesSeveral(request)
   }
 
   #visit(visit: Visit, key: string | null, found: AlreadyRead | undefined): void {
@@ -150,7 +166,8 @@ export class NodeGate {
     ;(request as Visited)[VISIT] = visit
     const lead = new NodeLead(this.#cache, visit)
     if (UNSAFE.test(method)) return lead.start(`${method} ${address.url}`)
-    const made = key ?? this.#cache.addresses.keyOf(address, requestLines(request))
+    const also = this.#isAnyOf(request, visit.options) ? FORWARDED : []
+    const made = key ?? this.#cache.addresses.keyOf(address, requestLines(request), also)
     if (isPromise(made)) made.then((later) => this.#look(visit, lead, later, undefined), lead.failed)
     else this.#look(visit, lead, made, found)
   }
@@ -177,23 +194,6 @@ export class NodeGate {
     sent.catch((error: unknown) => this.#cache.report(error))
   }
 
-  /** Rule 3: only the head of the answer is looked at, for a sign that the next one may be shared. */
-  #watch(
-    request: IncomingMessage,
-    response: ServerResponse,
-    settings: RouteSettings,
-    { engine }: CacheClient,
-    key: string,
-  ): void {
-    const passed: Inside = { settings }
-    ;(request as Visited)[VISIT] = passed
-    const { writeHead } = response
-    response.writeHead = ((...args: Parameters<typeof writeHead>) => {
-      if (mayBeShared(response, args, passed.settings)) engine.expectAgain(key)
-      return writeHead.apply(response, args)
-    }) as typeof writeHead
-  }
-
   #purge({ request, response, address, options }: Visit): void {
     options.answering?.()
     options.done?.()
@@ -204,17 +204,4 @@ export class NodeGate {
       response.end(body)
     })
   }
-}
-
-/** Whether the next answer may be worth keeping, by the head of this one: what was set one by one, and what writeHead is given. */
-function mayBeShared(
-  response: ServerResponse,
-  args: readonly unknown[],
-  { effective: { policy } }: RouteSettings,
-): boolean {
-  const status = typeof args[0] === 'number' ? args[0] : response.statusCode
-  const value = (name: string): unknown => givenField(args, name) ?? response.getHeader(name)
-  const directives = value('cache-control')
-  const field = directives === undefined ? null : String(directives)
-  return looksShareable(status, field, field === null && value('expires') !== undefined, policy)
 }

@@ -18,6 +18,7 @@ import { etagOf } from './etag.ts'
 import { isPersonal, ownFields, refreshed } from './gate.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
+import { isFieldName, isFieldValue } from './node-fields.ts'
 import type { Visit } from './node-gate.ts'
 import {
   askConditionally,
@@ -28,7 +29,7 @@ import {
   visitorsHead,
 } from './node-request.ts'
 import { begin, sendReply, senderOf } from './node-send.ts'
-import { isOut, shadow } from './node-shadow.ts'
+import { isOut, letGo, listenersOf, shadow, type Listening } from './node-shadow.ts'
 import type { ServerCache } from './server-cache.ts'
 
 /** Milliseconds a visitor may take to read a stale answer and still be the one whose handler refreshes it. */
@@ -41,6 +42,8 @@ export class NodeLead {
   #capture: Capture | null = null
   /** What was set before its turn. */
   #before: Before | null = null
+  /** Who listened before its turn, where its visitor may have its answer already. */
+  #early: Listening | null = null
   /** What it answered with, before the guards had their say. */
   #own: ResponseHead | null = null
   /** Whether it was asked about what is stored. */
@@ -78,14 +81,16 @@ export class NodeLead {
   }
 
   readonly #ask: Origin = (sent) => {
-    const { response, request, proceed } = this.#visit
+    const { response, request, proceed, options } = this.#visit
     if (response.destroyed) throw new LeaderLeft('the visitor left before its turn')
+    options.begin?.()
     this.#before = stateOf(response)
-    const capture = (this.#capture = new Capture(response))
     if (request.method === 'GET' || request.method === 'HEAD') {
       hideConditions(request)
       this.#conditional = askConditionally(request, sent)
+      if (originalConditions(request).length > 0) this.#early = listenersOf(request, response)
     }
+    const capture = (this.#capture = new Capture(response))
     proceed()
     return this.#originResponse(capture)
   }
@@ -108,6 +113,7 @@ export class NodeLead {
     proceed()
     const made = await refreshed(this.#originResponse(capture), () => capture.swallow())
     capture.swallow()
+    if (made.body === null && !capture.isOver) response.destroy()
     return made
   }
 
@@ -161,11 +167,14 @@ export class NodeLead {
     if (!reads || !isUnchanged(originalConditions(request), head, client.clock.now())) return capture.pass(fields)
     const kept = notModifiedHeaders((this.#own ?? head).headers)
     capture.swallow()
+    const begun = stateOf(response)
     clear(response)
     const names = new Set(fields.map(([name]) => name))
     const lines = [...kept.filter(([name]) => !names.has(name) && name !== 'transfer-encoding'), ...fields]
     begin(response, 304, '', flat(lines), capture.original)
     capture.original.end.call(response)
+    if (this.#early !== null && body instanceof LiveBody && !capture.isOver)
+      letGo(request, response, begun, this.#early, capture)
   }
 
   /** What is stored, in place of what the handler gave, if it was asked. */
@@ -221,9 +230,7 @@ export class NodeLead {
 /** Whether node:http would send it: what it refuses is not kept either, but fails as it would without a cache. */
 function isSendable({ status, headers }: ResponseHead): boolean {
   if (!Number.isInteger(status) || status < 100 || status > 999) return false
-  return headers.every(
-    ([name, value]) => /^[!#$%&'*+\-.^_`|~\w]+$/.test(name) && !/[^\t\x20-\x7e\x80-\xff]/.test(value),
-  )
+  return headers.every(([name, value]) => isFieldName(name) && isFieldValue(value))
 }
 
 function statusField(response: ServerResponse, own: string): HeaderLine {

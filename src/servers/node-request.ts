@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { HeaderLine, HeaderList, RequestHead } from '../http/message.ts'
+import { FORWARDED } from './addresses.ts'
 import { conditionsOf } from './etag.ts'
 import { isSignedIn } from './signed-in.ts'
 
@@ -92,22 +93,33 @@ export interface AskedBy {
 const AS_IT_CAME: AskedBy = Object.freeze({})
 
 /** What a handler of Express goes by: the proxy, where `trust proxy` believes whoever has sent this; bare node:http believes nobody. */
-export function askedOfExpress(request: IncomingMessage): AskedBy {
+export function askedOfExpress(request: IncomingMessage, app: unknown = (request as { app?: unknown }).app): AskedBy {
   // Read, not asked for: to other frameworks that have an `app`, its `get` adds a route.
-  const { app } = request as { app?: { settings?: Readonly<Record<string, unknown>> } }
-  const trust = app?.settings?.['trust proxy fn']
+  const { settings } = (app ?? {}) as { settings?: Readonly<Record<string, unknown>> }
+  const trust = settings?.['trust proxy fn']
   const trusted = typeof trust === 'function' && trust(request.socket.remoteAddress, 0) === true
   return trusted ? forwarded(request) : AS_IT_CAME
 }
 
-/** The name and scheme a proxy in front was asked by, where it is to be believed. */
-export function forwarded({ headers }: IncomingMessage): AskedBy {
-  const scheme = first(headers['x-forwarded-proto'])
-  return { host: first(headers['x-forwarded-host']), secure: scheme === undefined ? undefined : scheme === 'https' }
+/**
+ * The name and scheme a proxy in front was asked by, where it is to be believed.
+ * @param place of several, that of the first proxy, which Express and Koa go by, or of the last one, as Fastify does
+ */
+export function forwarded({ headers }: IncomingMessage, place: 0 | -1 = 0): AskedBy {
+  const scheme = member(headers['x-forwarded-proto'], place)
+  return {
+    host: member(headers['x-forwarded-host'], place),
+    secure: scheme === undefined ? undefined : scheme === 'https',
+  }
 }
 
-function first(list: string | string[] | undefined): string | undefined {
-  return typeof list === 'string' ? list.split(',')[0]?.trim() : undefined
+function member(list: string | string[] | undefined, place: number): string | undefined {
+  return typeof list === 'string' ? list.split(',').at(place)?.trim() : undefined
+}
+
+/** Whether proxies have added to what the visitor had sent: which member a handler goes by is then its own affair. */
+export function namesSeveral({ headers }: IncomingMessage): boolean {
+  return FORWARDED.some((name) => headers[name]?.includes(','))
 }
 
 export function isEncrypted({ socket }: IncomingMessage): boolean {

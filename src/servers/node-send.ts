@@ -1,59 +1,14 @@
-/** Sending a stored reply on a node:http response. A hit writes one prepared array of fields and one buffer. */
-import { ServerResponse, STATUS_CODES } from 'node:http'
-import { currentAge } from '../policy/age.ts'
+/** Sending any stored reply on a node:http response. Hits that are whole and at hand have a way of their own (node-whole.ts). */
+import { ServerResponse } from 'node:http'
 import type { HeaderList } from '../http/message.ts'
-import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
+import type { StoredReply } from '../engine/reply.ts'
 import type { ReplyBody } from '../engine/exchange.ts'
 import { lengthForHead, statusOf } from './answering.ts'
 import { setPhrase } from './node-before.ts'
 import type { Sender } from './node-capture.ts'
 
-interface Prepared {
-  /** Our name in Cache-Status that the fields are right for: several caches may share a store. */
-  readonly name: string | null
-  /** The second of age the fields are right for. */
-  readonly age: number
-  readonly phrase: string
-  readonly fields: string[]
-  /** Text of one byte a character where the body is short: node:http then sends head and body in one piece. */
-  readonly body: Buffer | string
-}
-
-/** Bodies up to this many bytes are kept as text, too. */
-const AS_TEXT = 16 * 1024
-
 /** What nobody has put anything over. */
-const NATIVE = ServerResponse.prototype
-
-const prepared = new WeakMap<ResponseEntry, Prepared>()
-
-/**
- * Sends a fresh, whole answer that is at hand: the hit path.
- * @param name our name in Cache-Status; null: none
- */
-export function sendWhole(response: ServerResponse, reply: StoredReply, bytes: Uint8Array, name: string | null): void {
-  const { entry } = reply
-  const age = Math.floor(currentAge(entry.meta, reply.now))
-  let ready = prepared.get(entry)
-  if (ready === undefined || ready.age !== age || ready.name !== name)
-    prepared.set(entry, (ready = prepare(reply, bytes, age, name)))
-  if (response.writeHead !== NATIVE.writeHead || response.end !== NATIVE.end) {
-    begin(response, entry.meta.status, ready.phrase, ready.fields)
-    response.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-    return
-  }
-  response.writeHead(entry.meta.status, ready.phrase, ready.fields)
-  if (typeof ready.body === 'string') response.end(ready.body, 'latin1')
-  else response.end(ready.body)
-}
-
-function prepare(reply: StoredReply, bytes: Uint8Array, age: number, name: string | null): Prepared {
-  const { status, statusText } = reply.entry.meta
-  const phrase = statusText === '' ? (STATUS_CODES[status] ?? '') : statusText
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const body = bytes.length <= AS_TEXT ? buffer.toString('latin1') : buffer
-  return { name, age, phrase, fields: fieldsOf(reply.head.headers, bytes.length, statusLine(reply, name)), body }
-}
+export const NATIVE: ServerResponse = ServerResponse.prototype
 
 /**
  * Sends status and fields. Only node's own method is known to take them in one piece: what middlewares have put in its place
@@ -82,12 +37,13 @@ export function begin(
   sender.writeHead.call(response, status)
 }
 
-function statusLine(reply: StoredReply, name: string | null): string | null {
+/** Our member of Cache-Status; null: none is wanted. */
+export function statusLine(reply: StoredReply, name: string | null): string | null {
   return name === null ? null : statusOf(name, reply.info, reply)
 }
 
 /** Fields as node:http takes them fastest: names and values in turn. */
-function fieldsOf(headers: HeaderList, length: number | null, status: string | null): string[] {
+export function fieldsOf(headers: HeaderList, length: number | null, status: string | null): string[] {
   const fields: string[] = []
   for (const [name, value] of headers) {
     if (name === 'content-length' && length !== null) continue

@@ -21,19 +21,68 @@ export function isOut(response: ServerResponse): Promise<void> {
   })
 }
 
-/** @param before what was set before the handler's turn, the first time */
+/**
+ * To a handler whose answer nobody wants any more, not even the store, its visitor leaves.
+ * @param before what was set before the handler's turn, the first time
+ */
 export function shadow(request: IncomingMessage, response: ServerResponse, before: Before): Capture {
+  const state = { sent: false, ended: false, destroyed: false }
+  hide(response, before)
+  const tell = detach(request, response, listenersOf(request, response), state)
+  const capture = new Capture(response)
+  markProgress(response, state, tell)
+  capture.whenUnwanted(() => response.destroy())
+  return capture
+}
+
+/**
+ * For a handler that has begun its answer, whose visitor has got another one meanwhile (a 304): what it still gives is for the store
+ * alone.
+ * @param early who listened before its turn
+ */
+export function letGo(
+  request: IncomingMessage,
+  response: ServerResponse,
+  begun: Before,
+  early: Listening,
+  capture: Capture,
+): void {
+  const state = { sent: true, ended: false, destroyed: false }
+  // The visitor's log finds what the visitor got.
+  const out = { known: false }
+  const tell = detach(request, response, early, state, () => {
+    if (!out.known) hide(response, begun)
+    out.known = true
+  })
+  capture.whenOver(() => over(state, tell))
+  capture.whenUnwanted(() => response.destroy())
+}
+
+/** What a handler finds on the response from now on. @param before what was set on it, as far as the handler knows */
+function hide(response: ServerResponse, before: Before): void {
   const headers = new Map<string, OutgoingHttpHeader>()
   for (const [name, value] of Object.entries(before.fields))
     if (value !== undefined) headers.set(name.toLowerCase(), value)
-  const state = { sent: false, ended: false, destroyed: false }
   response.statusCode = before.statusCode
   setPhrase(response, before.statusMessage)
   forgetSocket(response)
-  // What still comes of the answer that is out is not for the handler: its visitor may leave, its own answer goes on.
-  keepEvents(request, ['close', 'aborted', 'error'])
-  const tell = keepEvents(response, ['finish', 'close', 'error', 'prefinish', 'timeout'])
   replaceHeaderMethods(response, headers)
+}
+
+/**
+ * What still comes of the answer that is out is not for the handler: its visitor may leave, its own answer goes on.
+ * @param out called when those who listened before have heard that it is out
+ * @returns what calls the handler's listeners
+ */
+function detach(
+  request: IncomingMessage,
+  response: ServerResponse,
+  early: Listening,
+  state: State,
+  out: () => void = () => undefined,
+): (event: string) => void {
+  keepEvents(request, early.request)
+  const tell = keepEvents(response, early.response, out)
   replaceState(response, state)
   own(response, {
     destroy: () => {
@@ -45,9 +94,7 @@ export function shadow(request: IncomingMessage, response: ServerResponse, befor
       return response
     },
   })
-  const capture = new Capture(response)
-  markProgress(response, state, tell)
-  return capture
+  return tell
 }
 
 /** Once the answer that is out has gone, or its visitor has: a handler that looks for the connection finds none, rather than a dead one. */
@@ -115,12 +162,32 @@ function replaceState(response: ServerResponse, state: State): void {
     Object.defineProperty(response, name, { get, configurable: true, set() {} })
 }
 
+const ON_FINISHED = '__onFinished'
+
+type Listeners = ReadonlyMap<string, ReadonlySet<unknown>>
+
+/** Who listens to what becomes of a request and its response, by the names of the events. */
+export interface Listening {
+  readonly request: Listeners
+  readonly response: Listeners
+}
+
+export function listenersOf(request: IncomingMessage, response: ServerResponse): Listening {
+  // All that wait by on-finished share one listener: those who come from now on get one of their own.
+  if (ON_FINISHED in response) Object.assign(response, { [ON_FINISHED]: null })
+  const all = (emitter: EventEmitter, names: readonly string[]): Listeners =>
+    new Map(names.map((name) => [name, new Set(emitter.rawListeners(name))]))
+  return {
+    request: all(request, ['close', 'aborted', 'error']),
+    response: all(response, ['finish', 'close', 'error', 'prefinish', 'timeout']),
+  }
+}
+
 /**
- * From now on, events of these names go only to those who listen already; the function that is returned tells those who come later.
- * Node's own listeners, the visitor's log and the like hear of the answer that is out; the handler and its streams of theirs.
+ * From now on, events of these names go only to these listeners; the function that is returned tells the others. Node's own listeners,
+ * the visitor's log and the like hear of the answer that is out; the handler and its streams of theirs.
  */
-function keepEvents(emitter: EventEmitter, names: readonly string[]): (event: string) => void {
-  const earlier = new Map(names.map((name) => [name, new Set(emitter.rawListeners(name))]))
+function keepEvents(emitter: EventEmitter, earlier: Listeners, out?: () => void): (event: string) => void {
   const { emit } = emitter
   const call = (event: string, args: unknown[], wanted: (known: boolean) => boolean): boolean => {
     const known = earlier.get(event)
@@ -129,8 +196,12 @@ function keepEvents(emitter: EventEmitter, names: readonly string[]): (event: st
     return listeners.length > 0
   }
   Object.defineProperty(emitter, 'emit', {
-    value: (event: string, ...args: unknown[]) =>
-      earlier.has(event) ? call(event, args, (known) => known) : emit.call(emitter, event, ...args),
+    value: (event: string, ...args: unknown[]) => {
+      if (!earlier.has(event)) return emit.call(emitter, event, ...args)
+      const heard = call(event, args, (known) => known)
+      if (event === 'finish' || event === 'close') out?.()
+      return heard
+    },
     configurable: true,
     writable: true,
   })
@@ -150,13 +221,16 @@ function markProgress(response: ServerResponse, state: State, tell: (event: stri
   }) as typeof write
   response.end = ((...args: Parameters<typeof end>) => {
     end.apply(response, args)
-    if (!state.ended) {
-      state.sent = state.ended = true
-      queueMicrotask(() => {
-        tell('finish')
-        tell('close')
-      })
-    }
+    over(state, tell)
     return response
   }) as typeof end
+}
+
+function over(state: State, tell: (event: string) => void): void {
+  if (state.ended) return
+  state.sent = state.ended = true
+  queueMicrotask(() => {
+    tell('finish')
+    tell('close')
+  })
 }

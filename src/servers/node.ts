@@ -5,7 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { apiOf, type ServerCacheApi } from './api.ts'
-import { NodeGate } from './node-gate.ts'
+import { NodeGate, type VisitOptions } from './node-gate.ts'
+import { askedOfExpress } from './node-request.ts'
 import { routeSettings, type RouteOptions, type ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
 
@@ -61,9 +62,12 @@ export function responseCache(options: ServerCacheOptions = {}): NodeCache {
       return (request, response, next) => gate.enter(request, response, next, route, targetOf(request))
     },
     wrap(handler: NodeHandler, rule?: RouteOptions): NodeHandler {
-      const route = rule === undefined ? undefined : { route: routeSettings(cache.settings.plain, rule) }
+      const route = rule === undefined ? undefined : routeSettings(cache.settings.plain, rule)
+      // An application of Express is a handler, too: what it believes of a proxy, it says itself.
+      const app = 'settings' in handler ? handler : undefined
+      const visit: VisitOptions = { route, askedBy: (request) => askedOfExpress(request, app) }
       return (request, response) => {
-        gate.enter(request, response, () => run(handler, request, response, cache), route)
+        gate.enter(request, response, () => run(handler, request, response, cache), visit, targetOf(request))
       }
     },
   })

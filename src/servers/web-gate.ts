@@ -5,17 +5,17 @@
  * Rule 1: `run` is called at most once for a visit; what refreshes a stale answer behind the visitor's back is called by `again`.
  * Rule 2: what the handler answers reaches the visitor unchanged but for Cache-Status, Date and a missing ETag; only when it fails may
  *   a stored answer take its place. What it throws is thrown to whoever waits for it.
- * Rule 3: a key whose last answer could not be shared costs a look-up and no more.
+ * Rule 3: a key whose last answers could not be shared costs a look-up and no more.
  * Rule 4: nothing here is of one runtime.
  */
 import type { CacheClient } from '../clients/client.ts'
 import type { AlreadyRead } from '../engine/engine.ts'
 import { chain } from '../engine/maybe.ts'
 import type { MaybePromise } from '../engine/ports.ts'
-import { StoredReply } from '../engine/reply.ts'
+import { StoredReply, type ResponseEntry } from '../engine/reply.ts'
+import { FORWARDED, type Address } from './addresses.ts'
 import { answered } from './answering.ts'
-import { isRefusal, neverAsk, UNSAFE } from './gate.ts'
-import type { RouteSettings } from './options.ts'
+import { isHopeless, isRefusal, neverAsk, UNSAFE } from './gate.ts'
 import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
 import { WebLead } from './web-lead.ts'
@@ -29,6 +29,7 @@ import {
   headOfRequest,
   isFat,
   namesAnotherHost,
+  namesSeveral,
 } from './web-request.ts'
 
 export class WebGate {
@@ -51,17 +52,16 @@ export class WebGate {
     // A socket is being opened: each is its visitor's own. So is an answer to a GET with a body (RELIABILITY 106).
     if (address === null || headers.get('upgrade') === 'websocket' || isFat(request)) return of.run(request, false)
     const { settings } = address
-    const key = address.key !== null && !hasIdentity(headers, cache.addresses.identities) ? address.key : null
+    const key = hasIdentity(headers, cache.addresses.identities) || namesSeveral(request, cache) ? null : address.key
+    const refuse = (entry: ResponseEntry): boolean => isRefusal(entry) && headers.has('cookie')
     const authorized = headers.has('authorization')
     const plain = address.plain && method === 'GET' && !authorized
     const directed = cache.settings.requestDirectives && hasDirectives(headers)
-    const quick = plain && key !== null && !directed ? client.engine.quick(key) : undefined
-    if (quick instanceof StoredReply && !(isRefusal(quick) && headers.has('cookie')))
-      return announced(of, this.#hit(request, quick, address.url))
-    const found = quick instanceof StoredReply ? { read: quick.entry } : quick
-    if (found !== undefined && found.read === undefined && key !== null && client.engine.expectsNothing(key)) {
-      return this.#watch(of, settings, client, key)
-    }
+    const found = plain && key !== null && !directed ? client.engine.quick(key, refuse) : undefined
+    if (found instanceof StoredReply) return announced(of, this.#hit(request, found, address.url))
+    const nothing = found !== undefined && found.read === undefined && key !== null
+    if (nothing && client.engine.expectsNothing(key) && isHopeless(address))
+      return this.#watch(of, address, client, key)
     return this.#visit({ of, address, client, settings, authorized, somebody: false }, key, found)
   }
 
@@ -93,11 +93,14 @@ export class WebGate {
   }
 
   /** Rule 3: only the head of the response is looked at, for a sign that the next one may be shared. */
-  #watch(of: WebVisit, settings: RouteSettings, { engine }: CacheClient, key: string): MaybePromise<Response> {
-    const passed: WebInside = { settings, somebody: false }
+  #watch(of: WebVisit, address: Address, { engine }: CacheClient, key: string): MaybePromise<Response> {
+    const passed: WebInside = { settings: address.settings, somebody: false }
     enclose(of.request, passed)
     return chain(of.run(of.request, false), (response) => {
-      if (mayBeShared(response, passed.settings)) engine.expectAgain(key)
+      if (mayBeShared(response, passed.settings)) {
+        engine.expectAgain(key)
+        address.refusals = 0
+      }
       return response
     })
   }
@@ -114,7 +117,8 @@ export class WebGate {
     const head = headOfRequest(request, address.url)
     if (UNSAFE.test(method)) return lead.start(`${method} ${address.url}`)
     const twice = namesAnotherHost(request, cache)
-    const made = (twice ? null : key) ?? (await cache.addresses.keyOf(address, head.headers, twice))
+    const also = twice ? ['host'] : namesSeveral(request, cache) ? FORWARDED : []
+    const made = (twice ? null : key) ?? (await cache.addresses.keyOf(address, head.headers, also))
     // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that.
     if (headers.has('range')) {
       const entry = await visit.client.engine.find(cache.exchange(head, made, visit, neverAsk))

@@ -1,12 +1,22 @@
 /** A Fetch request: where it goes in the cache, and the same one made anew for the handler. */
 import type { HeaderList, RequestHead } from '../http/message.ts'
-import type { Address } from './addresses.ts'
+import { FORWARDED, type Address } from './addresses.ts'
 import { conditionsOf } from './etag.ts'
 import type { RouteSettings } from './options.ts'
 import { CONDITIONS, type ServerCache } from './server-cache.ts'
 
 /** Null: not a request for us. */
 export function addressOf(request: Request, cache: ServerCache, route: RouteSettings | undefined): Address | null {
+  const { url } = request
+  if (cache.settings.trustProxy || route !== undefined) return addressIn(request, cache, route)
+  const known = cache.addresses.byUrl.get(url)
+  if (known !== undefined) return known
+  const address = addressIn(request, cache, route)
+  if (address !== null) cache.addresses.byUrl.set(url, address)
+  return address
+}
+
+function addressIn(request: Request, cache: ServerCache, route: RouteSettings | undefined): Address | null {
   const { url, headers } = request
   const { trustProxy } = cache.settings
   // What the URL parser has written: scheme://host/path?query#fragment.
@@ -44,6 +54,11 @@ export function namesAnotherHost({ url, headers }: Request, { settings }: Server
   const host = headers.get('host')
   if (host === null || settings.baseUrl !== null || settings.trustProxy) return false
   return URL.parse(`${url.slice(0, url.indexOf('://'))}://${host}`)?.host !== URL.parse(url)?.host
+}
+
+/** Whether a proxy is believed that names several hosts or schemes, of which a handler may go by any (RELIABILITY 103). */
+export function namesSeveral({ headers }: Request, { settings }: ServerCache): boolean {
+  return settings.trustProxy === true && FORWARDED.some((name) => headers.get(name)?.includes(','))
 }
 
 /** Whether it says who asks, in a field that is part of keys. */

@@ -67,6 +67,7 @@ export function announced(of: WebVisit, response: Response): Response {
 
 /** Whether the next answer may be worth keeping, by the head of this one. */
 export function mayBeShared({ status, headers }: Response, { effective: { policy } }: RouteSettings): boolean {
-  if (headers.has('set-cookie') && policy.setCookie === 'refuse') return false
-  return looksShareable(status, headers.get('cache-control'), headers.has('expires'), policy)
+  const field = headers.get('cache-control')
+  if (!looksShareable(status, field, field === null && headers.has('expires'), policy)) return false
+  return policy.setCookie !== 'refuse' || !headers.has('set-cookie')
 }

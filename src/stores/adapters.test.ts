@@ -6,7 +6,7 @@ import { Keyv } from 'keyv'
 import { createStorage } from 'unstorage'
 import fsDriver from 'unstorage/drivers/fs'
 import { afterAll, describe, expect, it, test } from 'vitest'
-import { isListable, type ListableStore, type Store } from '../engine/ports.ts'
+import { isListable, type BatchReadingStore, type ListableStore, type Store } from '../engine/ports.ts'
 import { OptionError } from '../errors.ts'
 import { sampleHead, sampleMeta } from '../testing/samples.ts'
 import { storeConformance } from '../testing/store-conformance.ts'
@@ -205,6 +205,58 @@ describe('who is what', () => {
       const [broken, found] = await store.readMany(['k', 'l'])
       expect(broken).toMatchObject({ code: 'ERR_STORE_CORRUPT' })
       expect(found).toMatchObject({ key: 'l', body: { size: 6 } })
+    }
+  })
+
+  /** Keyv and unstorage over one Map, one of whose values, once it is spoilt, cannot be read. */
+  const spoilable = (): { store: ListableStore & BatchReadingStore; map: Map<string, unknown>; spoil(): void }[] => {
+    const known = new Map<string, unknown>()
+    const deserialize = <T>(text: string): T => {
+      if (text === 'spoilt') throw new RangeError('spoilt')
+      return JSON.parse(text)
+    }
+    const getMany = (names: readonly string[]): unknown[] => names.map((name) => known.get(name))
+    const keyv = new ListableKeyvStore(new Keyv({ store: Object.assign(known, { getMany }), deserialize }))
+    const held = new Map<string, unknown>()
+    const read = (name: string): unknown => {
+      if (held.get(name) === 'spoilt') throw new RangeError('spoilt')
+      return held.get(name) ?? null
+    }
+    const driver = {
+      name: 'held',
+      hasItem: (name: string) => held.has(name),
+      getItem: read,
+      getItemRaw: read,
+      getKeys: () => [...held.keys()],
+    }
+    const changes = {
+      setItemRaw: (name: string, value: unknown) => void held.set(name, value),
+      setItem: () => undefined,
+      removeItem: (name: string) => void held.delete(name),
+    }
+    const unstorage = new UnstorageStore(createStorage({ driver: { ...driver, ...changes } as never }))
+    const spoil = (map: Map<string, unknown>) => () => void map.set([...map.keys()][0] ?? '', 'spoilt')
+    return [
+      { store: keyv, map: known, spoil: spoil(known) },
+      { store: unstorage, map: held, spoil: spoil(held) },
+    ]
+  }
+
+  it('row 225: one value that cannot be had costs its own key only, and can be replaced and removed', async () => {
+    for (const { store, map, spoil } of spoilable()) {
+      await store.write(sampleHead('k'), new Uint8Array(5))
+      spoil()
+      await store.write(sampleHead('l'), new Uint8Array(6))
+      await expect(Promise.resolve(store.read('k'))).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+      const [broken, found] = await store.readMany(['k', 'l'])
+      expect(broken).toMatchObject({ code: 'ERR_STORE_FAILED' })
+      expect(found).toMatchObject({ key: 'l', body: { size: 6 } })
+      if (store.name === 'unstorage') expect(await Array.fromAsync(store.keys())).toEqual(['l'])
+      await store.write(sampleHead('k'), new Uint8Array(7))
+      expect((await store.read('k'))?.body.size).toBe(7)
+      spoil()
+      await store.delete(['k', 'l'])
+      expect([...map.keys()]).toEqual([])
     }
   })
 

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { NEVER, type ListedEntry, type StoredEntry } from '../engine/ports.ts'
 import { OptionError } from '../errors.ts'
@@ -109,6 +112,29 @@ describe('B12, row 236: copying a store', () => {
     expect(inner.read('k2')).toBe(undefined)
   })
 
+  it('what is larger than the target takes fails, whether it is given whole or as a stream', async () => {
+    const from = new MemoryStore({ maxBytes: 4_000_000 })
+    for (const size of [10, 1001, 300_000]) from.write(sampleHead(String(size)), new Uint8Array(size))
+    const to = new MemoryStore({ maxEntrySize: 1000 })
+    expect(await copyEntries(from, to)).toMatchObject({ copied: 1, failed: 2 })
+    expect(await Array.fromAsync(to.keys())).toEqual(['10'])
+  })
+
+  it('source and target may be one database: what is written there is not copied again', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'keepfresh-copy-'))
+    const open = (): SqliteStore => new SqliteStore(join(dir, 'http.db'))
+    const secret = (digits: string): string => digits.repeat(32)
+    const [from, other] = [open(), open()]
+    for (let n = 0; n < 300; n++) from.write(sampleHead(`k${n}`), new Uint8Array(n))
+    expect(await copyEntries(from, other)).toMatchObject({ copied: 300, failed: 0 })
+    const hidden = encrypted(other, { keys: [secret('ab')], hideKeys: secret('cd') })
+    expect(await copyEntries(from, hidden)).toMatchObject({ copied: 300, failed: 0 })
+    expect(await from.size()).toMatchObject({ entries: 600 })
+    expect((await hidden.read('k299'))?.body.size).toBe(299)
+    for (const store of [from, other]) store.close()
+    rmSync(dir, { recursive: true })
+  })
+
   it('a filter chooses, by what lists tell', async () => {
     const to = new MemoryStore()
     const filter = ({ size, expiresAt }: ListedEntry): boolean => size > 0 && expiresAt < 50
@@ -128,6 +154,22 @@ describe('B12, row 236: copying a store', () => {
     expect(entries).toBeLessThan(6)
     await new Promise((resolve) => setImmediate(resolve))
     expect(to.size().entries).toBe(entries)
+  })
+
+  it('a signal ends a body that gives nothing more, and is told to its source', async () => {
+    const ended = new AbortController()
+    const reason = new Error('enough')
+    const from = await filled(1)
+    const read = from.read.bind(from)
+    const cancelled = Promise.withResolvers<unknown>()
+    const open = (): ReadableStream<Uint8Array> =>
+      new ReadableStream({ pull: () => ended.abort(reason), cancel: cancelled.resolve })
+    from.read = (key) => {
+      const entry = read(key)
+      return entry && { ...entry, body: { size: 1_000_000, bytes: null, open } }
+    }
+    await expect(copyEntries(from, new MemoryStore(), { signal: ended.signal })).rejects.toBe(reason)
+    expect(await cancelled.promise).toBe(reason)
   })
 
   it('a closed store ends it, and so does what onProgress throws', async () => {

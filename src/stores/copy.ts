@@ -4,6 +4,8 @@
  * Rule 1: bodies stream from one to the other; no more than what the target takes whole is ever held.
  * Rule 2: an entry is copied as it is: metadata, and when it was made, expires and is of no more use. Only its version is new.
  * Rule 3: one entry's failure is counted and told, and the others are copied; a store that is closed ends it all.
+ * Rule 4: what is to be copied is known, by its keys, before anything is written: target and source may be the same database or directory
+ *   (to encrypt what is there, say), and what was written is not copied again.
  */
 import { concat } from '../engine/bytes.ts'
 import { OptionError, StoreError } from '../errors.ts'
@@ -42,8 +44,8 @@ export interface CopyProgress extends CopyResult {
 type Outcome = Pick<CopyProgress, 'outcome' | 'error'> & { readonly bytes: number }
 
 /**
- * Copies what a store holds into another one, over what is there under the same keys. Entries that are written meanwhile may or may
- * not be copied.
+ * Copies what a store holds into another one, over what is there under the same keys. Entries that are written meanwhile are not copied;
+ * all keys are held meanwhile, and no more.
  *
  * @returns how many were copied, skipped (corrupt, or gone meanwhile) and failed, and how many bytes of bodies were copied
  * @throws OptionError ERR_OPTION_UNKNOWN, ERR_OPTION_VALUE; StoreError ERR_STORE_CLOSED; the reason of `signal`; what listing throws
@@ -67,7 +69,7 @@ export async function copyEntries(from: ListableStore, to: Store, options: CopyO
   })
   if (from === to)
     throw new OptionError('ERR_OPTION_VALUE', 'to', 'copyEntries: `to` is the store that is copied from.')
-  const copying = new Copying(from, to, options)
+  const copying = new Copying(from, to, options, await keysOf(from, options))
   // The rest is ended before the first failure is told: nothing goes on behind the caller's back.
   const workers = Array.from({ length: options.concurrency ?? 4 }, () => copying.work())
   const ended = await Promise.allSettled(workers)
@@ -75,54 +77,43 @@ export async function copyEntries(from: ListableStore, to: Store, options: CopyO
   return copying.result
 }
 
+/** The keys of what is to be copied. */
+async function keysOf(from: ListableStore, { filter, signal }: CopyOptions): Promise<readonly string[]> {
+  const keys: string[] = []
+  signal?.throwIfAborted()
+  for await (const entry of from.entries()) {
+    signal?.throwIfAborted()
+    if (filter === undefined || filter(entry)) keys.push(entry.key)
+  }
+  return keys
+}
+
 class Copying {
   result: CopyResult = { copied: 0, skipped: 0, failed: 0, bytes: 0 }
-  readonly #from: ListableStore
+  readonly #from: Store
   readonly #to: Store
   readonly #options: CopyOptions
-  readonly #entries: AsyncIterator<ListedEntry>
-  #next: Promise<unknown> = Promise.resolve()
-  #isOver = false
+  readonly #keys: readonly string[]
+  #at = 0
 
-  constructor(from: ListableStore, to: Store, options: CopyOptions) {
+  constructor(from: Store, to: Store, options: CopyOptions, keys: readonly string[]) {
     this.#from = from
     this.#to = to
     this.#options = options
-    this.#entries = from.entries()[Symbol.asyncIterator]()
+    this.#keys = keys
   }
 
   async work(): Promise<void> {
     try {
       for (;;) {
-        const entry = await this.#take()
-        if (entry === null) return
-        this.#count(entry.key, await this.#copy(entry.key))
+        this.#options.signal?.throwIfAborted()
+        const key = this.#keys[this.#at++]
+        if (key === undefined) return
+        this.#count(key, await this.#copy(key))
       }
     } catch (error) {
-      this.#isOver = true
-      await this.#entries.return?.()
+      this.#at = Infinity
       throw error
-    }
-  }
-
-  /** The next entry to copy: one worker asks at a time. */
-  #take(): Promise<ListedEntry | null> {
-    const taken = this.#next.then(() => this.#find())
-    this.#next = taken.catch(() => undefined)
-    return taken
-  }
-
-  async #find(): Promise<ListedEntry | null> {
-    const { filter, signal } = this.#options
-    for (;;) {
-      signal?.throwIfAborted()
-      if (this.#isOver) return null
-      const { done, value } = await this.#entries.next()
-      if (done === true) {
-        this.#isOver = true
-        return null
-      }
-      if (filter === undefined || filter(value)) return value
     }
   }
 
@@ -165,7 +156,7 @@ class Copying {
   }
 }
 
-/** The stream, failing where it is not of its length: half a body is never copied. Between chunks it may be ended by the signal. */
+/** The stream, failing where it is not of its length: half a body is never copied. The signal ends it, even one that gives nothing more. */
 function checked(
   stream: ReadableStream<Uint8Array>,
   size: number,
@@ -175,7 +166,6 @@ function checked(
   return stream.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, controller) {
-        signal?.throwIfAborted()
         left -= chunk.length
         controller.enqueue(chunk)
       },
@@ -183,5 +173,6 @@ function checked(
         if (left !== 0) throw new StoreError('ERR_STORE_CORRUPT', 'The body of an entry is not of its length.')
       },
     }),
+    signal === undefined ? {} : { signal },
   )
 }

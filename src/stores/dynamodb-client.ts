@@ -6,7 +6,7 @@
  */
 import { StateError } from '../errors.ts'
 import type { DynamoSettings } from './dynamodb-options.ts'
-import { loadPeer } from './peer.ts'
+import { missingPeer } from './peer.ts'
 
 /** A `DynamoDBClient` of `@aws-sdk/client-dynamodb`, version 3. */
 export interface DynamoClientLike {
@@ -77,9 +77,17 @@ interface Sdk {
 }
 
 /** @throws StateError ERR_MISSING_PEER */
+async function imported(): Promise<object> {
+  try {
+    return await import('@aws-sdk/client-dynamodb')
+  } catch (cause) {
+    const message = 'DynamoStore needs the package `@aws-sdk/client-dynamodb`: npm install @aws-sdk/client-dynamodb.'
+    throw missingPeer(cause, message)
+  }
+}
+
 async function load(): Promise<Sdk> {
-  const message = 'DynamoStore needs the package `@aws-sdk/client-dynamodb`: npm install @aws-sdk/client-dynamodb.'
-  const sdk: object = await loadPeer(() => import('@aws-sdk/client-dynamodb'), message)
+  const sdk: object = await imported()
   const classes = sdk as Readonly<Record<string, new (input: object) => object>>
   const { DynamoDBClient } = sdk as { DynamoDBClient: Sdk['DynamoDBClient'] }
   const commands = new Map<Operation, new (input: object) => object>()

@@ -14,7 +14,7 @@ import type { DynamoBodies } from './dynamodb-bodies.ts'
 import type { Item } from './dynamodb-client.ts'
 import { ABOUT, decodeItem, number } from './dynamodb-items.ts'
 import type { DynamoNames } from './dynamodb-names.ts'
-import { selects, type Selection } from './record-listing.ts'
+import { selects, type Selection } from './listing.ts'
 
 /** Names deleted in one go. */
 const DELETED_AT_ONCE = 500

@@ -1,4 +1,5 @@
 /** maxEntries and maxBytes of the file store (CHECKLIST row 213, RELIABILITY 163). */
+import * as nodeFs from 'node:fs'
 import { mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -106,6 +107,70 @@ it('163: the account equals what is on the disk after thousands of changes', asy
   const { entries } = await store.size()
   expect(entries).toBeGreaterThan(maxEntries / 2)
   expect((await keysOf(store)).length).toBe(entries)
+})
+
+/** node:fs with one function whose answers for the paths named so wait, while it is closed, for the gate to open. */
+class Gate {
+  readonly fs: NonNullable<FileOptions['fs']>
+  closed = false
+  readonly #waiting: (() => void)[] = []
+
+  constructor(name: 'readdir' | 'unlink', paths: RegExp) {
+    const real: unknown = nodeFs[name]
+    if (typeof real !== 'function') throw new TypeError(name)
+    const slow = (...args: unknown[]): void => {
+      const done = args.pop() as (...answer: unknown[]) => void
+      const tell = (...answer: unknown[]): void => {
+        if (this.closed && paths.test(String(args[0]))) this.#waiting.push(() => done(...answer))
+        else done(...answer)
+      }
+      Reflect.apply(real, nodeFs, [...args, tell])
+    }
+    this.fs = { ...nodeFs, [name]: slow }
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  open(): void {
+    this.closed = false
+    for (const tell of this.#waiting.splice(0)) tell()
+  }
+}
+
+async function tenEntries(): Promise<void> {
+  const other = make()
+  for (let n = 1; n <= 10; n++) await other.write(sampleHead(String(n)), new Uint8Array(n))
+}
+
+it('163: what is deleted while a pass counts is not subtracted from what it did not count', async () => {
+  await tenEntries()
+  const gate = new Gate('readdir', /entries$/)
+  const store = make({ maxEntries: 10, fs: gate.fs })
+  gate.closed = true
+  await store.write(sampleHead('11'), new Uint8Array(1))
+  await expect.poll(() => gate.waiting).toBe(1)
+  await store.delete(['1'])
+  gate.open()
+  expect((await store.size()).entries).toBe(10)
+  await store.write(sampleHead('12'), new Uint8Array(1))
+  expect((await store.size()).entries).toBeLessThanOrEqual(10)
+})
+
+it('163: nor is what was deleted before a pass counted, and is known to be after it', async () => {
+  await tenEntries()
+  const gate = new Gate('unlink', /\.kf$/)
+  const store = make({ maxEntries: 10, fs: gate.fs })
+  gate.closed = true
+  const deleted = store.delete(['1'])
+  await expect.poll(() => gate.waiting).toBe(1)
+  await store.write(sampleHead('11'), new Uint8Array(1))
+  expect((await store.size()).entries).toBe(10)
+  gate.open()
+  await deleted
+  await store.write(sampleHead('12'), new Uint8Array(1))
+  expect((await store.size()).entries).toBeLessThanOrEqual(10)
 })
 
 it('117: two stores, one of them unbounded, on one directory: the bound holds again with the next pass', async () => {

@@ -6,10 +6,12 @@
  * 2. A pass removes a tenth more than needed, so that passes are rare. Where there are many entries it goes by batches and takes
  *    from each the same share: names are hashes, so that every batch is a fair sample of all.
  * 3. A hit marks its file as used at most once a minute; no one waits for that.
+ * 4. What goes while a pass is on its way may or may not have been counted by it. It is taken for counted and not subtracted: too high
+ *    an account brings the next pass sooner, one too low would let the bounds be exceeded until another comes.
  */
 import type { Group } from './file-walk.ts'
 import { groups, inParallel } from './file-walk.ts'
-import { space } from './file-changes.ts'
+import { space, type Balance } from './file-changes.ts'
 import type { Layout } from './file-layout.ts'
 import type { FileSettings } from './file-options.ts'
 import type { Files } from './file-system.ts'
@@ -41,6 +43,8 @@ export class Bounds {
   readonly #touched = new Map<string, number>()
   readonly #held: Amount = { entries: 0, bytes: 0 }
   #counted = false
+  /** Passes that began or ended going through the directory: odd while one does. */
+  #turns = 0
   #stopped = false
   #work: Promise<void> | null = null
 
@@ -63,10 +67,14 @@ export class Bounds {
     this.#files.touch(path, now / 1000).catch(() => undefined)
   }
 
-  /** What our own changes added or took. */
-  balance(entries: number, bytes: number): void {
-    this.#held.entries += entries
-    this.#held.bytes += bytes
+  /** Called before a change of our own; what it returns is told what the change added or took (rule 4). */
+  account(): Balance {
+    const turn = this.#turns
+    return (entries, bytes) => {
+      const isSure = turn === this.#turns && turn % 2 === 0
+      this.#held.entries += isSure ? entries : Math.max(0, entries)
+      this.#held.bytes += isSure ? bytes : Math.max(0, bytes)
+    }
   }
 
   /** Called after a write: makes room if needed, and has it wait where too much is held. */
@@ -104,13 +112,29 @@ export class Bounds {
   }
 
   async #pass(): Promise<void> {
+    this.#turns += 1
+    let rest: { batch: Candidate[]; keep: Amount | null }
+    try {
+      rest = await this.#walk()
+    } finally {
+      this.#turns += 1
+    }
+    if (rest.keep !== null) await this.#evict(rest.batch, rest.keep)
+    else if (this.#isOver(1)) await this.#evict(rest.batch, this.#target())
+  }
+
+  /**
+   * Counts everything, and removes from all batches but the last, which it returns with what is to be kept of it: null where it is the
+   * only one.
+   */
+  async #walk(): Promise<{ batch: Candidate[]; keep: Amount | null }> {
     const before = { ...this.#held }
     const found: Amount = { entries: 0, bytes: 0 }
     const share = this.#counted ? this.#share(before) : { entries: 1, bytes: 1 }
     let batch: Candidate[] = []
     let batches = 0
     for await (const folder of groups(this.#files, this.#layout)) {
-      if (this.#stopped) return
+      if (this.#stopped) return { batch: [], keep: null }
       await inParallel(folder, async (group) => {
         const candidate = await this.#candidate(group)
         found.entries += candidate.time === Infinity ? 0 : 1
@@ -119,15 +143,15 @@ export class Bounds {
       })
       if (batch.length < BATCH) continue
       batches += 1
-      await this.#evict(batch, shareOf(amountOf(batch), share))
+      const gone = await this.#evict(batch, shareOf(amountOf(batch), share))
+      found.entries -= gone.entries
+      found.bytes -= gone.bytes
       batch = []
     }
-    // Other changes of ours while this went on may or may not be counted; the next pass puts that right.
     this.#held.entries += found.entries - before.entries
     this.#held.bytes += found.bytes - before.bytes
     this.#counted = true
-    if (batches > 0) await this.#evict(batch, shareOf(amountOf(batch), share))
-    else if (this.#isOver(1)) await this.#evict(batch, this.#target())
+    return { batch, keep: batches > 0 ? shareOf(amountOf(batch), share) : null }
   }
 
   async #candidate({ digest, entry, bodies }: Group): Promise<Candidate> {
@@ -152,20 +176,22 @@ export class Bounds {
     return { entries: Math.min(1, entries / held.entries), bytes: Math.min(1, bytes / held.bytes) }
   }
 
-  /** Removes the oldest of a batch until no more than `keep` is left. */
-  async #evict(batch: Candidate[], keep: Amount): Promise<void> {
+  /** Removes the oldest of a batch until no more than `keep` is left; what went. */
+  async #evict(batch: Candidate[], keep: Amount): Promise<Amount> {
     const left = amountOf(batch)
-    const goes: string[] = []
+    const goes: Candidate[] = []
     batch.sort((a, b) => a.time - b.time)
-    for (const { digest, bytes } of batch) {
+    for (const candidate of batch) {
       if (left.entries <= keep.entries && left.bytes <= keep.bytes) break
-      goes.push(digest)
+      goes.push(candidate)
       left.entries -= 1
-      left.bytes -= bytes
+      left.bytes -= candidate.bytes
     }
-    await inParallel(goes, async (digest) => {
-      if (!this.#stopped) await this.#remove(digest)
+    const gone: Candidate[] = []
+    await inParallel(goes, async (candidate) => {
+      if (!this.#stopped && (await this.#remove(candidate.digest))) gone.push(candidate)
     })
+    return amountOf(gone)
   }
 }
 

@@ -19,7 +19,7 @@ import { pieces, storeBody } from './store-body.ts'
 
 const EMPTY = new Uint8Array()
 
-/** What a change makes of the numbers of entries and of bytes on the disk. */
+/** Told what a change made of the numbers of entries and of bytes on the disk. */
 export type Balance = (entries: number, bytes: number) => void
 
 /** What changes work on. */
@@ -31,7 +31,8 @@ export interface Ground {
   readonly settings: FileSettings
   /** Makes the directory anew, where it was removed under us. */
   readonly reopen: () => void
-  readonly balance: Balance
+  /** Called before a change, for what is told of it after. */
+  readonly account: () => Balance
 }
 
 export class Changes {
@@ -78,8 +79,9 @@ export class Changes {
 
   /** Makes an entry visible, and removes the body of the one it replaces; its own body where that fails. */
   async #publish(head: EntryHead, own: EntryOwn, body: Uint8Array): Promise<void> {
-    const { files, layout, balance, settings } = this.#ground
+    const { files, layout, account, settings } = this.#ground
     const digest = digestOf(head.key)
+    const balance = account()
     let old: EntryFile | null
     let taken: number
     try {
@@ -152,8 +154,9 @@ export class Changes {
    * @throws StoreError
    */
   async remove(digest: string, wanted: (entry: EntryFile | null) => boolean = () => true): Promise<boolean> {
-    const { files, layout, mutexes, balance } = this.#ground
+    const { files, layout, mutexes, account } = this.#ground
     const path = layout.entry(digest)
+    const balance = account()
     const found = await mutexes.run(digest, async (check) => {
       const entry = await this.#present(digest)
       if (!wanted(entry)) return { removed: false, entry }
@@ -223,7 +226,7 @@ export class Changes {
       await files.mkdir(path)
     }
     if ((await files.stat(path))?.isDirectory() !== true) {
-      throw new StoreError('ERR_STORE_OPEN', `The file store does not use ${path}: it is a symbolic link.`)
+      throw new StoreError('ERR_STORE_OPEN', `The file store does not use ${path}: it is no folder, or a link to one.`)
     }
     if (this.#flush) await files.flushFolder(layout.entries)
     this.#folders.add(path)

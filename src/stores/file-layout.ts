@@ -15,6 +15,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import { join, sep } from 'node:path'
 import { StoreError } from '../errors.ts'
+import { makeFolders } from './folders.ts'
 import { fileError, FILE_MODE, FOLDER_MODE, reason, type FileSystem } from './file-system.ts'
 
 const MARK = 'keepfresh.json'
@@ -101,7 +102,7 @@ export function newId(): string {
  */
 export function openDirectory(fs: FileSystem, dir: string, extension: string | null): Layout {
   try {
-    fs.mkdirSync(dir, { recursive: true, mode: FOLDER_MODE })
+    makeFolders(dir, FOLDER_MODE, fs)
     const found = readMark(fs, dir) ?? makeMark(fs, dir, extension ?? DEFAULT_EXTENSION)
     if (extension !== null && extension !== found) throw foreign(dir, `its entries end with ${found}, not ${extension}`)
     const layout = new Layout(dir, found)
@@ -113,20 +114,21 @@ export function openDirectory(fs: FileSystem, dir: string, extension: string | n
 }
 
 /** Makes a folder where there is none; a link to one elsewhere is not followed. */
-export function makeFolder(fs: FileSystem, path: string): void {
-  fs.mkdirSync(path, { recursive: true, mode: FOLDER_MODE })
+function makeFolder(fs: FileSystem, path: string): void {
+  makeFolders(path, FOLDER_MODE, fs)
   if (fs.lstatSync(path).isDirectory()) return
-  throw new StoreError('ERR_STORE_OPEN', `The file store does not use ${path}: it is a symbolic link.`)
+  throw new StoreError('ERR_STORE_OPEN', `The file store does not use ${path}: it is no folder, or a link to one.`)
 }
 
 /** The extension a marked directory has; null: there is no mark. */
 function readMark(fs: FileSystem, dir: string): string | null {
+  const path = join(dir, MARK)
   let text: string
   try {
-    text = fs.readFileSync(join(dir, MARK), 'utf8')
+    text = fs.readFileSync(path, 'utf8')
   } catch (error) {
     if (reason(error) === 'ENOENT') return null
-    throw error
+    throw fileError(error, path, false)
   }
   const { keepfresh, format, extension } = parsed(text)
   if (keepfresh !== KIND || typeof format !== 'number') throw foreign(dir, `its ${MARK} is not of a file store`)

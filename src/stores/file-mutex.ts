@@ -4,7 +4,9 @@
  * 1. A mutex is a file that only one can make: a copy of a file that says who we are, made with O_EXCL.
  * 2. The mutex of a process of this machine that has died is taken from it at once; any other one that stays the same for STALE ms
  *    is taken, too. Who takes it renames it first, so that only one can, and gives it back if it turns out to be a new one.
- * 3. A holder that was held up for STALE / 2 ms gives up (`check`), before anyone could think it dead.
+ * 3. Where the disk is full the file is empty, which needs no room: what is there can be removed even then. Nobody learns from it whose
+ *    it is.
+ * 4. A holder that was held up for STALE / 2 ms gives up (`check`), before anyone could think it dead.
  */
 import { readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -102,6 +104,7 @@ export class Mutexes {
       } catch (error) {
         // Unless another change has noticed, too, and makes it anew by now.
         if (this.#identified === identified) this.#identified = null
+        if (error instanceof StoreError && error.code === 'ERR_STORE_FULL') return this.#files.makeEmpty(path)
         if (attempt > 0 || reason(error) !== 'ENOENT') throw error
         // The file that says who we are is gone, perhaps with all of the directory.
         this.#reopen()

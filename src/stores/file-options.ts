@@ -1,11 +1,9 @@
 /** The options of FileStore: what there is, what is checked, and which directory they name. */
 import * as nodeFs from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
-import { OptionError } from '../errors.ts'
 import type { Clock } from '../engine/ports.ts'
 import type { FileSystem } from './file-system.ts'
-import { checkOptions, type OptionRule } from './options.ts'
+import { placeOf } from './folders.ts'
+import { checkOptions, givenOf, wrong, type OptionRule } from './options.ts'
 
 export interface FileOptions {
   /** The directory; `~` is the home folder, parent folders are made. It must be new, empty, or a keepfresh store. Default `http_cache`. */
@@ -78,13 +76,11 @@ const RULES: Readonly<Record<keyof FileOptions, OptionRule>> = {
  * @throws OptionError for an unknown name, a wrong type or a value that is not accepted
  */
 export function settingsOf(given: string | FileOptions): FileSettings {
-  const options: unknown = typeof given === 'string' ? { dir: given } : given
+  const options = typeof given === 'string' ? { dir: given } : given
   checkOptions('FileStore', options, RULES)
-  const set = Object.fromEntries(
-    Object.entries(Object(options)).filter(([, value]) => value !== undefined),
-  ) as FileOptions
+  const set = givenOf<FileOptions>(options)
   checkNames(set)
-  const { maxBytes = Infinity, maxEntrySize = Infinity, extension } = set
+  const { dir = 'http_cache', maxBytes = Infinity, maxEntrySize = Infinity, extension } = set
   const defaults = {
     useTemp: false,
     useCacheDir: false,
@@ -105,32 +101,14 @@ export function settingsOf(given: string | FileOptions): FileSettings {
     maxBytes,
     maxEntrySize: Math.min(maxEntrySize, maxBytes),
     extension: extension === undefined ? null : `.${extension.replace(/^\./, '')}`,
-    dir: directoryOf(set),
+    dir: placeOf(dir, set),
   }
 }
 
 function checkNames({ dir, extension }: FileOptions): void {
-  if (dir === '' || dir?.includes('\0') === true) throw wrong('dir', 'the name of a directory')
+  if (dir === '' || dir?.includes('\0') === true) throw wrong('FileStore', 'dir', 'must be the name of a directory')
   // Files of bodies, and those being written, have these endings; they must stay apart from entries.
   if (extension !== undefined && (!/^\.?[a-z0-9_-]{1,16}$/i.test(extension) || /^\.?(body|tmp)$/i.test(extension))) {
-    throw wrong('extension', "up to 16 letters, digits, '-' or '_', and not `body` or `tmp`")
+    throw wrong('FileStore', 'extension', "must be up to 16 letters, digits, '-' or '_', and not `body` or `tmp`")
   }
-}
-
-function wrong(name: string, accepted: string): OptionError {
-  return new OptionError('ERR_OPTION_VALUE', name, `FileStore: \`${name}\` must be ${accepted}.`)
-}
-
-function directoryOf({ dir = 'http_cache', useTemp, useCacheDir }: FileOptions): string {
-  const home = dir === '~' || dir.startsWith('~/') || dir.startsWith('~\\') ? join(homedir(), dir.slice(1)) : dir
-  if (isAbsolute(home)) return resolve(home)
-  if (useTemp === true) return join(tmpdir(), home)
-  return useCacheDir === true ? join(cacheFolder(), home) : resolve(home)
-}
-
-function cacheFolder(): string {
-  const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = process.env
-  if (process.platform === 'win32') return local ?? join(homedir(), 'AppData', 'Local')
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches')
-  return xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache')
 }

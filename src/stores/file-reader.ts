@@ -9,6 +9,7 @@
 import { crc32 } from '../engine/crc32.ts'
 import { corruptFile, decodeEntry, FIRST_LINE, linesLength, type EntryFile } from './file-entry.ts'
 import { fileError, isShortage, READ, reason, type Files, type FileSystem } from './file-system.ts'
+import { Recent } from './recent.ts'
 
 const REMEMBERED = 1000
 /** Longer lines are not remembered. */
@@ -34,7 +35,7 @@ export class EntryReader {
   readonly #fs: FileSystem
   readonly #size: number
   readonly #free: Uint8Array[] = []
-  readonly #known = new Map<string, Remembered>()
+  readonly #known = new Recent<Remembered>(REMEMBERED)
 
   constructor(files: Files, inlineSize: number) {
     this.#files = files
@@ -167,12 +168,6 @@ export class EntryReader {
   #remember(path: string, entry: EntryFile, bytes: Uint8Array): void {
     this.#known.delete(path)
     if (entry.bodyAt > LONGEST) return
-    if (this.#known.size >= REMEMBERED) {
-      for (const oldest of this.#known.keys()) {
-        this.#known.delete(oldest)
-        break
-      }
-    }
     this.#known.set(path, { lines: new Uint8Array(bytes.subarray(0, entry.bodyAt)), entry })
   }
 

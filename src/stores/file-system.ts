@@ -2,7 +2,7 @@
  * The disk: every access goes through one object with the functions of node:fs, and every failure becomes a StoreError.
  *
  * 1. Errors keep the system's own as their cause; `reason` names it (ENOENT, EEXIST, ...), for those who can do something about it.
- * 2. Too many open files is a passing state: opening is tried again a few times. Of files that are open for a moment only, there
+ * 2. Too many open files is a passing state: what opens one is tried again a few times. Of files that are open for a moment only, there
  *    is a bounded number at once; long bodies are open as long as their streams.
  * 3. Files are made with mode 0600, folders with 0700, and never through a symbolic link in the last place of the path.
  */
@@ -44,7 +44,7 @@ export type FileSystem = Pick<
 /** O_NOFOLLOW is undefined on Windows, where making a link needs rights that may do more. */
 const NO_FOLLOW = constants.O_NOFOLLOW ?? 0
 export const READ: number = constants.O_RDONLY | NO_FOLLOW
-export const CREATE: number = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW
+const CREATE: number = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | NO_FOLLOW
 export const FILE_MODE = 0o600
 export const FOLDER_MODE = 0o700
 
@@ -80,7 +80,7 @@ type Done<T> = (error: NodeJS.ErrnoException | null, value: T) => void
 const OPEN_AT_ONCE = 64
 
 /** Lets a bounded number in; the others wait for their turn. */
-export class Gate {
+class Gate {
   readonly #waiting: (() => void)[] = []
   #inside = 0
 
@@ -126,16 +126,10 @@ export class Files {
     })
   }
 
-  async open(path: string, flags: number): Promise<number> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#call<number>(path, flags !== READ, (done) => this.fs.open(path, flags, FILE_MODE, done))
-      } catch (error) {
-        const pause = PAUSES[attempt]
-        if (pause === undefined || !isShortage(error)) throw error
-        await wait(pause)
-      }
-    }
+  open(path: string, flags: number): Promise<number> {
+    return again(isShortage, () =>
+      this.#call<number>(path, flags !== READ, (done) => this.fs.open(path, flags, FILE_MODE, done)),
+    )
   }
 
   /** Closes a file that was written; a failure may mean that what was written is lost. */
@@ -197,34 +191,39 @@ export class Files {
 
   /** What is in a folder; nothing, where there is none. */
   async list(path: string): Promise<readonly Dirent[]> {
-    const found = this.#call<Dirent[]>(path, false, (done) => this.fs.readdir(path, { withFileTypes: true }, done))
+    const found = again(isShortage, () =>
+      this.#call<Dirent[]>(path, false, (done) => this.fs.readdir(path, { withFileTypes: true }, done)),
+    )
     return (await orMissing(found)) ?? []
   }
 
-  /** Atomically, in place of what was there. Windows refuses while someone has that file open: then again, a few times. */
+  /** Atomically, in place of what was there. */
   async rename(from: string, to: string): Promise<void> {
-    await this.#patiently(() => this.#call<void>(to, true, (done) => this.fs.rename(from, to, (error) => done(error))))
+    await again(isHeld, () => this.#call<void>(to, true, (done) => this.fs.rename(from, to, (error) => done(error))))
   }
 
   /** Removes a file; false: there was none. */
   async remove(path: string): Promise<boolean> {
-    const removal = this.#patiently(() =>
+    const removal = again(isHeld, () =>
       this.#call<true>(path, true, (done) => this.fs.unlink(path, (error) => done(error, true))),
     )
     return (await orMissing(removal)) ?? false
   }
 
   /** Copies to a file that must not be there yet; false: it is. */
-  async copyNew(from: string, to: string): Promise<boolean> {
-    try {
-      await this.#call<void>(to, true, (done) =>
-        this.fs.copyFile(from, to, constants.COPYFILE_EXCL, (error) => done(error)),
-      )
-      return true
-    } catch (error) {
-      if (reason(error) === 'EEXIST') return false
-      throw error
-    }
+  copyNew(from: string, to: string): Promise<boolean> {
+    return isNew(
+      again(isShortage, () =>
+        this.#call<void>(to, true, (done) =>
+          this.fs.copyFile(from, to, constants.COPYFILE_EXCL, (error) => done(error)),
+        ),
+      ),
+    )
+  }
+
+  /** Makes an empty file where there is none; false: there is one. A disk that is full takes it, too. */
+  makeEmpty(path: string): Promise<boolean> {
+    return isNew(this.making(path, false, async () => undefined))
   }
 
   /** Marks a file as used now. */
@@ -290,18 +289,28 @@ export class Files {
       await this.closeRead(file, path)
     }
   }
+}
 
-  async #patiently<T>(action: () => Promise<T>): Promise<T> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await action()
-      } catch (error) {
-        const pause = PAUSES[attempt]
-        if (process.platform !== 'win32' || pause === undefined || !/^(EPERM|EACCES|EBUSY)$/.test(reason(error) ?? ''))
-          throw error
-        await wait(pause)
-      }
+/** Again, a few times, where it fails in a way that passes. */
+async function again<T>(passes: (error: unknown) => boolean, action: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await action()
+    } catch (error) {
+      const pause = PAUSES[attempt]
+      if (pause === undefined || !passes(error)) throw error
+      await wait(pause)
     }
+  }
+}
+
+async function isNew(making: Promise<void>): Promise<boolean> {
+  try {
+    await making
+    return true
+  } catch (error) {
+    if (reason(error) === 'EEXIST') return false
+    throw error
   }
 }
 
@@ -312,6 +321,11 @@ async function orMissing<T>(result: Promise<T>): Promise<T | null> {
     if (reason(error) === 'ENOENT') return null
     throw error
   }
+}
+
+/** Windows refuses what is done to a file that someone has open. */
+function isHeld(error: unknown): boolean {
+  return process.platform === 'win32' && /^(EPERM|EACCES|EBUSY)$/.test(reason(error) ?? '')
 }
 
 export function isShortage(error: unknown): boolean {

@@ -5,6 +5,7 @@
 import { StoreError } from '../errors.ts'
 import type { ListedEntry, ListQuery } from '../engine/ports.ts'
 import { groupsOf } from './groups-of.ts'
+import { FIELD, selects } from './listing.ts'
 import type { EntryFile } from './file-entry.ts'
 import type { Layout } from './file-layout.ts'
 import type { EntryReader } from './file-reader.ts'
@@ -71,8 +72,10 @@ export class Lister {
 
   /** Entries in the order asked for; without one, as they come. */
   async *entries(query: ListQuery): AsyncGenerator<ListedEntry, void, undefined> {
-    let left = query.limit ?? Infinity
-    for await (const some of query.order === undefined ? digests(this.#files, this.#layout) : this.#sorted(query)) {
+    const { order, limit = Infinity } = query
+    let left = limit
+    const all = order === undefined ? digests(this.#files, this.#layout) : this.#sorted(query, order)
+    for await (const some of all) {
       for (const page of groupsOf(some, PAGE)) {
         if (left <= 0) return
         for (const { head, version, size } of await this.#read(page, query)) {
@@ -84,12 +87,14 @@ export class Lister {
     }
   }
 
-  async *#sorted(query: ListQuery): AsyncGenerator<string[], void, undefined> {
+  async *#sorted(query: ListQuery, order: keyof typeof FIELD): AsyncGenerator<string[], void, undefined> {
+    const field = FIELD[order]
     const found: { readonly value: string | number; readonly digest: string }[] = []
     for await (const some of digests(this.#files, this.#layout)) {
       await inParallel(some, async (digest) => {
         const entry = await this.#one(digest)
-        if (entry !== null && selects(query, entry)) found.push({ value: orderValue(query, entry), digest })
+        if (entry !== null && selects(query, entry.head))
+          found.push({ value: { ...entry.head, size: entry.size }[field], digest })
       })
     }
     found.sort((a, b) => compare(a.value, b.value) || compare(a.digest, b.digest))
@@ -102,33 +107,19 @@ export class Lister {
     await inParallel(some.entries(), async ([index, digest]) => {
       found[index] = await this.#one(digest)
     })
-    return found.filter((entry) => entry !== null).filter((entry) => selects(query, entry))
+    return found.filter((entry) => entry !== null).filter((entry) => selects(query, entry.head))
   }
 
+  /** Listings skip what cannot be read as an entry; reading it reports it. */
   async #one(digest: string): Promise<EntryFile | null> {
-    try {
-      return (await this.#reader.lines(this.#layout.entry(digest))) ?? null
-    } catch (error) {
-      // Listings skip what cannot be read as an entry; reading it reports it.
-      if (error instanceof StoreError && /CORRUPT|FORMAT/.test(error.code)) return null
-      throw error
-    }
+    return (await this.#reader.lines(this.#layout.entry(digest)).catch(unreadable)) ?? null
   }
 }
 
-/** Whether a query, its order and limit aside, takes an entry. */
-export function selects({ expiredAt, freshAt, createdBefore }: ListQuery, { head }: EntryFile): boolean {
-  return (
-    (expiredAt === undefined || head.expiresAt <= expiredAt) &&
-    (freshAt === undefined || head.expiresAt > freshAt) &&
-    (createdBefore === undefined || head.createdAt < createdBefore)
-  )
-}
-
-function orderValue({ order }: ListQuery, { head, size }: EntryFile): string | number {
-  if (order === 'key') return head.key
-  if (order === 'size') return size
-  return order === 'expires' ? head.expiresAt : head.createdAt
+/** Damaged entries are no entries; other failures are failures. */
+export function unreadable(error: unknown): undefined {
+  if (error instanceof StoreError && /CORRUPT|FORMAT/.test(error.code)) return undefined
+  throw error
 }
 
 function compare(a: string | number, b: string | number): number {

@@ -586,6 +586,48 @@ describe('the directory', () => {
     await store.write(sampleHead('a'), fill(1, 1))
   })
 
+  it('50: on a full disk entries are still deleted, by whoever comes, and room is made', async () => {
+    const first = make()
+    for (const key of ['a', 'b', 'c', 'd']) await first.write(sampleHead(key), fill(10, 1))
+    await first.write(sampleHead('long'), stream(20, 1000, 1))
+    const full = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+    let isFull = true
+    const fs = new Proxy(nodeFs, {
+      get(target, name, receiver) {
+        const original: unknown = Reflect.get(target, name, receiver)
+        if (typeof original !== 'function' || (name !== 'write' && name !== 'copyFile')) return original
+        return (...args: unknown[]) => {
+          const done: unknown = args.at(-1)
+          if (isFull && typeof done === 'function') return setImmediate(() => done(full))
+          return original.apply(target, args) as unknown
+        }
+      },
+    })
+    const store = make({ fs })
+    expect(await codeOf(() => store.write(sampleHead('a'), fill(10, 2)))).toBe('ERR_STORE_FULL')
+    expect((await store.read('a'))?.body.bytes).toEqual(fill(10, 1))
+    expect(await store.delete(['a', 'nothing'])).toBe(1)
+    expect(await store.deleteWhere({ createdBefore: Infinity })).toBe(4)
+    await store.clear()
+    expect(tree().filter((name) => name.includes('.'))).toEqual(['keepfresh.json', expect.stringMatching(/\.owner$/)])
+    isFull = false
+    await store.write(sampleHead('a'), fill(10, 3))
+    expect((await store.read('a'))?.body.bytes).toEqual(fill(10, 3))
+  })
+
+  it('44: a parent that says it is not there, although it is, does not hang (as node:fs does below /proc)', async () => {
+    const none = Object.assign(new Error('ENOENT: no such file or directory'), { code: 'ENOENT' })
+    const mkdirAbove = (path: string): void => {
+      if (path !== root) throw none
+      throw Object.assign(new Error('EEXIST: file already exists'), { code: 'EEXIST' })
+    }
+    const store = make({ dir: join(root, 'none', 'below'), fs: { ...nodeFs, mkdirSync: mkdirAbove as never } })
+    expect(await codeOf(() => store.read('a'))).toBe('ERR_STORE_OPEN')
+    if (existsSync('/proc/self')) {
+      expect(await codeOf(() => new FileStore({ dir: '/proc/none/below', strict: true }))).toBe('ERR_STORE_OPEN')
+    }
+  })
+
   it('D66: a directory that can only be read is read; changes are ERR_STORE_READONLY', async () => {
     await make().write(sampleHead('a'), fill(5, 1))
     await make().write(sampleHead('b'), stream(20, 1000, 1))

@@ -35,8 +35,9 @@ import { Mutexes } from './file-mutex.ts'
 import { settingsOf, type FileOptions, type FileSettings } from './file-options.ts'
 import { EntryReader, type Loaded } from './file-reader.ts'
 import { Files, reason } from './file-system.ts'
+import { selects } from './listing.ts'
 import { outcomeOf } from './read-many.ts'
-import { digests, groups, inParallel, Lister, selects } from './file-walk.ts'
+import { digests, groups, inParallel, Lister, unreadable } from './file-walk.ts'
 
 export type { FileOptions } from './file-options.ts'
 export type { FileSystem } from './file-system.ts'
@@ -241,9 +242,9 @@ export class FileStore implements ListableStore, BatchReadingStore, LockingStore
     for await (const some of digests(files, layout)) {
       count += await this.#removeAll(some, async (digest) => {
         const entry = await reader.lines(layout.entry(digest)).catch(unreadable)
-        if (entry === undefined || !selects(query, entry)) return false
+        if (entry === undefined || !selects(query, entry.head)) return false
         // Looked at again by the one who removes it: it may have been refreshed meanwhile.
-        return changes.remove(digest, (present) => present !== null && selects(query, present))
+        return changes.remove(digest, (present) => present !== null && selects(query, present.head))
       })
     }
     return count
@@ -344,7 +345,7 @@ export class FileStore implements ListableStore, BatchReadingStore, LockingStore
       mutexes,
       settings,
       reopen,
-      balance: (entries, bytes) => bounds.balance(entries, bytes),
+      account: () => bounds.account(),
     })
     const bounds = new Bounds(files, layout, settings, (digest) => changes.remove(digest))
     const lister = new Lister(files, layout, reader)
@@ -353,10 +354,4 @@ export class FileStore implements ListableStore, BatchReadingStore, LockingStore
     this.#collecting = leftovers.collectIfDue().catch(() => undefined)
     return this.#parts
   }
-}
-
-/** Damaged entries are no entries; other failures are failures. */
-function unreadable(error: unknown): undefined {
-  if (error instanceof StoreError && /CORRUPT|FORMAT/.test(error.code)) return undefined
-  throw error
 }

@@ -7,8 +7,9 @@
  * Rule 3: names and turns are those of slot-backend.ts.
  */
 import type { Clock } from '../engine/ports.ts'
-import { OptionError, StoreError } from '../errors.ts'
-import { checkOptions } from './options.ts'
+import { StoreError } from '../errors.ts'
+import { checkOptions, wrong } from './options.ts'
+import { outcomeOf } from './read-many.ts'
 import { ListableRecordStore } from './record-listing.ts'
 import { RecordStore } from './record-store.ts'
 import {
@@ -18,6 +19,7 @@ import {
   type ListableSlots,
   type SlotOptions,
   type Slots,
+  type SlotValue,
 } from './slot-backend.ts'
 
 /** What is used of Keyv (version 5 or later). */
@@ -50,16 +52,15 @@ class KeyvSlots implements Slots {
     this.#disconnects = disconnects
   }
 
-  async get(names: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const [only] = names
-    if (names.length === 1 && only !== undefined) return [await this.#getOne(only)]
-    try {
-      return (await this.keyv.getMany([...names])).map(bytesOf)
-    } catch (error) {
-      // One that cannot be deserialized must not cost the others.
-      if (error instanceof SyntaxError) return Promise.all(names.map((name) => this.#getOne(name)))
-      throw error
+  async get(names: readonly string[]): Promise<readonly SlotValue[]> {
+    if (names.length > 1) {
+      try {
+        return (await this.keyv.getMany([...names])).map(bytesOf)
+      } catch {
+        // One that cannot be deserialized must not cost the others: each is asked for, and says what is wrong with it.
+      }
     }
+    return Promise.all(names.map((name) => outcomeOf(() => this.#getOne(name))))
   }
 
   async #getOne(name: string): Promise<Uint8Array | undefined> {
@@ -123,7 +124,8 @@ export class ListableKeyvStore extends ListableRecordStore {
   /** @throws OptionError ERR_OPTION_UNKNOWN, ERR_OPTION_VALUE: also where this Keyv has no iterator */
   constructor(keyv: KeyvLike, options: KeyvStoreOptions = {}) {
     const facts = factsOf(keyv, options)
-    if (!canIterate(keyv)) throw wrong('keyv', 'has no iterator: its backend cannot be listed. Use KeyvStore')
+    if (!canIterate(keyv))
+      throw wrong('KeyvStore', 'keyv', 'has no iterator: its backend cannot be listed. Use KeyvStore')
     const slots = new ListableKeyvSlots(keyv, options.disconnect ?? false)
     super(new ListableSlotBackend('keyv', slots, options, facts), options.clock)
   }
@@ -192,14 +194,10 @@ function bytesOf(value: unknown): Uint8Array | undefined {
 }
 
 function factsOf(keyv: unknown, options: KeyvStoreOptions): { persistent: boolean; shared: boolean } {
-  if (!isKeyvLike(keyv)) throw wrong('keyv', 'must be an instance of Keyv, version 5 or later')
+  if (!isKeyvLike(keyv)) throw wrong('KeyvStore', 'keyv', 'must be an instance of Keyv, version 5 or later')
   const boolean = { type: 'boolean' } as const
   const own = { persistent: boolean, shared: boolean, disconnect: boolean, clock: { type: 'object' } as const }
   checkOptions('KeyvStore', options, { ...SLOT_RULES, ...own })
   const persistent = options.persistent ?? !isOverMap(keyv)
   return { persistent, shared: options.shared ?? persistent }
-}
-
-function wrong(option: string, what: string): OptionError {
-  return new OptionError('ERR_OPTION_VALUE', option, `KeyvStore: \`${option}\` ${what}.`)
 }

@@ -85,10 +85,9 @@ export class MemcachedBackend implements BatchBackend {
     const { chunked } = frameHeader(frame)
     if (chunked === null) return true
     const id = hexOf(chunked.id)
-    const missing = await inSlices(Math.ceil(chunked.size / chunked.length), (n) =>
-      this.#client.add(this.#keys.chunk(key, id, n), EMPTY, AT_ONCE),
-    )
-    return !missing.includes(true)
+    const isMissing = (n: number): Promise<boolean> => this.#client.add(this.#keys.chunk(key, id, n), EMPTY, AT_ONCE)
+    const count = Math.ceil(chunked.size / chunked.length)
+    return (await inSlices(count, isMissing, (missing) => !missing.includes(true))).length === count
   }
 
   async set(key: string, value: Uint8Array, ttl: number | null): Promise<Uint8Array | undefined> {
@@ -129,7 +128,9 @@ export class MemcachedBackend implements BatchBackend {
   async dropChunks(key: string, id: string, count: number): Promise<void> {
     const exptime = this.#exptime(GRACE)
     // Those that cannot be reached end by their own lifetime, or are evicted as the least used: no reason for a write to fail.
-    await inSlices(count, (n) => this.#client.touch(this.#keys.chunk(key, id, n), exptime).catch(() => false))
+    const touch = (n: number): Promise<boolean> =>
+      this.#client.touch(this.#keys.chunk(key, id, n), exptime).catch(() => false)
+    await inSlices(count, touch, (found) => found.includes(true))
   }
 
   close(): Promise<void> {
@@ -146,13 +147,22 @@ function isChunked(frame: Uint8Array): boolean {
   return frame.length >= FRAME_HEADER && (frame[32] || frame[33] || frame[34] || frame[35]) !== 0
 }
 
-/** The results of `count` calls, so many at once that the servers are busy and memory is not. */
-async function inSlices<T>(count: number, call: (n: number) => Promise<T>): Promise<T[]> {
+/**
+ * The results of `count` calls, so many at once that the servers are busy and memory is not; those before the first slice that `goesOn`
+ * refuses. A count from a frame that no checksum was taken of may be beyond all measure (RELIABILITY 145).
+ */
+async function inSlices<T>(
+  count: number,
+  call: (n: number) => Promise<T>,
+  goesOn: (slice: readonly T[]) => boolean = () => true,
+): Promise<T[]> {
   const results: T[] = []
   while (results.length < count) {
-    const size = Math.min(SLICE, count - results.length)
+    const length = Math.min(SLICE, count - results.length)
     const from = results.length
-    results.push(...(await Promise.all(Array.from({ length: size }, (_, n) => call(from + n)))))
+    const slice = await Promise.all(Array.from({ length }, (_, n) => call(from + n)))
+    if (!goesOn(slice)) break
+    results.push(...slice)
   }
   return results
 }

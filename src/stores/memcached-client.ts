@@ -124,8 +124,8 @@ export class MemcachedClient implements MemcachedBatchCommands {
     return this.#connectionOf(key).server.name
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    return (await this.#send(key, retrieval('get', [key]))).values[0]?.data
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#send(key, retrieval('get', [key]), ({ values }) => values[0]?.data)
   }
 
   async getMany(keys: readonly string[]): Promise<readonly Found[]> {
@@ -136,42 +136,44 @@ export class MemcachedClient implements MemcachedBatchCommands {
     return keys.map((key) => found.get(key))
   }
 
-  async gets(key: string): Promise<VersionedValue | undefined> {
-    const [value] = (await this.#send(key, retrieval('gets', [key]))).values
-    if (value === undefined) return undefined
-    // A server without versions gives 0 for all.
-    if (value.cas !== null && value.cas !== '0') return { data: value.data, cas: value.cas }
-    throw new StoreError(
-      'ERR_STORE_FAILED',
-      `memcached at ${this.serverOf(key)} runs without CAS (-C), which is needed.`,
-    )
+  gets(key: string): Promise<VersionedValue | undefined> {
+    return this.#send(key, retrieval('gets', [key]), ({ values: [value] }) => {
+      if (value === undefined) return undefined
+      // A server without versions gives 0 for all.
+      if (value.cas !== null && value.cas !== '0') return { data: value.data, cas: value.cas }
+      throw new StoreError(
+        'ERR_STORE_FAILED',
+        `memcached at ${this.serverOf(key)} runs without CAS (-C), which is needed.`,
+      )
+    })
   }
 
-  async set(key: string, value: Uint8Array, exptime: number): Promise<void> {
-    await this.#send(key, storage('set', key, value, exptime))
+  set(key: string, value: Uint8Array, exptime: number): Promise<void> {
+    return this.#send(key, storage('set', key, value, exptime), () => undefined)
   }
 
-  async add(key: string, value: Uint8Array, exptime: number): Promise<boolean> {
-    return (await this.#send(key, storage('add', key, value, exptime))).line === 'STORED'
+  add(key: string, value: Uint8Array, exptime: number): Promise<boolean> {
+    return this.#send(key, storage('add', key, value, exptime), ({ line }) => line === 'STORED')
   }
 
-  async cas(key: string, value: Uint8Array, exptime: number, cas: string): Promise<boolean> {
-    return (await this.#send(key, storage('cas', key, value, exptime, cas))).line === 'STORED'
+  cas(key: string, value: Uint8Array, exptime: number, cas: string): Promise<boolean> {
+    return this.#send(key, storage('cas', key, value, exptime, cas), ({ line }) => line === 'STORED')
   }
 
-  async delete(key: string): Promise<boolean> {
-    return (await this.#send(key, deletion(key))).line === 'DELETED'
+  delete(key: string): Promise<boolean> {
+    return this.#send(key, deletion(key), ({ line }) => line === 'DELETED')
   }
 
-  async touch(key: string, exptime: number): Promise<boolean> {
-    return (await this.#send(key, touching(key, exptime))).line === 'TOUCHED'
+  touch(key: string, exptime: number): Promise<boolean> {
+    return this.#send(key, touching(key, exptime), ({ line }) => line === 'TOUCHED')
   }
 
   async versions(): Promise<ReadonlyMap<string, string>> {
     const versions = await Promise.all(
       this.#connections.map(async (connection) => {
-        const { line } = checked(await connection.send(VERSION), connection.server.name)
-        return [connection.server.name, line.slice('VERSION '.length)] as const
+        const { name } = connection.server
+        const version = await connection.send(VERSION, (reply) => checked(reply, name).line.slice('VERSION '.length))
+        return [name, version] as const
       }),
     )
     return new Map(versions)
@@ -182,10 +184,15 @@ export class MemcachedClient implements MemcachedBatchCommands {
     await Promise.all(this.#connections.map((connection) => connection.close()))
   }
 
-  async #send(key: string, request: Request): Promise<Reply> {
-    assertKey(key)
-    const connection = this.#connectionOf(key)
-    return checked(await connection.send(request), connection.server.name)
+  /** What `take` makes of the reply, unless the server says that it could not do it. */
+  #send<T>(key: string, request: Request, take: (reply: Reply) => T): Promise<T> {
+    try {
+      assertKey(key)
+      const connection = this.#connectionOf(key)
+      return connection.send(request, (reply) => take(checked(reply, connection.server.name)))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #connectionOf(key: string): MemcachedConnection {
@@ -204,8 +211,9 @@ async function retrieveInto(
   await Promise.all(
     groupsOf(keys, MOST_KEYS).map(async (group) => {
       try {
-        const reply = checked(await connection.send(retrieval('get', group)), connection.server.name)
-        for (const { key, data } of reply.values) found.set(key, data)
+        await connection.send(retrieval('get', group), (reply) => {
+          for (const { key, data } of checked(reply, connection.server.name).values) found.set(key, data)
+        })
       } catch (error) {
         if (!(error instanceof StoreError)) throw error
         for (const key of group) found.set(key, error)

@@ -51,7 +51,14 @@ async function fakeWith(answer: Answer, timeout = 5000): Promise<{ fake: Fake; c
 }
 
 const value = (key: string, text: string): string => `VALUE ${key} 0 ${text.length}\r\n${text}\r\nEND\r\n`
-const echo: Answer = (line) => value(line.split(' ')[1] ?? '', `of ${line}`)
+/** To each key of a `get` a value that names it. */
+const echo: Answer = (line) => {
+  const values = line
+    .split(' ')
+    .slice(1)
+    .map((key) => value(key, `of get ${key}`).replace('END\r\n', ''))
+  return `${values.join('')}END\r\n`
+}
 const textOf = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes)
 
 /** Waits until the pause after a failure is over. */
@@ -67,12 +74,64 @@ async function revived<T>(call: () => Promise<T>): Promise<T> {
 }
 
 describe('a connection', () => {
-  it('pipelines: a hundred commands, one connection, each its own answer', async () => {
-    const { fake, client } = await fakeWith(echo)
+  it('pipelines: a hundred commands, one connection, each its own answer, some of one command', async () => {
+    const lines: string[] = []
+    const { fake, client } = await fakeWith((line, socket) => {
+      lines.push(line)
+      return echo(line, socket)
+    })
     const keys = Array.from({ length: 100 }, (_, n) => `k${n}`)
     const values = await Promise.all(keys.map((key) => client.get(key)))
     expect(values.map(textOf)).toEqual(keys.map((key) => `of get ${key}`))
-    expect(fake.accepted).toBe(1)
+    expect([fake.accepted, lines.length, lines.join(' ').replaceAll('get ', '')]).toEqual([1, 7, keys.join(' ')])
+    await client.close()
+  })
+
+  it('B39, B40: garbage in the answer to some gets fails them all and those behind them', async () => {
+    const { fake, client } = await fakeWith(
+      (line, socket) => echo(line, socket)?.replace('of get b', 'of get b and more') ?? '',
+    )
+    const results = await Promise.allSettled(['a', 'b', 'c'].map((key) => client.get(key)))
+    for (const result of results)
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'ERR_STORE_FAILED' } })
+    fake.answer = echo
+    expect(textOf(await revived(() => client.get('b')))).toBe('of get b')
+    await client.close()
+  })
+
+  it('what is asked in one turn goes out as one packet, values in their places', async () => {
+    const packets: string[] = []
+    const { fake, client } = await fakeWith((line) => {
+      if (line.startsWith('get')) return 'END\r\n'
+      return line.startsWith('set') ? 'STORED\r\n' : null
+    })
+    fake.server.on('connection', (socket) => {
+      socket.prependListener('data', (bytes) => packets.push(bytes.toString('latin1')))
+    })
+    const asked = [client.get('a'), client.set('b', Buffer.from('12'), 5), client.set('c', Buffer.from(''), 5)]
+    // Promises in between are of the same turn.
+    await Promise.resolve()
+    await Promise.all([...asked, client.get('d')])
+    expect(packets).toEqual(['get a\r\nset b 0 5 2\r\n12\r\nset c 0 5 0\r\n\r\nget d\r\n'])
+    await client.close()
+  })
+
+  it('B39: what comes before a command was sent is no answer to it', async () => {
+    const { fake, client } = await fakeWith(echo)
+    await client.get('k')
+    const [socket] = fake.sockets
+    // A timer comes before what sockets brought, and that before what is sent.
+    const answer = await new Promise((resolve) => {
+      setTimeout(() => {
+        socket?.write(value('k2', 'forged'))
+        client
+          .get('k2')
+          .then(textOf, (error: unknown) => error)
+          .then(resolve)
+      }, 0)
+    })
+    expect(answer).toMatchObject({ code: 'ERR_STORE_FAILED' })
+    expect(textOf(await revived(() => client.get('k2')))).toBe('of get k2')
     await client.close()
   })
 
@@ -124,10 +183,12 @@ describe('a connection', () => {
     const server = { name: 'fake', target: { host: '127.0.0.1', port: await fake.listen() } }
     const connection = new MemcachedConnection(server, { timeout: 5000, credentials: null, tls: null }, () => now)
     const attempt = (): Promise<string> =>
-      connection.send(VERSION).then(
-        () => 'answered',
-        (error: unknown) => (error instanceof DownError ? 'left alone' : 'failed'),
-      )
+      connection
+        .send(VERSION, (reply) => reply)
+        .then(
+          () => 'answered',
+          (error: unknown) => (error instanceof DownError ? 'left alone' : 'failed'),
+        )
     const story: string[] = []
     fake.answer = (_, socket) => (socket.destroy(), null)
     for (const wait of [0, 99, 1, 199, 1, 399, 1]) {

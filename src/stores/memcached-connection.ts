@@ -1,7 +1,7 @@
 /**
  * One connection to one memcached server, made when it is needed and made again when it was lost.
  *
- * Rule 1: commands are pipelined: written at once, answered in order.
+ * Rule 1: commands are pipelined: those of one turn of the event loop are written together at its end, and answered in order.
  * Rule 2: every command settles within `timeout`, connecting and waiting behind others included. One that is late, or answered with
  *   anything but an answer, ends the connection: what comes after it could be taken for the answer of another (RELIABILITY B39, B40).
  * Rule 3: a server that failed is left alone for a pause, doubled with each failure in a row; commands fail at once meanwhile. Only
@@ -9,8 +9,10 @@
  * Rule 4: an idle connection does not keep the process alive; a command under way does.
  */
 import { connect as connectPlain, type Socket } from 'node:net'
+import { setImmediate } from 'node:timers'
 import { connect as connectSecure, type ConnectionOptions } from 'node:tls'
 import { StoreError, type StoreErrorCode } from '../errors.ts'
+import { together, type Pending } from './memcached-pending.ts'
 import { ProtocolError, refusal, ReplyParser, storage, type Reply, type Request } from './memcached-protocol.ts'
 import type { MemcachedServer } from './memcached-servers.ts'
 
@@ -23,13 +25,6 @@ export interface ConnectionOptionsOf {
 
 /** A command was not sent: its server failed a moment ago. */
 export class DownError extends StoreError {}
-
-interface Pending {
-  readonly request: Request
-  readonly deadline: number
-  readonly resolve: (reply: Reply) => void
-  readonly reject: (error: StoreError) => void
-}
 
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 5000
@@ -45,8 +40,9 @@ export class MemcachedConnection {
   #socket: Socket | null = null
   #parser = new ReplyParser()
   #pending: Pending[] = []
+  /** Those of the pending that were not written yet: the last ones. */
+  #unsent = 0
   #timer: NodeJS.Timeout | null = null
-  #corked = false
   #failures = 0
   #pausedUntil = 0
   #lastError = ''
@@ -59,12 +55,22 @@ export class MemcachedConnection {
     this.#now = now
   }
 
-  /** The reply to a request; rejects with StoreError, DownError where the server is left alone. */
-  send(request: Request): Promise<Reply> {
+  /**
+   * What `take` makes of the reply to a request; rejects with what it throws, with StoreError, or with DownError where the server is left
+   * alone.
+   */
+  send<T>(request: Request, take: (reply: Reply) => T): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== null) throw this.#error('ERR_STORE_CLOSED', 'the client is closed')
       const socket = this.#socket ?? this.#connect()
-      this.#push(socket, { request, deadline: this.#now() + this.#options.timeout, resolve, reject })
+      const settle = (reply: Reply): void => {
+        try {
+          resolve(take(reply))
+        } catch (error) {
+          reject(error)
+        }
+      }
+      this.#push(socket, { request, deadline: this.#now() + this.#options.timeout, settle, reject })
     })
   }
 
@@ -102,7 +108,6 @@ export class MemcachedConnection {
     }
     this.#socket = socket
     this.#parser = new ReplyParser()
-    this.#corked = false
     this.#logIn(socket)
     return socket
   }
@@ -112,26 +117,33 @@ export class MemcachedConnection {
     const { credentials, timeout } = this.#options
     if (credentials === null) return
     const request = storage('set', 'login', Buffer.from(`${credentials.username} ${credentials.password}`), 0)
-    this.#push(socket, { request, deadline: this.#now() + timeout, resolve: nobody, reject: nobody })
+    this.#push(socket, { request, deadline: this.#now() + timeout, settle: nobody, reject: nobody })
   }
 
   #push(socket: Socket, pending: Pending): void {
     if (this.#pending.push(pending) === 1) socket.ref()
     this.#timer ??= this.#timerFor(this.#options.timeout)
-    const { text, data } = pending.request
-    if (!this.#corked) {
-      // What is sent in one turn goes out in one packet.
-      this.#corked = true
-      socket.cork()
-      process.nextTick(() => {
-        this.#corked = false
-        socket.uncork()
-      })
+    if (this.#unsent++ === 0) setImmediate(() => this.#write(socket))
+  }
+
+  /** Rule 1: what many sockets brought in one turn is asked for by one packet, and lines without values between them are one text. */
+  #write(socket: Socket): void {
+    if (socket !== this.#socket) return
+    const commands = together(this.#pending.splice(this.#pending.length - this.#unsent))
+    this.#unsent = 0
+    let lines = ''
+    socket.cork()
+    for (const command of commands) {
+      this.#pending.push(command)
+      const { text, data } = command.request
+      lines += text
+      if (data === null) continue
+      socket.write(lines, 'latin1')
+      socket.write(data)
+      lines = LINE_BREAK
     }
-    socket.write(text, 'latin1')
-    if (data === null) return
-    socket.write(data)
-    socket.write(LINE_BREAK, 'latin1')
+    if (lines !== '') socket.write(lines, 'latin1')
+    socket.uncork()
   }
 
   #read(socket: Socket, bytes: Buffer): void {
@@ -148,7 +160,9 @@ export class MemcachedConnection {
 
   #answer(socket: Socket, reply: Reply): void {
     const pending = this.#pending[0]
-    if (pending === undefined) throw new ProtocolError('more than was asked for')
+    // What has not been sent yet cannot have been answered.
+    if (pending === undefined || this.#pending.length === this.#unsent)
+      throw new ProtocolError('more than was asked for')
     if (NOT_LOGGED_IN.test(reply.line)) {
       return this.#lose(socket, 'ERR_STORE_OPEN', 'it refuses the user name or the password, or wants them')
     }
@@ -156,7 +170,7 @@ export class MemcachedConnection {
     if (wrong !== null) throw new ProtocolError(wrong)
     this.#pending.shift()
     this.#failures = 0
-    pending.resolve(reply)
+    pending.settle(reply)
     if (this.#pending.length > 0) return
     if (this.#closed === null) socket.unref()
     else this.#end()
@@ -169,6 +183,7 @@ export class MemcachedConnection {
     socket.destroy()
     const lost = this.#pending
     this.#pending = []
+    this.#unsent = 0
     // A server may end what is idle; that is no failure.
     if (lost.length > 0 || what !== CLOSED) this.#pause(what)
     const error = this.#error(code, what)

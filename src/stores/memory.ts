@@ -21,7 +21,8 @@ import type {
   StoreSize,
   Version,
 } from '../engine/ports.ts'
-import { collectBody } from './store-body.ts'
+import { ordered, selects } from './listing.ts'
+import { checkSize, collectBody } from './store-body.ts'
 
 /** Told of an entry that had to go, its body's size in bytes, and which bound was met. */
 export type EvictionListener = (key: string, size: number, reason: 'entries' | 'bytes') => void
@@ -117,6 +118,7 @@ export class MemoryStore implements ListableStore, EvictingStore {
   }
 
   #put(head: EntryHead, bytes: Uint8Array): void {
+    checkSize(head.key, bytes.length, this.limits)
     this.#remove(head.key)
     const cost = bytes.length + costOf(head)
     if (cost > this.#maxBytes) throw new StoreError('ERR_STORE_FULL', `an entry of ${cost} bytes is over maxBytes`)
@@ -172,19 +174,10 @@ export class MemoryStore implements ListableStore, EvictingStore {
 
   async *entries(query: ListQuery = {}): AsyncGenerator<ListedEntry> {
     this.#open()
-    const { expiredAt, freshAt, createdBefore, order = 'created', descending = false, limit = Infinity } = query
     const rows = [...this.#slots.values()]
       .map(({ entry: { body, ...rest } }) => ({ ...rest, size: body.size }))
-      .filter(
-        (row) =>
-          (expiredAt === undefined || row.expiresAt <= expiredAt) && (freshAt === undefined || row.expiresAt > freshAt),
-      )
-      .filter((row) => createdBefore === undefined || row.createdAt < createdBefore)
-    const by = { created: 'createdAt', expires: 'expiresAt', size: 'size', key: 'key' } as const
-    const field = by[order]
-    rows.sort((a, b) => (a[field] < b[field] ? -1 : a[field] > b[field] ? 1 : 0))
-    if (descending) rows.reverse()
-    yield* rows.slice(0, limit)
+      .filter((row) => selects(query, row))
+    yield* ordered(rows, query)
   }
 
   size(): StoreSize {
@@ -199,15 +192,13 @@ export class MemoryStore implements ListableStore, EvictingStore {
     this.#bytes = 0
   }
 
-  async deleteWhere({ expiredAt, createdBefore }: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): Promise<number> {
+  async deleteWhere(query: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): Promise<number> {
     this.#open()
     let count = 0
     let seen = 0
     for (const [key, { entry }] of this.#slots) {
       if (++seen % SLICE === 0) await turn()
-      if (expiredAt !== undefined && entry.expiresAt > expiredAt) continue
-      if (createdBefore !== undefined && entry.createdAt >= createdBefore) continue
-      if (this.#remove(key)) count += 1
+      if (selects(query, entry) && this.#remove(key)) count += 1
     }
     return count
   }

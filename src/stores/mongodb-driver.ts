@@ -3,7 +3,7 @@
  * client of ours is made.
  */
 import type { MongoSettings } from './mongodb-options.ts'
-import { loadPeer } from './peer.ts'
+import { missingPeer } from './peer.ts'
 
 /** A `MongoClient` of the package `mongodb`. */
 export interface MongoClientLike {
@@ -107,6 +107,9 @@ export async function makeClient(settings: MongoSettings): Promise<OwnClient> {
 }
 
 async function load(): Promise<new (url: string, options: object) => OwnClient> {
-  const message = 'MongoStore needs the package `mongodb`: npm install mongodb.'
-  return (await loadPeer(() => import('mongodb'), message)).MongoClient
+  try {
+    return (await import('mongodb')).MongoClient
+  } catch (cause) {
+    throw missingPeer(cause, 'MongoStore needs the package `mongodb`: npm install mongodb.')
+  }
 }

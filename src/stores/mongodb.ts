@@ -1,7 +1,7 @@
 /**
  * A store in MongoDB, or what speaks its protocol, for any number of processes and machines.
  *
- * 1. An entry is a document that people can read (mongodb-document.ts). A hit on a short body is one round trip, as is its write.
+ * 1. An entry is one flat document that people can read (mongodb-document.ts). A hit on a short body is one round trip, as is its write.
  * 2. A long body is in chunks beside it, written before it (mongodb-chunks.ts).
  * 3. Whether an entry is of use is decided by its reader: that the server removes what is not is a service, never relied upon.
  * 4. Every `_id` and every value compared is a string or a number of ours: no caller's text becomes a condition (RELIABILITY 138).
@@ -31,9 +31,11 @@ import {
   corrupt,
   decoded,
   documentOf,
+  isOutdated,
   MetaMemory,
   OURS,
   OURS_OF_ANY_FORMAT,
+  OURS_SO_FAR,
   chunkedAs,
   type ChunkedAs,
 } from './mongodb-document.ts'
@@ -123,7 +125,8 @@ export class MongoStore implements ListableStore, BatchReadingStore, LockingStor
     return ids.map((id) => found.get(id))
   }
 
-  #entryOf(document: Document): StoredEntry {
+  #entryOf(document: Document): StoredEntry | undefined {
+    if (isOutdated(document)) return undefined
     const { body, size: _, ...entry } = decoded(document, this.#memory)
     if (body === null) throw corrupt(document, 'it has no body')
     return { ...entry, body: body instanceof Uint8Array ? inlineBody(body) : this.#chunkedBody(entry.key, body) }
@@ -172,11 +175,10 @@ export class MongoStore implements ListableStore, BatchReadingStore, LockingStor
 
   /** @throws StoreError */
   async update(key: string, change: EntryChange, version: Version): Promise<boolean> {
-    if (typeof version !== 'string') return false
-    const before = await this.#replacing.change(
-      { _id: keyHash(key), ...OURS, version },
-      changeOf(change, this.#settings.ttl),
-    )
+    this.#connection.assertOpen()
+    const changes = changeOf(change, version, this.#settings.ttl)
+    if (changes === null) return false
+    const before = await this.#replacing.change({ _id: keyHash(key), ...OURS, version }, changes)
     if (before === null) return false
     const chunked = chunkedAs(before['chunks'])
     // Chunks must not go before the document that names them.
@@ -221,7 +223,7 @@ export class MongoStore implements ListableStore, BatchReadingStore, LockingStor
 
   /** @throws StoreError */
   deleteWhere(query: Pick<ListQuery, 'expiredAt' | 'createdBefore'>): Promise<number> {
-    return this.#removeAll(conditionOf(query))
+    return this.#removeAll({ ...conditionOf(query), ...OURS_SO_FAR })
   }
 
   async #removeAll(condition: Document): Promise<number> {

@@ -24,6 +24,11 @@ export function checkOptions(store: string, options: unknown, rules: Readonly<Re
   }
 }
 
+/** The options that are given: `undefined` is no value. */
+export function givenOf<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
 function unknownOption(store: string, name: string, known: readonly string[]): OptionError {
   const near = nearest(name, known)
   const hint = near === undefined ? `Options are: ${known.join(', ')}.` : `Did you mean \`${near}\`?`
@@ -31,15 +36,19 @@ function unknownOption(store: string, name: string, known: readonly string[]): O
 }
 
 function checkOption(store: string, name: string, value: unknown, { type, range, among }: OptionRule): void {
-  const wrong = (accepted: string): OptionError =>
-    new OptionError('ERR_OPTION_VALUE', name, `${store}: \`${name}\` must be ${accepted}.`)
+  const refused = (accepted: string): OptionError => wrong(store, name, `must be ${accepted}`)
   if (type !== 'any' && (typeof value !== type || value === null)) {
-    throw wrong(`${type === 'object' ? 'an' : 'a'} ${type}, not ${value === null ? 'null' : typeof value}`)
+    throw refused(`${type === 'object' ? 'an' : 'a'} ${type}, not ${value === null ? 'null' : typeof value}`)
   }
-  if (among !== undefined && !among.includes(String(value))) throw wrong(`one of ${among.join(', ')}`)
+  if (among !== undefined && !among.includes(String(value))) throw refused(`one of ${among.join(', ')}`)
   if (range === undefined || typeof value !== 'number') return
   const whole = Number.isSafeInteger(value) || value === Infinity
   if (!whole || value < range[0] || value > range[1]) {
-    throw wrong(`a whole number from ${range[0]} to ${range[1]}, not ${value}`)
+    throw refused(`a whole number from ${range[0]} to ${range[1]}, not ${value}`)
   }
+}
+
+/** That an option's value is not accepted: `what` follows its name. */
+export function wrong(where: string, option: string, what: string): OptionError {
+  return new OptionError('ERR_OPTION_VALUE', option, `${where}: \`${option}\` ${what}.`)
 }

@@ -3,27 +3,21 @@
  */
 import { isPromise, together } from '../engine/maybe.ts'
 import { isBatchReading, type MaybePromise, type ReadOutcome, type Store } from '../engine/ports.ts'
-import { StoreError } from '../errors.ts'
+import { asStoreError, type StoreError } from '../errors.ts'
 
 /** What is made of an entry at hand, or why it cannot be. */
 export function outcomeNow<T>(make: () => T): T | StoreError {
   try {
     return make()
   } catch (error) {
-    return failure(error)
+    return asStoreError(error, 'read')
   }
 }
 
 /** What `read` brings, or why it failed. */
 export function outcomeOf<T>(read: () => MaybePromise<T>): MaybePromise<T | StoreError> {
   const result = outcomeNow(read)
-  return isPromise<T | StoreError>(result) ? result.catch(failure) : result
-}
-
-function failure(error: unknown): StoreError {
-  if (error instanceof StoreError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new StoreError('ERR_STORE_FAILED', `An entry could not be read: ${message}`, { cause: error })
+  return isPromise<T | StoreError>(result) ? result.catch((error: unknown) => asStoreError(error, 'read')) : result
 }
 
 /** Many keys of any store: at once where it can do that, else side by side. */

@@ -1,20 +1,11 @@
 /**
  * What a store of records holds, where its values can be walked through: listing reads heads, never bodies.
- *
- * Unordered listings stream; ordered ones hold all heads they select in memory.
  */
 import { setImmediate } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
-import type {
-  Clock,
-  EntryHead,
-  ListableStore,
-  ListedEntry,
-  ListQuery,
-  MaybePromise,
-  StoreSize,
-} from '../engine/ports.ts'
+import type { Clock, ListableStore, ListedEntry, ListQuery, MaybePromise, StoreSize } from '../engine/ports.ts'
 import { decodeHead, frameHeader } from '../engine/record.ts'
+import { arranged, selects, type Selection } from './listing.ts'
 import { RecordStore, type RecordBackend } from './record-store.ts'
 
 /** A key-value store that can be walked through. */
@@ -28,39 +19,6 @@ export interface ListableBackend extends RecordBackend {
 }
 
 const DELETED_AT_ONCE = 500
-
-export type Selection = Pick<ListQuery, 'expiredAt' | 'freshAt' | 'createdBefore'>
-
-/** Whether a listing asks for this entry. */
-export function selects({ expiredAt, freshAt, createdBefore }: Selection, head: EntryHead): boolean {
-  return (
-    (expiredAt === undefined || head.expiresAt <= expiredAt) &&
-    (freshAt === undefined || head.expiresAt > freshAt) &&
-    (createdBefore === undefined || head.createdAt < createdBefore)
-  )
-}
-
-const FIELD = { created: 'createdAt', expires: 'expiresAt', size: 'size', key: 'key' } as const
-
-/** The entries of a listing in the order and number a query asks for, from all that it selects. */
-export async function* arranged(entries: AsyncIterable<ListedEntry>, query: ListQuery): AsyncGenerator<ListedEntry> {
-  const { order, descending = false, limit = Infinity } = query
-  if (order === undefined) {
-    let left = limit
-    if (left > 0)
-      for await (const entry of entries) {
-        yield entry
-        if (--left <= 0) return
-      }
-    return
-  }
-  const field = FIELD[order]
-  const all: ListedEntry[] = []
-  for await (const entry of entries) all.push(entry)
-  all.sort((a, b) => (a[field] < b[field] ? -1 : a[field] > b[field] ? 1 : 0))
-  if (descending) all.reverse()
-  yield* all.slice(0, limit)
-}
 
 /** Deletes what a selection names, in batches that leave the event loop free; how many. */
 export async function deleteSelected(

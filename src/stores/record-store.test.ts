@@ -111,6 +111,17 @@ describe('chunks', () => {
     expect([backend.chunks.size, backend.values.size]).toEqual([0, 0])
   })
 
+  it('51, 145: of a damaged frame no chunks are dropped: it may claim any number of them', async () => {
+    const backend = new MapBackend()
+    const store = new ListableRecordStore(backend)
+    await store.write(sampleHead('k'), body(200_000))
+    const frame = backend.values.get('k') ?? new Uint8Array()
+    backend.values.set('k', frame.with(14, 1))
+    await expect(store.read('k')).rejects.toMatchObject({ code: 'ERR_STORE_CORRUPT' })
+    expect(await store.delete(['k'])).toBe(1)
+    expect(backend.chunks.size).toBe(4)
+  })
+
   it('51, 52: a chunk that is gone, cut or changed fails the stream, whatever its place', async () => {
     const backend = new MapBackend()
     const store = new ListableRecordStore(backend)

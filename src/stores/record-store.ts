@@ -25,6 +25,7 @@ import {
 import {
   decodeRecord,
   encodeRecord,
+  FRAME_HEADER,
   frameHeader,
   hexOf,
   randomId,
@@ -57,7 +58,10 @@ export interface RecordBackend {
   setChunk(key: string, id: string, n: number, value: Uint8Array, ttl: number | null): MaybePromise<void>
   /** The chunks 0 to count - 1 live as long as their entry, whose lifetime was changed to `ttl` ms (null: no end). */
   keepChunks(key: string, id: string, count: number, ttl: number | null): MaybePromise<void>
-  /** The chunks 0 to count - 1 are of no more use, save to those who read them now: at once, or a while later. */
+  /**
+   * The chunks 0 to count - 1 are of no more use, save to those who read them now: at once, or a while later. Where `set` and `remove`
+   * give no more than 36 bytes, which no checksum covers, the count may be beyond all that there is: stop where nothing is found.
+   */
   dropChunks(key: string, id: string, count: number): MaybePromise<void>
   close(): MaybePromise<void>
 }
@@ -239,10 +243,14 @@ async function dropped(drop: () => MaybePromise<void>): Promise<void> {
   }
 }
 
-/** Where the body of a frame is; null where it is inside, or where the value is no frame of ours. */
+/**
+ * Where the body of a frame is; null where it is inside, or where the value is no frame of ours. A damaged one may name any number of
+ * chunks: what is whole is checked as a whole, and of what is a beginning only the backend finds out (`dropChunks`).
+ */
 function chunksOf(frame: Uint8Array): ChunkedAs | null {
   try {
-    return frameHeader(frame).chunked
+    const { chunked } = frameHeader(frame)
+    return chunked === null || frame.length === FRAME_HEADER ? chunked : decodeRecord(frame).chunked
   } catch {
     // Foreign or damaged: it names no chunks that we know of.
     return null

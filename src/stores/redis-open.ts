@@ -6,7 +6,7 @@
  * 2. They queue nothing while there is no connection.
  * 3. Their sockets do not keep the process alive.
  */
-import { loadPeer } from './peer.ts'
+import { missingPeer } from './peer.ts'
 import type { NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient } from './redis-client.ts'
 import { NodeSentinel, NodeStandalone, OwnNodeCluster } from './redis-node.ts'
 import type { RedisSettings } from './redis-options.ts'
@@ -31,9 +31,13 @@ type Loose = Readonly<Record<string, unknown>>
 
 /** @throws StateError ERR_MISSING_PEER */
 async function load(): Promise<RedisPackage> {
-  const message = 'RedisStore needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
-  const { createClient, createCluster, createSentinel } = await loadPeer(() => import('redis'), message)
-  return { createClient, createCluster, createSentinel } as RedisPackage
+  try {
+    const { createClient, createCluster, createSentinel } = await import('redis')
+    return { createClient, createCluster, createSentinel } as RedisPackage
+  } catch (cause) {
+    const message = 'RedisStore needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
+    throw missingPeer(cause, message)
+  }
 }
 
 /** Makes a client as the settings say. */

@@ -9,16 +9,20 @@
 import { createHash } from 'node:crypto'
 import type { StoreLimits } from '../engine/ports.ts'
 import { frameHeader } from '../engine/record.ts'
+import { StoreError } from '../errors.ts'
 import { groupsOf } from './groups-of.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import type { OptionRule } from './options.ts'
 import type { ListableBackend } from './record-listing.ts'
 import type { BatchBackend } from './record-store.ts'
 
+/** What is under a name, or why that could not be had. */
+export type SlotValue = Uint8Array | StoreError | undefined
+
 /** Named values. */
 export interface Slots {
-  /** For each name its value, or undefined. */
-  get(names: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
+  /** For each name its value, or undefined; or why just this one could not be had. */
+  get(names: readonly string[]): Promise<readonly SlotValue[]>
   /** `ttl`: ms; null: no end. */
   put(name: string, value: Uint8Array, ttl: number | null): Promise<void>
   remove(names: readonly string[]): Promise<void>
@@ -77,13 +81,18 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
     return `${this.prefix}:c:${id}:${n}`
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    const [value] = await this.slots.get([this.#nameOf(key)])
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#value(this.#nameOf(key))
+  }
+
+  async #value(name: string): Promise<Uint8Array | undefined> {
+    const [value] = await this.slots.get([name])
+    if (value instanceof StoreError) throw value
     return value
   }
 
-  async getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const values: (Uint8Array | undefined)[] = []
+  async getMany(keys: readonly string[]): Promise<readonly SlotValue[]> {
+    const values: SlotValue[] = []
     for (const some of groupsOf(keys, TOGETHER))
       values.push(...(await this.slots.get(some.map((key) => this.#nameOf(key)))))
     return values
@@ -91,9 +100,10 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
 
   set(key: string, value: Uint8Array, ttl: number | null): Promise<Uint8Array | undefined> {
     return this.#turns.run([key], async () => {
-      const before = await this.get(key)
-      await this.slots.put(this.#nameOf(key), value, ttl)
-      return before
+      const name = this.#nameOf(key)
+      const [before] = await this.slots.get([name])
+      await this.slots.put(name, value, ttl)
+      return readOf(before)
     })
   }
 
@@ -116,14 +126,13 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
         await this.slots.remove(names)
         return values
       })
-      removed.push(...before)
+      removed.push(...before.map(readOf))
     }
     return removed
   }
 
-  async getChunk(_key: string, id: string, n: number): Promise<Uint8Array | undefined> {
-    const [value] = await this.slots.get([this.#chunkName(id, n)])
-    return value
+  getChunk(_key: string, id: string, n: number): Promise<Uint8Array | undefined> {
+    return this.#value(this.#chunkName(id, n))
   }
 
   setChunk(_key: string, id: string, n: number, value: Uint8Array, ttl: number | null): Promise<void> {
@@ -134,7 +143,7 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
     // A lifetime cannot be changed alone: each chunk is written again.
     for (let n = 0; n < count; n++) {
       const name = this.#chunkName(id, n)
-      const [value] = await this.slots.get([name])
+      const value = await this.#value(name)
       if (value !== undefined) await this.slots.put(name, value, ttl)
     }
   }
@@ -176,8 +185,16 @@ export class ListableSlotBackend extends SlotBackend<ListableSlots> implements L
   }
 }
 
-function present(values: readonly (Uint8Array | undefined)[]): readonly Uint8Array[] {
-  return values.filter((value) => value !== undefined)
+/** What was there, as far as it can be read: what cannot is replaced and removed all the same. */
+function readOf(value: SlotValue): Uint8Array | undefined {
+  return value instanceof StoreError ? undefined : value
+}
+
+/** What can be read of what is there. @throws StoreError where nothing can: then it is not the values that are at fault */
+function present(values: readonly SlotValue[]): readonly Uint8Array[] {
+  const [first] = values
+  if (first instanceof StoreError && values.every((value) => value instanceof StoreError)) throw first
+  return values.map(readOf).filter((value) => value !== undefined)
 }
 
 function besideOf(frame: Uint8Array): number {

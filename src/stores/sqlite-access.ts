@@ -1,6 +1,7 @@
 /** The open database and its statements: opened at the first use, and its errors as StoreError. */
 import { rmSync } from 'node:fs'
 import { StoreError } from '../errors.ts'
+import { SqliteCheckpoints } from './sqlite-checkpoints.ts'
 import { connect, isOurFile, transaction } from './sqlite-connection.ts'
 import { storeError, type SqliteDatabase } from './sqlite-driver.ts'
 import type { SqliteSettings } from './sqlite-options.ts'
@@ -9,6 +10,8 @@ import { prepareAll, type Statements } from './sqlite-statements.ts'
 interface Connection {
   readonly database: SqliteDatabase
   readonly statements: Statements
+  /** Null: SQLite makes them itself. */
+  readonly checkpoints: SqliteCheckpoints | null
 }
 
 export class SqliteAccess {
@@ -36,7 +39,11 @@ export class SqliteAccess {
     const { path } = this.#settings
     const database = connect(this.#settings)
     try {
-      this.#connection = { database, statements: prepareAll(database) }
+      this.#connection = {
+        database,
+        statements: prepareAll(database),
+        checkpoints: checkpointsOf(database, this.#settings),
+      }
     } catch (error) {
       database.close()
       throw storeError(error, path)
@@ -70,6 +77,22 @@ export class SqliteAccess {
     )
   }
 
+  /** About so many bytes were written. */
+  grew(bytes: number): void {
+    this.#connection?.checkpoints?.grew(bytes)
+  }
+
+  /** Long work waits here for the log to be copied, where it is long. */
+  async caughtUp(): Promise<void> {
+    await this.#connection?.checkpoints?.caughtUp()
+  }
+
+  /** Gives free space back to the disk. @throws StoreError */
+  vacuum(): void {
+    this.#connection?.checkpoints?.stop()
+    this.run((_, database) => database.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)'))
+  }
+
   /** Row 209: makes a file that is beyond repair anew; false where it cannot be told to be ours, and is left as it is. */
   recreate(): boolean {
     const { path, memory, readOnly } = this.#settings
@@ -88,6 +111,13 @@ export class SqliteAccess {
   #end(): void {
     const connection = this.#connection
     this.#connection = null
+    connection?.checkpoints?.stop()
     connection?.database.close()
   }
+}
+
+/** Only the library of the runtime is known to work in another thread, and only a log that is flushed makes anyone wait. */
+function checkpointsOf(database: SqliteDatabase, settings: SqliteSettings): SqliteCheckpoints | null {
+  const { path, driver, wal, memory, readOnly, fastSave } = settings
+  return driver === null && wal && !memory && !readOnly && !fastSave ? new SqliteCheckpoints(database, path) : null
 }

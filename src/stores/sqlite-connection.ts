@@ -1,20 +1,33 @@
 /**
  * Opening the database: whose file it is, its tables, and waiting for other processes.
  *
- * 1. A file that is not ours is never altered: its header is read before SQLite opens it, its schema before anything is written.
+ * 1. A file that is not ours is never altered: its header is read before SQLite opens it, its schema before anything is written. Where
+ *    somebody has it open, SQLite itself reads the header: closing a file gives up every lock this process has on it, those of its other
+ *    stores too, and whoever then closed it last elsewhere would take their log away.
  * 2. The tables and our mark (`application_id`) are made in one transaction, so that a file is either empty or ours.
  * 3. SQLite's own wait for locks does not cover the switch to WAL and recovery: those are retried here until busyTimeout.
  */
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, realpathSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { StoreError } from '../errors.ts'
-import { builtinDriver, isBusy, Query, resultCode, storeError, type SqliteDatabase } from './sqlite-driver.ts'
+import { makeFolders } from './folders.ts'
+import {
+  builtinDriver,
+  isBusy,
+  Query,
+  resultCode,
+  storeError,
+  type SqliteDatabase,
+  type SqliteDriver,
+} from './sqlite-driver.ts'
 import type { SqliteSettings } from './sqlite-options.ts'
 
 /** 'KFSQ' in the header of the file: the database is ours. */
 const APPLICATION = 0x4b_46_53_51
 /** The version of the schema, in `user_version`. */
 const SCHEMA_VERSION = 1
+/** How much of the file SQLite keeps in memory: 16 MiB, in its words. Its own 2 MB lead to reading the pages of indexes again and again. */
+const CACHE = -16_384
 /** Bytes of the header of a database. */
 const HEADER = 100
 
@@ -43,10 +56,11 @@ const SCHEMA = `
  */
 export function connect(settings: SqliteSettings): SqliteDatabase {
   const { path, memory, readOnly, busyTimeout, open } = settings
-  if (!memory) prepareFile(path, readOnly)
+  const isInUse = !memory && prepareFile(path, readOnly)
   const Driver = settings.driver ?? builtinDriver()
   let database: SqliteDatabase | undefined
   try {
+    if (isInUse) look(Driver, settings)
     const opened = new Driver(path, {
       timeout: busyTimeout,
       ...(readOnly ? { readOnly, readonly: true } : {}),
@@ -98,15 +112,28 @@ function rollback(database: SqliteDatabase): void {
   }
 }
 
-function prepareFile(path: string, readOnly: boolean): void {
+/** Makes its folder, and looks at its header; true: it may be in use, and is to be looked at by SQLite. */
+function prepareFile(path: string, readOnly: boolean): boolean {
   try {
-    if (!readOnly) mkdirSync(dirname(path), { recursive: true })
-    inspect(headerOf(path), path)
+    if (!readOnly) makeFolders(dirname(path))
+    const isInUse = existsSync(`${realpathSync(path)}-shm`)
+    if (!isInUse) inspect(headerOf(path), path)
+    return isInUse
   } catch (error) {
     if (error instanceof StoreError) throw error
     const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' && !readOnly) return
+    if (code === 'ENOENT' && !readOnly) return false
     throw new StoreError('ERR_STORE_OPEN', `The SQLite store ${path} cannot be opened: ${message}.`, { cause: error })
+  }
+}
+
+/** Rule 1, in a file that may be in use. */
+function look(Driver: SqliteDriver, { path, busyTimeout, open }: SqliteSettings): void {
+  const database = new Driver(path, { timeout: busyTimeout, readOnly: true, readonly: true, ...open })
+  try {
+    patiently(busyTimeout, () => isOurs(database, path))
+  } finally {
+    database.close()
   }
 }
 
@@ -172,7 +199,7 @@ function create(database: SqliteDatabase, { path, readOnly, busyTimeout }: Sqlit
 
 function configure(database: SqliteDatabase, { memory, wal, fastSave, readOnly, busyTimeout }: SqliteSettings): void {
   // Replacing a row must run the trigger that hands its chunks to the collector.
-  database.exec('PRAGMA recursive_triggers = ON; PRAGMA trusted_schema = OFF')
+  database.exec(`PRAGMA recursive_triggers = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = ${CACHE}`)
   if (readOnly) return
   database.exec(`PRAGMA synchronous = ${fastSave ? 'OFF' : 'NORMAL'}; PRAGMA journal_size_limit = ${64 * 1024 * 1024}`)
   if (memory) return

@@ -6,6 +6,9 @@ import { inSlices } from './sqlite-slices.ts'
 /** Rows in the first slice; how many in the next ones is seen from how long it takes. */
 const FIRST = 16
 
+/** Bytes that the deletion of a row adds to the log: pages of the table and of its indexes, some of them shared with other rows. */
+const ROW = 4 * 1024
+
 /** How many were deleted. @throws StoreError */
 export async function purge(
   access: SqliteAccess,
@@ -19,11 +22,16 @@ export async function purge(
 /** By the index over expiry. What has no time of creation may be left: little enough for each slice to pass over. */
 async function purgeExpired(access: SqliteAccess, expiredAt: number, createdBefore: number): Promise<number> {
   let count = 0
-  await inSlices((n) => {
-    const changes = access.run(({ deleteExpired }) => Number(deleteExpired.run(expiredAt, createdBefore, n).changes))
-    count += changes
-    return changes === n
-  }, FIRST)
+  await inSlices(
+    (n) => {
+      const changes = access.run(({ deleteExpired }) => Number(deleteExpired.run(expiredAt, createdBefore, n).changes))
+      count += changes
+      access.grew(changes * ROW)
+      return changes === n
+    },
+    FIRST,
+    () => access.caughtUp(),
+  )
   return count
 }
 
@@ -32,12 +40,20 @@ async function purgeAll(access: SqliteAccess, expiredAt: number, createdBefore: 
   const last = access.run(({ newest }) => Number(newest.get()?.[0] ?? 0))
   let count = 0
   let from = 0
-  await inSlices((n) => {
-    const end = access.run(({ windowEnd }) => windowEnd.get(from, last, n)?.[0])
-    if (typeof end !== 'number') return false
-    count += access.run(({ deleteWindow }) => Number(deleteWindow.run(from, end, expiredAt, createdBefore).changes))
-    from = end
-    return true
-  }, FIRST)
+  await inSlices(
+    (n) => {
+      const end = access.run(({ windowEnd }) => windowEnd.get(from, last, n)?.[0])
+      if (typeof end !== 'number') return false
+      const changes = access.run(({ deleteWindow }) =>
+        Number(deleteWindow.run(from, end, expiredAt, createdBefore).changes),
+      )
+      count += changes
+      access.grew(changes * ROW)
+      from = end
+      return true
+    },
+    FIRST,
+    () => access.caughtUp(),
+  )
   return count
 }

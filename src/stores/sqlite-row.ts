@@ -1,6 +1,6 @@
 /** A row of the table and the entry it is: the checksum over head and metadata, and decoded metadata kept at hand. */
 import { StoreError } from '../errors.ts'
-import { crc32, crc32Text } from '../engine/crc32.ts'
+import { crc32, crc32ByTable, crc32Text } from '../engine/crc32.ts'
 import type { EntryMeta } from '../engine/ports.ts'
 import { decodeMeta, decodeMetaText } from '../engine/record.ts'
 
@@ -22,7 +22,8 @@ export function headSum(
   numbers[1] = expires
   numbers[2] = keep
   numbers[3] = size
-  const seed = crc32(numberBytes)
+  // So few bytes are done sooner here than a call of another's takes.
+  const seed = crc32ByTable(numberBytes)
   return typeof meta === 'string' ? crc32Text(meta, seed) : crc32(meta, seed)
 }
 

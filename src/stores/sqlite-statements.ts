@@ -1,7 +1,14 @@
 /** Every statement the store prepares, once per connection. */
 import { Query, type SqliteDatabase, type SqliteStatement } from './sqlite-driver.ts'
 
+/** A statement that changes something. */
+export type Change = Pick<SqliteStatement, 'run'>
+
 export interface Statements {
+  /** How often one of them that changes something was run. */
+  readonly changes: { readonly count: number }
+  /** Another number whenever another connection has changed something. */
+  readonly dataVersion: Query
   readonly read: Query
   readonly chunk: Query
   readonly exists: Query
@@ -12,27 +19,38 @@ export interface Statements {
   readonly pages: Query
   readonly newest: Query
   readonly windowEnd: Query
-  readonly replace: SqliteStatement
-  readonly reserve: SqliteStatement
-  readonly touch: SqliteStatement
-  readonly addChunk: SqliteStatement
-  readonly publish: SqliteStatement
-  readonly update: SqliteStatement
-  readonly deleteKey: SqliteStatement
-  readonly deleteId: SqliteStatement
-  readonly deleteAbandoned: SqliteStatement
-  readonly deleteExpired: SqliteStatement
-  readonly deleteWindow: SqliteStatement
-  readonly deleteChunks: SqliteStatement
-  readonly deleteGarbage: SqliteStatement
+  readonly replace: Change
+  readonly reserve: Change
+  readonly touch: Change
+  readonly addChunk: Change
+  readonly publish: Change
+  readonly update: Change
+  readonly deleteKey: Change
+  readonly deleteId: Change
+  readonly deleteAbandoned: Change
+  readonly deleteExpired: Change
+  readonly deleteWindow: Change
+  readonly deleteChunks: Change
+  readonly deleteGarbage: Change
 }
 
 const COLUMNS = 'key, version, created, expires, keep, size, chunk, crc, sum, meta, body'
 
 export function prepareAll(database: SqliteDatabase): Statements {
   const query = (sql: string): Query => new Query(database, sql)
-  const change = (sql: string): SqliteStatement => database.prepare(sql)
+  const changes = { count: 0 }
+  const change = (sql: string): Change => {
+    const statement = database.prepare(sql)
+    return {
+      run: (...values) => {
+        changes.count++
+        return statement.run(...values)
+      },
+    }
+  }
   return {
+    changes,
+    dataVersion: query('PRAGMA data_version'),
     read: query(
       'SELECT id, version, created, expires, keep, size, chunk, crc, sum, meta, body FROM entries WHERE key = ?',
     ),

@@ -43,6 +43,7 @@ export async function writeLong(
         if (touch.run(Date.now(), id).changes === 0) throw lost(head.key)
         addChunk.run(id, n, chunkSum(piece, n), piece)
       })
+      access.grew(piece.length)
       n++
     }
     publishing()

@@ -13,6 +13,14 @@ import type { Statements } from './sqlite-statements.ts'
 const MAX_WRITES = 128
 const MAX_BYTES = 1024 * 1024
 
+/** A row, its place in the indexes, and what leads there: pages that a write changes beside its body. */
+const PAGES = 16 * 1024
+
+/** About how many bytes the write of a body adds to the log. */
+export function growth(bytes: number): number {
+  return bytes + PAGES
+}
+
 interface Write {
   readonly change: (statements: Statements) => void
   readonly failed: (error: unknown) => void
@@ -91,11 +99,13 @@ export class SqliteWrites {
     const writes = this.#writes
     this.#writes = []
     this.#keys.clear()
+    const grown = this.#bytes
     this.#bytes = 0
     if (this.#turn !== null) clearImmediate(this.#turn)
     this.#turn = null
     waiting.delete(this)
     const failures = this.#together(writes) ?? writes.flatMap((write) => this.#alone(write))
+    this.#access.grew(grown + writes.length * PAGES)
     for (const { failed, error } of failures) failed(error)
     this.#done()
   }

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -635,6 +635,26 @@ describe('many processes', () => {
     expect(store.size().entries).toBe(242)
     await store.deleteWhere({ expiredAt: 0 })
     expect(chunks()).toBe(15)
+  })
+
+  it('164: a second store of this process leaves the first its locks', async () => {
+    const [first, second] = [make(), make()]
+    /** What this process holds of the file itself, where the system tells. */
+    const locks = (): number => {
+      if (!existsSync('/proc/locks')) return 1
+      const lines = readFileSync('/proc/locks', 'utf8').split('\n')
+      return lines.filter((line) => line.includes(` ${process.pid} `) && line.includes(`:${statSync(file()).ino} `))
+        .length
+    }
+    void first.write(head('a'), fill(5, 1))
+    expect(locks()).toBe(1)
+    expect(second.read('a')?.body.size).toBe(5)
+    expect(locks()).toBe(1)
+    second.close()
+    expect(locks()).toBe(1)
+    const other = child(`if (store.read('a') === undefined) process.exit(3); store.close()`)
+    expect((await once(other, 'exit'))[0]).toBe(0)
+    expect(first.read('a')?.body.size).toBe(5)
   })
 
   it('D67: killed while writing, ten times: what is there is whole', async () => {

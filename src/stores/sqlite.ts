@@ -4,7 +4,8 @@
  * 1. A short body is in the row of its entry: a hit is one SELECT, a write one INSERT, both synchronous. Writes that nobody waits for
  *    are made together (sqlite-writes.ts).
  * 2. A long body is in chunks; it becomes an entry with its last transaction (sqlite-stream.ts).
- * 3. Every read checks the checksum of what it returns; chunks are checked as they stream.
+ * 3. Every row that is read is checked against its checksum; chunks are checked as they stream. What is read again and again is kept for as
+ *    long as nobody changes anything (sqlite-recent.ts).
  * 4. A reader of a replaced long body reads on: its chunks stay until its streams have ended; another process's reader may see
  *    its stream fail, but never other bytes.
  */
@@ -39,10 +40,11 @@ import { SqliteLocks } from './sqlite-locks.ts'
 import { SqliteMany } from './sqlite-many.ts'
 import { settingsOf, type SqliteOptions, type SqliteSettings } from './sqlite-options.ts'
 import { purge } from './sqlite-purge.ts'
+import { SqliteRecent } from './sqlite-recent.ts'
 import { corruptEntry, headSum, isMeta, MetaMemory } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
 import { readChunk, writeLong } from './sqlite-stream.ts'
-import { SqliteWrites } from './sqlite-writes.ts'
+import { growth, SqliteWrites } from './sqlite-writes.ts'
 import { checkSize, storeBody } from './store-body.ts'
 
 export type { SqliteOptions } from './sqlite-options.ts'
@@ -81,6 +83,7 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
   readonly #garbage: SqliteGarbage
   readonly #writes: SqliteWrites
   readonly #memory = new MetaMemory()
+  readonly #recent = new SqliteRecent()
   readonly #many: SqliteMany = new SqliteMany({
     run: (action) => this.#access.run((_, database) => action(database)),
     entryOf: (key, row) => this.#entryOf(key, row),
@@ -101,6 +104,7 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
     this.#access = new SqliteAccess(this.#settings, () => {
       // A database made anew counts its ids from the start.
       this.#memory.clear()
+      this.#recent.clear()
       if (!readOnly) this.#garbage.collectAbandoned(busyTimeout)
     })
     this.#garbage = new SqliteGarbage(this.#access)
@@ -111,8 +115,19 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
   /** @throws StoreError */
   read(key: string): StoredEntry | undefined {
     this.#writes.flushFor(key)
-    const row = this.#access.run(({ read }) => read.get(nameOf(key)))
-    return row === undefined ? undefined : this.#entryOf(key, row)
+    return this.#access.run((statements) => this.#recent.get(key, statements) ?? this.#read(key, statements))
+  }
+
+  #read(key: string, statements: Statements): StoredEntry | undefined {
+    const name = nameOf(key)
+    const row = statements.read.get(name)
+    if (row === undefined) return undefined
+    if (!this.#recent.isDue(Number(row[0]), statements)) return this.#entryOf(key, row)
+    const again = statements.read.get(name)
+    if (again === undefined) return undefined
+    const entry = this.#entryOf(key, again)
+    this.#recent.keep(entry)
+    return entry
   }
 
   /** @throws StoreError */
@@ -175,6 +190,7 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
     const insert = this.#inserting(head, body)
     if (body.length > this.#settings.inlineSize) this.#access.change(insert)
     else this.#access.run(insert)
+    this.#access.grew(growth(body.length))
     this.#garbage.collectSoon()
   }
 
@@ -297,7 +313,7 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
   /** Gives free space back to the disk. Holds the event loop and the file while it works. */
   vacuum(): void {
     this.#writes.flush()
-    this.#access.run((_, database) => database.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)'))
+    this.#access.vacuum()
   }
 
   /**
@@ -306,15 +322,18 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
    */
   async bulk<T>(action: (batch: SqliteBatch) => MaybePromise<T>): Promise<T> {
     const changes: ((statements: Statements) => void)[] = []
+    let bytes = 0
     const result = await action({
       write: (head, body) => {
         checkSize(head.key, body.length, this.limits)
         changes.push(this.#inserting(head, body))
+        bytes += growth(body.length)
       },
       delete: (keys) => void changes.push(({ deleteKey }) => keys.forEach((key) => deleteKey.run(nameOf(key)))),
     })
     this.#writes.flush()
     this.#access.change((statements) => changes.forEach((change) => change(statements)))
+    this.#access.grew(bytes)
     this.#garbage.collectSoon()
     return result
   }
@@ -322,6 +341,7 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
   close(): void {
     this.#writes.flush()
     this.#memory.clear()
+    this.#recent.clear()
     this.#locking = null
     this.#many.close()
     this.#access.close()

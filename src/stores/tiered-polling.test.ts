@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Store } from '../engine/ports.ts'
 import { FaultyStore } from '../testing/faulty-store.ts'
 import { sampleHead } from '../testing/samples.ts'
@@ -103,6 +103,27 @@ describe('B8: coherence by polling', () => {
     await a.poll()
     expect(a.heard.states).toEqual([true, false, true])
     await a.close()
+  })
+
+  it('38: a store that hangs is a channel that is down, until it answers', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const store = new MemoryStore()
+      const a = await joined(store)
+      const answer = Promise.withResolvers<undefined>()
+      store.read = () => answer.promise as never
+      const looking = a.poll()
+      await vi.advanceTimersByTimeAsync(4999)
+      expect(a.heard.states).toEqual([true])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(a.heard.states).toEqual([true, false])
+      answer.resolve(undefined)
+      await looking
+      expect(a.heard.states).toEqual([true, false, true])
+      await a.close()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('damaged and foreign logs are replaced', async () => {

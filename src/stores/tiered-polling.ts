@@ -22,6 +22,8 @@ export interface PollingOptions {
 const KEPT = 256
 const CHARACTERS = 32_768
 const ATTEMPTS = 50
+/** A look that takes longer (ms) is one that fails: the channel is down until it ends. */
+const LATE = 5000
 
 /** Who changed what; null: anything. */
 type Change = readonly [by: string, key: string | null]
@@ -93,11 +95,14 @@ class Polling implements Coherence {
   async #look(): Promise<void> {
     if (this.#ended.signal.aborted) return
     let log: Log | null
+    const late = setTimeout(() => this.#state(false), LATE).unref()
     try {
       log = logOf(await this.#store.read(this.#key))
     } catch {
       // What failed is in the state: the tiered store trusts its memory for less long.
       return this.#state(false)
+    } finally {
+      clearTimeout(late)
     }
     const before = this.#seen
     this.#seen = log

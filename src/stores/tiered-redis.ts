@@ -9,8 +9,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { OptionError, StoreError } from '../errors.ts'
 import { groupsOf } from './groups-of.ts'
-import { checkOptions } from './options.ts'
-import { loadPeer } from './peer.ts'
+import { checkOptions, wrong } from './options.ts'
+import { missingPeer } from './peer.ts'
 import type { Coherence, CoherenceListener } from './tiered-coherence.ts'
 
 /** A client of `redis` (version 5 or later) or ioredis (version 5 or later), as far as it is needed here. */
@@ -76,10 +76,8 @@ export function redisCoherence(options: RedisCoherenceOptions): Coherence {
   if ((url === undefined) === (client === undefined)) {
     throw new OptionError('ERR_OPTION_VALUE', 'client', 'redisCoherence takes either a `url` or a `client`.')
   }
-  if (client !== undefined && (typeof client.duplicate !== 'function' || typeof client.publish !== 'function')) {
-    const message = 'redisCoherence: `client` must be a client of `redis` or ioredis.'
-    throw new OptionError('ERR_OPTION_VALUE', 'client', message)
-  }
+  if (client !== undefined && (typeof client.duplicate !== 'function' || typeof client.publish !== 'function'))
+    throw wrong('redisCoherence', 'client', 'must be a client of `redis` or ioredis')
   return new RedisCoherence(client ?? null, url ?? '', channel)
 }
 
@@ -228,7 +226,11 @@ function isSubscriber(value: unknown): value is Subscriber {
 }
 
 async function makeClient(url: string): Promise<Publisher> {
-  const message = 'redisCoherence needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
-  const { createClient } = await loadPeer(() => import('redis'), message)
-  return createClient({ url, disableOfflineQueue: true }) as Publisher
+  try {
+    const { createClient } = await import('redis')
+    return createClient({ url, disableOfflineQueue: true }) as Publisher
+  } catch (cause) {
+    const message = 'redisCoherence needs the package `redis`: npm install redis. Or give it a `client` of ioredis.'
+    throw missingPeer(cause, message)
+  }
 }

@@ -54,6 +54,19 @@ describe('row 220: a store by key or URL', () => {
     expect(() => new RoutedStore({ stores: {}, route: byLength })).toThrow(/at least one store/)
   })
 
+  it('a store under two names is listed, counted and closed once; one that cannot be closed leaves none open', async () => {
+    const [one, other] = [new MemoryStore(), new MemoryStore()]
+    const store = routed({ stores: { even: one, odd: one, other }, route: byLength })
+    for (const key of ['a', 'bb']) await store.write(sampleHead(key), new Uint8Array(1))
+    expect(await Array.fromAsync(store.keys())).toHaveLength(2)
+    expect((await store.size()).entries).toBe(2)
+    one.close = () => {
+      throw new Error('boom')
+    }
+    await expect(store.close()).rejects.toThrow('boom')
+    expect(() => other.read('a')).toThrow(/closed/)
+  })
+
   it('many keys are asked for at each store, and one that fails costs its own', async () => {
     const far = new FaultyStore(new MemoryStore())
     const store = new RoutedStore({

@@ -22,10 +22,11 @@ import {
   type StoreSize,
   type Version,
 } from '../engine/ports.ts'
-import { OptionError, StoreError } from '../errors.ts'
-import { checkOptions } from './options.ts'
+import { StoreError } from '../errors.ts'
+import { checkOptions, wrong } from './options.ts'
+import { locksOf, type Listing } from './passed-on.ts'
 import { outcomeNow, outcomeOf, readManyOf } from './read-many.ts'
-import { arranged } from './record-listing.ts'
+import { arranged } from './listing.ts'
 
 /** What a route is chosen by. */
 export interface RoutedKey {
@@ -66,9 +67,10 @@ export class RoutedStore implements BatchReadingStore {
   constructor(options: RoutedOptions) {
     checkOptions('RoutedStore', options, { stores: { type: 'object' }, route: { type: 'function' } })
     this.#stores = new Map(Object.entries(options.stores ?? {}))
-    const all = [...this.#stores.values()]
-    if (all.length === 0) throw wrong('stores', 'must hold at least one store')
-    if (typeof options.route !== 'function') throw wrong('route', 'must be a function')
+    // One store may be there under several names: it is listed, and closed, once.
+    const all = [...new Set(this.#stores.values())]
+    if (all.length === 0) throw wrong('RoutedStore', 'stores', 'must hold at least one store')
+    if (typeof options.route !== 'function') throw wrong('RoutedStore', 'route', 'must be a function')
     this.#route = options.route
     this.limits = {
       maxEntrySize: Math.max(...all.map(({ limits }) => limits.maxEntrySize)),
@@ -77,22 +79,26 @@ export class RoutedStore implements BatchReadingStore {
       shared: all.some(({ limits }) => limits.shared),
     }
     if (all.every(isListable)) Object.assign(this, listingOf(all))
-    if (all.every(isLocking)) Object.assign(this, this.#locks(all))
-  }
-
-  /** @throws StoreError ERR_STORE_FAILED where the route leads to no store */
-  #nameFor(key: string): string {
-    const [, url = null] = /^[A-Z]+ ([a-z][a-z0-9+.-]*:[^\n]*)/i.exec(key) ?? []
-    const name = this.#route({ key, url })
-    if (this.#stores.has(name)) return name
-    const message = `The route of a key leads to the store ${name}, which there is not: there are ${[...this.#stores.keys()].join(', ')}.`
-    throw new StoreError('ERR_STORE_FAILED', message)
+    const locking = new Map([...this.#stores].filter((pair): pair is [string, LockingStore] => isLocking(pair[1])))
+    if (locking.size === this.#stores.size)
+      Object.assign(
+        this,
+        locksOf((name) => this.#among(locking, name)),
+      )
   }
 
   #for(key: string): Store {
-    const store = this.#stores.get(this.#nameFor(key))
-    if (store === undefined) throw new StoreError('ERR_STORE_FAILED', 'The route of a key leads to no store.')
-    return store
+    return this.#among(this.#stores, key)
+  }
+
+  /** @throws StoreError ERR_STORE_FAILED where the route leads to no store */
+  #among<S extends Store>(stores: ReadonlyMap<string, S>, key: string): S {
+    const [, url = null] = /^[A-Z]+ ([a-z][a-z0-9+.-]*:[^\n]*)/i.exec(key) ?? []
+    const name = this.#route({ key, url })
+    const store = stores.get(name)
+    if (store !== undefined) return store
+    const message = `The route of a key leads to the store ${name}, which there is not: there are ${[...stores.keys()].join(', ')}.`
+    throw new StoreError('ERR_STORE_FAILED', message)
   }
 
   read(key: string): MaybePromise<StoredEntry | undefined> {
@@ -134,21 +140,7 @@ export class RoutedStore implements BatchReadingStore {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#stores.values()].map((store) => store.close()))
-  }
-
-  #locks(all: readonly LockingStore[]): Pick<LockingStore, 'lock' | 'renew' | 'unlock'> {
-    const byName = new Map([...this.#stores.keys()].map((name, index) => [name, all[index]] as const))
-    const locking = (key: string): LockingStore => {
-      const store = byName.get(this.#nameFor(key))
-      if (store === undefined) throw new StoreError('ERR_STORE_FAILED', 'The route of a lock leads to no store.')
-      return store
-    }
-    return {
-      lock: (name, owner, lease) => locking(name).lock(name, owner, lease),
-      renew: (name, owner, lease) => locking(name).renew(name, owner, lease),
-      unlock: (name, owner) => locking(name).unlock(name, owner),
-    }
+    await Promise.all(Array.from(new Set(this.#stores.values()), async (store) => store.close()))
   }
 }
 
@@ -179,8 +171,6 @@ export function routed(options: RoutedOptions): RoutedStore {
   return new RoutedStore(options)
 }
 
-type Listing = Pick<ListableStore, 'keys' | 'entries' | 'size' | 'clear' | 'deleteWhere'>
-
 function listingOf(stores: readonly ListableStore[]): Listing {
   const together = async function* <T>(list: (store: ListableStore) => AsyncIterable<T>): AsyncGenerator<T> {
     for (const store of stores) yield* list(store)
@@ -206,8 +196,4 @@ function listingOf(stores: readonly ListableStore[]): Listing {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0)
-}
-
-function wrong(option: string, what: string): OptionError {
-  return new OptionError('ERR_OPTION_VALUE', option, `RoutedStore: \`${option}\` ${what}.`)
 }

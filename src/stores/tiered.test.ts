@@ -187,6 +187,13 @@ describe('B8: what other processes change', () => {
     expect([inner.read('k'), await store.read('k')]).toEqual([undefined, undefined])
   })
 
+  it('a channel that cannot be closed leaves the far store no less closed', async () => {
+    const coherence = Object.assign(new ManualCoherence(), { close: () => Promise.reject(new Error('gone')) })
+    const { store, inner } = setup({ coherence })
+    await expect(store.close()).rejects.toThrow('gone')
+    expect(() => inner.read('k')).toThrow(/closed/)
+  })
+
   it('all that lists change is told, too', async () => {
     const coherence = new ManualCoherence()
     const store = tiered({ far: new SqliteStore(':memory:'), coherence })

@@ -26,9 +26,10 @@ import {
   type StoreLimits,
   type Version,
 } from '../engine/ports.ts'
-import { OptionError, StoreError } from '../errors.ts'
+import { StoreError } from '../errors.ts'
 import { MemoryStore, type MemoryStoreOptions } from './memory.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, wrong } from './options.ts'
+import { locksOf, type Listing } from './passed-on.ts'
 import type { Coherence } from './tiered-coherence.ts'
 import { readManyOf } from './read-many.ts'
 import { Flights, type Flight } from './tiered-flights.ts'
@@ -105,7 +106,11 @@ export class TieredStore implements BatchReadingStore {
     this.name = `tiered ${far.name}`
     this.limits = far.limits
     if (isListable(far)) Object.assign(this, this.#listing(far))
-    if (isLocking(far)) Object.assign(this, locksOf(far))
+    if (isLocking(far))
+      Object.assign(
+        this,
+        locksOf(() => far),
+      )
     coherence?.subscribe({
       changed: (keys) => this.#forget(keys),
       connected: (isConnected) => {
@@ -308,8 +313,11 @@ export class TieredStore implements BatchReadingStore {
     if (this.#closed) return
     this.#closed = true
     this.#near.close()
-    await this.#coherence?.close()
-    await this.#far.close()
+    try {
+      await this.#coherence?.close()
+    } finally {
+      await this.#far.close()
+    }
   }
 
   /** What a listing far store adds. It knows what there is; memory only answers. */
@@ -359,17 +367,6 @@ export function tiered(options: TieredOptions): TieredStore {
   return new TieredStore(options)
 }
 
-type Listing = Pick<ListableStore, 'keys' | 'entries' | 'size' | 'clear' | 'deleteWhere'>
-type Locks = Pick<LockingStore, 'lock' | 'renew' | 'unlock'>
-
-function locksOf(far: LockingStore): Locks {
-  return {
-    lock: (name, owner, lease) => far.lock(name, owner, lease),
-    renew: (name, owner, lease) => far.renew(name, owner, lease),
-    unlock: (name, owner) => far.unlock(name, owner),
-  }
-}
-
 function isOurs(version: Version): boolean {
   return typeof version === 'string' && version.startsWith(OURS)
 }
@@ -394,10 +391,7 @@ function checkTiers(options: TieredOptions): void {
     clock: object,
   })
   const { far, nearTtl = BLIND_TTL } = options
-  if (typeof far?.read !== 'function') throw wrong('far', 'must be a store')
-  if (!(nearTtl > 0)) throw wrong('nearTtl', 'must be more than 0 seconds: without it, use the far store itself')
-}
-
-function wrong(option: string, what: string): OptionError {
-  return new OptionError('ERR_OPTION_VALUE', option, `TieredStore: \`${option}\` ${what}.`)
+  if (typeof far?.read !== 'function') throw wrong('TieredStore', 'far', 'must be a store')
+  if (!(nearTtl > 0))
+    throw wrong('TieredStore', 'nearTtl', 'must be more than 0 seconds: without it, use the far store itself')
 }

@@ -7,10 +7,16 @@
  * Rule 4: names and turns are those of slot-backend.ts.
  */
 import type { Clock } from '../engine/ports.ts'
-import { OptionError } from '../errors.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, wrong } from './options.ts'
+import { outcomeOf } from './read-many.ts'
 import { ListableRecordStore } from './record-listing.ts'
-import { ListableSlotBackend, SLOT_RULES, type ListableSlots, type SlotOptions } from './slot-backend.ts'
+import {
+  ListableSlotBackend,
+  SLOT_RULES,
+  type ListableSlots,
+  type SlotOptions,
+  type SlotValue,
+} from './slot-backend.ts'
 
 /** What is used of unstorage (version 1). */
 export interface UnstorageLike {
@@ -41,8 +47,8 @@ class UnstorageSlots implements ListableSlots {
     this.#disposes = disposes
   }
 
-  get(names: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
-    return Promise.all(names.map(async (name) => bytesOf(await this.#storage.getItemRaw(name))))
+  get(names: readonly string[]): Promise<readonly SlotValue[]> {
+    return Promise.all(names.map((name) => outcomeOf(async () => bytesOf(await this.#storage.getItemRaw(name)))))
   }
 
   async put(name: string, value: Uint8Array, ttl: number | null): Promise<void> {
@@ -98,10 +104,8 @@ function bytesOf(value: unknown): Uint8Array | undefined {
 }
 
 function checkUnstorage(storage: unknown, options: UnstorageStoreOptions): void {
-  if (!isUnstorageLike(storage)) {
-    const message = 'UnstorageStore: `storage` must be what createStorage() of unstorage made.'
-    throw new OptionError('ERR_OPTION_VALUE', 'storage', message)
-  }
+  if (!isUnstorageLike(storage))
+    throw wrong('UnstorageStore', 'storage', 'must be what createStorage() of unstorage made')
   const boolean = { type: 'boolean' } as const
   const own = { persistent: boolean, shared: boolean, dispose: boolean, clock: { type: 'object' } as const }
   checkOptions('UnstorageStore', options, { ...SLOT_RULES, ...own })

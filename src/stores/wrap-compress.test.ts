@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { OptionError } from '../errors.ts'
-import type { Store, StoredEntry } from '../engine/ports.ts'
+import type { Store, StoredBody, StoredEntry } from '../engine/ports.ts'
 import { FaultyStore } from '../testing/faulty-store.ts'
 import { sampleHead, sampleMeta } from '../testing/samples.ts'
 import { MemoryStore } from './memory.ts'
@@ -29,6 +29,32 @@ async function bytesOf(entry: StoredEntry | undefined, start = 0, end = entry?.b
   if (entry !== undefined) for await (const chunk of entry.body.open(start, end)) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
+
+it('B9: of a store inside, bodies may be objects of a class: nothing is taken out of them', async () => {
+  class Body implements StoredBody {
+    readonly size: number
+    readonly bytes = null
+    readonly #inner: StoredBody
+    constructor(inner: StoredBody) {
+      this.#inner = inner
+      this.size = inner.size
+    }
+    open(start: number, end: number): ReadableStream<Uint8Array> {
+      return this.#inner.open(start, end)
+    }
+  }
+  const inner = new MemoryStore()
+  const read = inner.read.bind(inner)
+  inner.read = (key) => {
+    const entry = read(key)
+    return entry && { ...entry, body: new Body(entry.body) }
+  }
+  const store = compressed(inner)
+  for (const body of [words(100_000), chunked(words(100_000), 5000)]) {
+    await store.write(sampleHead('k'), body)
+    expect((await bytesOf(await store.read('k'))).equals(words(100_000))).toBe(true)
+  }
+})
 
 for (const algorithm of ALGORITHMS) {
   describe(`compressed: ${algorithm}`, () => {

@@ -23,9 +23,8 @@ import type {
 } from '../engine/ports.ts'
 import { encodeMeta } from '../engine/record.ts'
 import { StoreError } from '../errors.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, wrong } from './options.ts'
 import { EAGER } from './wrap-blocks.ts'
-import { wrong } from './wrap-keys.ts'
 import { assertBytes } from './store-body.ts'
 import {
   corrupt,
@@ -250,11 +249,12 @@ function unpack(data: string): Packing {
   return { algorithm, size: size === '-' ? null : Number(size), meta }
 }
 
-async function trailerOf({ size, open }: StoredBody): Promise<number> {
+async function trailerOf(body: StoredBody): Promise<number> {
+  const { size } = body
   if (size < TRAILER) throw corrupt('its body was cut')
   const trailer = new Uint8Array(TRAILER)
   let at = 0
-  for await (const chunk of open(size - TRAILER, size)) {
+  for await (const chunk of body.open(size - TRAILER, size)) {
     trailer.set(chunk.subarray(0, TRAILER - at), at)
     at += chunk.length
   }

@@ -22,15 +22,17 @@ import type {
 import { chain } from '../engine/maybe.ts'
 import { isValidMeta, isWrappedMeta } from '../engine/meta.ts'
 import { encodeMeta } from '../engine/record.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, wrong } from './options.ts'
 import { largestWithin, openBody, openedSize, sealBytes, sealStream, type BlockSeal } from './wrap-blocks.ts'
-import { key32, ringOf, wrong, type KeyRing, type Secret } from './wrap-keys.ts'
+import { key32, ringOf, type KeyRing, type Secret } from './wrap-keys.ts'
 import {
   corrupt,
+  isProvedFor,
   wrappedMeta,
   wrapStore,
   type Bytes,
   type Parcel,
+  type Proved,
   type VersionedHead,
   type Wrapper,
 } from './wrap-store.ts'
@@ -56,12 +58,9 @@ interface EntryKeys {
   readonly body: Uint8Array
 }
 
-/** What was inside the metadata, and the key and instants it was proved for. */
+/** What was inside the metadata, and what it was proved for. */
 interface Opened {
-  readonly name: string
-  readonly createdAt: number
-  readonly expiresAt: number
-  readonly keepUntil: number
+  readonly proved: Proved
   readonly key: string
   readonly meta: EntryMeta
   readonly keys: EntryKeys
@@ -150,7 +149,7 @@ class Encryption implements Wrapper {
 
   #open(stored: EntryHead): Opened {
     const known = this.#opened.get(stored.meta)
-    if (known !== undefined && isProvedFor(known, stored)) return known
+    if (known !== undefined && isProvedFor(known.proved, stored)) return known
     const meta: unknown = stored.meta
     if (!isWrappedMeta(meta) || meta.by !== FORMAT) throw corrupt('it is not encrypted, or not by this version')
     const box = Buffer.from(meta.data, 'base64')
@@ -158,11 +157,11 @@ class Encryption implements Wrapper {
     const ringKey = this.#ring.find(box.toString('hex', 0, ID))
     if (ringKey === undefined) throw corrupt('it was encrypted with a key that is not given')
     const keys = entryKeys(ringKey.bytes, box.subarray(ID, ID + SALT))
-    const opened = { ...decrypted(box.subarray(ID + SALT), stored, keys.head), keys, name: stored.key }
-    const { createdAt, expiresAt, keepUntil } = stored
-    const result: Opened = { ...opened, createdAt, expiresAt, keepUntil }
-    this.#opened.set(stored.meta, result)
-    return result
+    const { key, createdAt, expiresAt, keepUntil } = stored
+    const proved = { key, createdAt, expiresAt, keepUntil }
+    const opened = { ...decrypted(box.subarray(ID + SALT), stored, keys.head), keys, proved }
+    this.#opened.set(stored.meta, opened)
+    return opened
   }
 
   unwrap(key: string, stored: StoredEntry): MaybePromise<StoredEntry> {
@@ -192,15 +191,6 @@ class Encryption implements Wrapper {
     if (size === null) throw corrupt('its body was cut')
     return { key, meta, createdAt, expiresAt, keepUntil, version, size }
   }
-}
-
-function isProvedFor(known: Opened, { key, createdAt, expiresAt, keepUntil }: EntryHead): boolean {
-  return (
-    known.name === key &&
-    known.createdAt === createdAt &&
-    known.expiresAt === expiresAt &&
-    known.keepUntil === keepUntil
-  )
 }
 
 function entryKeys(secret: Uint8Array, salt: Uint8Array): EntryKeys {

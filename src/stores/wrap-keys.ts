@@ -3,7 +3,7 @@
  * Each is known by the first 8 bytes of a MAC under it, stored with every entry. No message ever contains a key.
  */
 import { createHmac } from 'node:crypto'
-import { OptionError } from '../errors.ts'
+import { wrong } from './options.ts'
 
 export type Secret = string | Uint8Array
 
@@ -46,10 +46,6 @@ export function ringOf(
   const [current] = all
   if (current === undefined) throw wrong(wrapper, option, 'must not be empty')
   return new KeyRing(current, all)
-}
-
-export function wrong(wrapper: string, option: string, what: string): OptionError {
-  return new OptionError('ERR_OPTION_VALUE', option, `${wrapper}: \`${option}\` ${what}.`)
 }
 
 /** A key of exactly 32 bytes: as bytes, 64 hexadecimal digits, or base64. A text: why it is none. */

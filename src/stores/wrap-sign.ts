@@ -27,6 +27,7 @@ import { largestWithin, openBody, openedSize, sealBytes, sealStream, type BlockS
 import { ringOf, secret16, type KeyRing, type RingKey, type Secret } from './wrap-keys.ts'
 import {
   corrupt,
+  isProvedFor,
   wrappedMeta,
   wrapStore,
   type Bytes,
@@ -148,12 +149,6 @@ class Signature implements Wrapper {
     if (size === null) throw corrupt('its body was cut')
     return { ...head, version: stored.version, size }
   }
-}
-
-function isProvedFor(known: EntryHead, { key, createdAt, expiresAt, keepUntil }: EntryHead): boolean {
-  return (
-    known.key === key && known.createdAt === createdAt && known.expiresAt === expiresAt && known.keepUntil === keepUntil
-  )
 }
 
 function sign(head: EntryHead, secret: RingKey, body: string): EntryMeta {

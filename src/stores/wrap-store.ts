@@ -20,7 +20,6 @@ import {
   type ListableStore,
   type ListedEntry,
   type ListQuery,
-  type LockingStore,
   type MaybePromise,
   type ReadOutcome,
   type Store,
@@ -29,9 +28,10 @@ import {
   type StoreSize,
   type Version,
 } from '../engine/ports.ts'
+import { locksOf } from './passed-on.ts'
 import { outcomeOf } from './read-many.ts'
 import { Recent } from './recent.ts'
-import { arranged } from './record-listing.ts'
+import { arranged } from './listing.ts'
 
 export type Bytes = Uint8Array | ReadableStream<Uint8Array>
 
@@ -184,21 +184,19 @@ function soundOrNull<T>(make: () => T): T | null {
   }
 }
 
-type Locks = Pick<LockingStore, 'lock' | 'renew' | 'unlock'>
-
-function locksOf(inner: LockingStore, wrapper: Wrapper): Locks {
-  return {
-    lock: (name, owner, lease) => inner.lock(wrapper.nameOf(name), owner, lease),
-    renew: (name, owner, lease) => inner.renew(wrapper.nameOf(name), owner, lease),
-    unlock: (name, owner) => inner.unlock(wrapper.nameOf(name), owner),
-  }
-}
-
 /** The store, wrapped: listable if it is listable, locking if it is locking. */
 export function wrapStore(inner: Store, wrapper: Wrapper): Store {
   const made = isListable(inner) ? new ListableWrapped(inner, wrapper) : new WrappedStore(inner, wrapper)
   if (isBatchReading(inner)) Object.assign(made, batchReadsOf(inner, made, wrapper))
-  return isLocking(inner) ? Object.assign(made, locksOf(inner, wrapper)) : made
+  return isLocking(inner)
+    ? Object.assign(
+        made,
+        locksOf(
+          () => inner,
+          (name) => wrapper.nameOf(name),
+        ),
+      )
+    : made
 }
 
 /** Metadata for the store inside, trusted when it comes back by reference. */
@@ -206,6 +204,15 @@ export function wrappedMeta(key: string, by: string, data: string): EntryMeta {
   const meta: unknown = { kind: 'wrapped', key, by, data }
   if (!isValidMeta(meta)) throw new TypeError('wrapped metadata is made of strings')
   return meta
+}
+
+/** What a proof of an entry's metadata covers beside the metadata: for another key, or other instants, it proves nothing. */
+export type Proved = Omit<EntryHead, 'meta'>
+
+export function isProvedFor(known: Proved, { key, createdAt, expiresAt, keepUntil }: Proved): boolean {
+  return (
+    known.key === key && known.createdAt === createdAt && known.expiresAt === expiresAt && known.keepUntil === keepUntil
+  )
 }
 
 export function corrupt(what: string, cause?: unknown): StoreError {

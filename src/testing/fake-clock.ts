@@ -1,4 +1,5 @@
 import type { Clock } from '../engine/ports.ts'
+import { OptionError } from '../errors.ts'
 
 /**
  * A clock that stands still until it is told.
@@ -21,7 +22,7 @@ export class FakeClock implements Clock {
 
   /** `now`: ms since the epoch; the real time by default, so that Date headers of real servers make sense. */
   constructor(now: number = Date.now()) {
-    this.#now = now
+    this.#now = ms(now, 'now')
   }
 
   /** ms since the epoch. */
@@ -30,12 +31,18 @@ export class FakeClock implements Clock {
   }
 
   /** Moves on by so many ms; back by negative ones. */
-  advance(ms: number): void {
-    this.#now += ms
+  advance(by: number): void {
+    this.#now += ms(by, 'by')
   }
 
   /** Sets it: ms since the epoch. */
   set(now: number): void {
-    this.#now = now
+    this.#now = ms(now, 'now')
   }
+}
+
+/** @throws OptionError */
+function ms(given: number, option: string): number {
+  if (Number.isFinite(given)) return given
+  throw new OptionError('ERR_OPTION_VALUE', option, `FakeClock: give milliseconds, a number, not '${String(given)}'`)
 }

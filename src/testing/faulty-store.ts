@@ -1,10 +1,22 @@
 /** A store that fails on demand, for what a cache must survive (RELIABILITY group B). */
+import { OptionError } from '../errors.ts'
 import type { EntryChange, EntryHead, MaybePromise, Store, StoredEntry, StoreLimits, Version } from '../engine/ports.ts'
 
 export type FaultyMethod = 'read' | 'write' | 'update' | 'delete'
 
 /** How a call fails: throws, rejects, never settles, answers garbage (read), breaks its stream, or never reads the one it is given (write). */
 export type Fault = 'throw' | 'reject' | 'hang' | 'garbage' | 'break-stream' | 'never-drain'
+
+const ANY: readonly Fault[] = ['throw', 'reject', 'hang']
+
+const FAULTS: Readonly<Record<FaultyMethod, readonly Fault[]>> = {
+  read: [...ANY, 'garbage', 'break-stream'],
+  write: [...ANY, 'never-drain'],
+  update: ANY,
+  delete: ANY,
+}
+
+const METHODS: readonly string[] = Object.keys(FAULTS)
 
 /**
  * A store with faults on demand, over another one; it counts the calls.
@@ -29,13 +41,23 @@ export class FaultyStore implements Store {
   readonly #faults: { method: FaultyMethod; fault: Fault; from: number; to: number }[] = []
 
   constructor(inner: Store) {
+    if (typeof inner?.read !== 'function')
+      throw new OptionError('ERR_OPTION_VALUE', 'inner', 'FaultyStore: give the store that is to fail')
     this.#inner = inner
     this.name = `faulty ${inner.name}`
     this.limits = inner.limits
   }
 
-  /** The n-th call (from 1) of a method fails so; without `n`, every call from now on. */
+  /**
+   * The n-th call (from 1) of a method fails so; without `n`, every call from now on.
+   * @throws OptionError for a method or a fault there is none of
+   */
   fail(method: FaultyMethod, fault: Fault, n?: number): this {
+    const faults = Object.hasOwn(FAULTS, method) ? FAULTS[method] : null
+    if (faults === null)
+      throw new OptionError('ERR_OPTION_VALUE', 'method', `FaultyStore: a method is one of ${METHODS.join(', ')}`)
+    if (!faults.includes(fault))
+      throw new OptionError('ERR_OPTION_VALUE', 'fault', `FaultyStore: ${method} fails by ${faults.join(', ')}`)
     this.#faults.push({ method, fault, from: n ?? this.calls[method] + 1, to: n ?? Infinity })
     return this
   }

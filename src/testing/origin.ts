@@ -13,6 +13,7 @@ import { sendAnswer } from './origin/answer.ts'
 import { addCacheEndpoints } from './origin/endpoints-cache.ts'
 import { addEchoEndpoints } from './origin/endpoints-echo.ts'
 import { addFaultEndpoints } from './origin/endpoints-faults.ts'
+import { answerGiven, checkAnswers, checkHandler, checkOptions } from './origin/given.ts'
 import { RequestRecord } from './origin/record.ts'
 import { Router } from './origin/router.ts'
 import type { OriginAnswer, OriginExchange, OriginHandler, OriginOptions, OriginRequest } from './origin/types.ts'
@@ -56,6 +57,7 @@ export type { BodyVerdict } from './origin/body.ts'
  * ```
  */
 export async function startOrigin(options: OriginOptions = {}): Promise<LocalOrigin> {
+  checkOptions(options)
   const server = createServer()
   const origin = new LocalOrigin(server, options)
   await new Promise<void>((resolve, reject) => {
@@ -136,6 +138,7 @@ export class LocalOrigin implements AsyncDisposable {
 
   /** Answers `'/path'` or `'METHOD /path'`; `{name}` stands for a segment, a trailing `*` for the rest. The newest route wins. */
   route(path: string, handler: OriginHandler): void {
+    checkHandler(handler, path)
     this.#custom.add(path, handler)
   }
 
@@ -143,7 +146,12 @@ export class LocalOrigin implements AsyncDisposable {
    * Answers the n-th request for a route with the n-th answer (or handler). A request after the last gets a 500 and an entry
    * in `errors`, unless `then` is 'last': then the last answer again.
    */
-  script(path: string, answers: readonly (OriginAnswer | OriginHandler)[], then: 'fail' | 'last' = 'fail'): void {
+  script(
+    path: string,
+    answers: readonly (OriginAnswer | Response | OriginHandler)[],
+    then: 'fail' | 'last' = 'fail',
+  ): void {
+    checkAnswers(answers, path)
     let next = 0
     this.route(path, (exchange) => {
       const answer = answers[next] ?? (then === 'last' ? answers.at(-1) : undefined)
@@ -200,7 +208,7 @@ export class LocalOrigin implements AsyncDisposable {
     const found = this.#custom.find(record.method, record.path) ?? this.#builtIn.find(record.method, record.path)
     const exchange = this.#exchange(incoming, response, record, signal, found?.params ?? {})
     const answer = found === null ? NOT_FOUND : await found.handler(exchange)
-    if (answer !== undefined && (await sendAnswer(exchange, answer))) record.finished = true
+    if (answer !== undefined && (await sendAnswer(exchange, await answerGiven(answer)))) record.finished = true
   }
 
   #exchange(

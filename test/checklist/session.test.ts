@@ -263,7 +263,7 @@ describe('stores and options', () => {
       [[[/x/, { staleIfError: 'x' }]], /^urlsExpireAfter, '\/x\/': staleIfError: 'x'/],
       [{ 'x.com': undefined }, /each rule is a pattern and what holds for it/],
       [['x.com', '5m'], /each rule is a pattern and what holds for it/],
-      [new Map([['x.com', '5m']]), /an array of \[pattern, duration or rule\], not \[object Map\]/],
+      [new Map([['x.com', '5m']]), /an array of \[pattern, duration or rule\], not a Map/],
     ]
     for (const [urlsExpireAfter, message] of wrong)
       expect(() => at.session({ urlsExpireAfter } as SessionOptions)).toThrow(message)

@@ -80,6 +80,8 @@ describe('feature I3: what is invalidated is told and counted', () => {
       const channel = { publish: (what: Invalidation) => void told.push(what), subscribe: () => () => undefined }
       const fetch = at.cached({ store, expireAfter: 60, broadcast: channel, allowedMethods: ['GET', 'POST'] })
       await text(fetch(url('/anything'), { method: 'POST', body: 'a' }))
+      // The GET of its URL, and no other POST.
+      expect(told.splice(0)).toMatchObject([{ keys: expect.arrayContaining([`GET ${url('/anything')}`]), tags: [] }])
       await text(fetch(url('/anything'), { method: 'PUT' }))
       expect(told.splice(0)).toMatchObject([{ mode: 'revalidate', tags: [`url ${url('/anything')}`] }])
       await text(fetch(url('/anything')))

@@ -68,7 +68,7 @@ test('B37: after several failures the store is left alone, and taken up again wh
   const { store, fetch } = faulty()
   store.fail('read', 'reject')
   store.fail('write', 'reject')
-  for (let n = 0; n < 10; n++) await (await fetch(url())).text()
+  for (let n = 0; n < 10; n++) await (await fetch(`${url()}?${n}`)).text()
   expect(store.calls.read).toBeLessThan(10)
   expect(origin.requests).toHaveLength(10)
 })

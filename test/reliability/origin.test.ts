@@ -557,8 +557,10 @@ describe('10: a body that passes through unstored is whole, however late it is r
   test('A14: one nobody reads frees its connection once it is collected', async () => {
     const { fetch } = bench({ store: new MemoryStore() })
     const url = `${origin().url}/large/${64 * 1024 * 1024}?cache-control=no-store`
+    // A signal that outlives them holds on to none.
+    const { signal } = new AbortController()
     for (const look of [() => 0, (response: Response) => response.body?.locked])
-      for (let n = 0; n < 2; n++) look(await fetch(`${url}&n=${n}`, { httpCache: { enabled: false } }))
+      for (const given of [{}, { signal }]) look(await fetch(url, { httpCache: { enabled: false }, ...given }))
     expect(origin().inFlight).toBe(4)
     await until(() => {
       collect()

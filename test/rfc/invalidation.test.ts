@@ -188,6 +188,16 @@ describe('RFC 9875: cache groups', () => {
       ],
     },
     {
+      name: '4.4: nor to who takes what is stored however old',
+      steps: [
+        grouped('"g"'),
+        post({ 'cache-group-invalidation': '"g"' }),
+        { ask: { url: '/a', cache: 'only-if-cached' }, from: 'cache' },
+        validated({ etag: '"1"' }, { ask: { url: '/a', cache: 'force-cache' }, after: 1 }),
+        hit({ ask: { url: '/a', cache: 'only-if-cached' } }),
+      ],
+    },
+    {
       name: 'a group that a 304 named',
       steps: [
         stored('/a', { 'cache-control': 'max-age=10', 'cache-groups': '"f"', etag: '"1"' }),

@@ -74,6 +74,13 @@ describe('RFC 5861 section 4: stale-if-error', () => {
     ...[500, 502, 503, 504].map((status) =>
       row(`the origin answers ${status}`, 'max-age=10, stale-if-error=20', failing({ status }, 29, 'stale')),
     ),
+    ...[501, 505, 511, 599].map((status) =>
+      row(`${status} is no error to it`, 'max-age=10, stale-if-error=20', failing({ status }, 20, 'origin')),
+    ),
+    {
+      ...row('a user means any server error', 'max-age=10', failing({ status: 599 }, 20, 'stale')),
+      options: { staleIfError: '1m' },
+    },
     row('within its window', 'max-age=10, stale-if-error=20', failing({ status: 503 }, 30, 'stale')),
     row('not beyond', 'max-age=10, stale-if-error=20', failing({ status: 503 }, 31, 'origin')),
     row('not for a 404', 'max-age=10, stale-if-error=20', failing({ status: 404 }, 20, 'origin')),

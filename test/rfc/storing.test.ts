@@ -156,6 +156,24 @@ describe('section 3: methods', () => {
       steps: [miss({ 'cache-control': 'max-age=60', 'content-location': '/' }, { ask: method('POST') }), hit()],
     },
     {
+      name: 'RFC 5789 2: so does PATCH',
+      steps: [miss({ 'cache-control': 'max-age=60', 'content-location': '/' }, { ask: method('PATCH') }), hit()],
+    },
+    {
+      name: 'RFC 5789 2: and a later HEAD, by an empty reference',
+      steps: [
+        miss({ 'cache-control': 'max-age=60', 'content-location': '' }, { ask: method('PATCH') }),
+        hit({ ask: method('HEAD') }),
+      ],
+    },
+    {
+      name: 'RFC 9110 9.3.4: the answer to PUT is not what PUT has put',
+      steps: [
+        miss({ 'cache-control': 'max-age=60', 'content-location': '/' }, { ask: method('PUT') }),
+        { from: 'origin' },
+      ],
+    },
+    {
       name: 'RFC 9110 9.3.3: not with another Content-Location',
       steps: [
         miss({ 'cache-control': 'max-age=60', 'content-location': '/other' }, { ask: method('POST') }),

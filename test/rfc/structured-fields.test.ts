@@ -116,6 +116,7 @@ describe('items', () => {
     ['?1', ['boolean', true]],
     ['?0', ['boolean', false]],
     [':aGVsbG8=:', ['binary', 'aGVsbG8=']],
+    [':aGVsbG8:', ['binary', 'aGVsbG8']],
     ['::', ['binary', '']],
     ['@1659578233', ['date', 1_659_578_233]],
     ['@-1', ['date', -1]],
@@ -155,9 +156,12 @@ describe('items', () => {
     expect([type, value, sorted(parameters)]).toEqual([wantedType, wantedValue, sorted(wantedParameters)])
   })
 
-  test.each([...BAD, '1, 2', 'a=1', '(1)', '()'])('refused: %j', (text) => {
-    expect(parseItem(text)).toBeNull()
-  })
+  test.each([...BAD, '1, 2', 'a=1', '(1)', '()', ':=aGVsbG8=:', ':a=GVsbG8:', ':aGVsb:', ':=:'])(
+    'refused: %j',
+    (text) => {
+      expect(parseItem(text)).toBeNull()
+    },
+  )
 })
 
 describe('lists', () => {

@@ -165,6 +165,11 @@ describe('section 4.3.4: freshness after a 304', () => {
 })
 
 describe('section 4.3.4: which stored response a 304 is about', () => {
+  const callers = (headers: Record<string, string>): Pick<Step, 'ask' | 'after' | 'origin'> => ({
+    ask: { headers },
+    after: 20,
+    origin: { status: 304 },
+  })
   rows([
     { name: '4.3.4: the same strong ETag', steps: [stored(), again({ 'x-a': '1' }, { sees: { 'x-a': '1' } })] },
     {
@@ -178,6 +183,30 @@ describe('section 4.3.4: which stored response a 304 is about', () => {
     {
       name: '4.3.4: a 304 without validators, for the one response asked about',
       steps: [stored(), validated({}, { after: 20 }), hit({ after: 9 })],
+    },
+    {
+      name: '4.3.4: nor one without a validator anywhere, to the tags of a caller: they are not of what is stored',
+      steps: [
+        miss({ 'cache-control': 'max-age=10' }),
+        { ...callers({ 'if-none-match': '*' }), from: 'origin', status: 304, body: '' },
+        { from: 'origin' },
+      ],
+    },
+    {
+      name: '4.3.4: nor to a date of theirs that is later than what is stored',
+      steps: [
+        miss({ 'cache-control': 'max-age=10' }),
+        { ...callers({ 'if-modified-since': at(15) }), from: 'origin', status: 304, body: '' },
+        { from: 'origin' },
+      ],
+    },
+    {
+      name: '4.3.4: but to an earlier one: what has not changed since then is what is stored',
+      steps: [
+        miss({ 'cache-control': 'max-age=10' }),
+        { ...callers({ 'if-modified-since': at(-15) }), from: 'validated', status: 200, body: 'body 1' },
+        hit({ after: 9 }),
+      ],
     },
     {
       name: '4.3.4: the same Last-Modified',
@@ -240,6 +269,14 @@ describe('section 4.3.3: other answers to a validation', () => {
         validated({ etag: '"1"' }, { body: 'body 1' }),
       ),
     ),
+    ...[404, 410].map((status): Row => ({
+      name: `a ${status} to who asked for the whole anew leaves nothing of what is gone, fresh or not`,
+      steps: [stored(), { ask: { cache: 'reload' }, from: 'origin', origin: { status } }, { from: 'origin' }],
+    })),
+    ...[403, 408, 500].map((status): Row => ({
+      name: `a ${status} to who asked for the whole anew takes nothing away`,
+      steps: [stored(), { ask: { cache: 'reload' }, from: 'origin', origin: { status } }, hit({ body: 'body 1' })],
+    })),
     gone(
       '4.3.3: fields of the 200 are its own',
       { headers: { 'cache-control': 'max-age=60' } },

@@ -37,6 +37,10 @@ interface Seen {
 const SITES: Readonly<Record<string, (trust: boolean, trustProxy?: boolean) => Promise<Running>>> = {
   'Express 5': async (trust, trustProxy) => opened(await listen(site(express(), trust, trustProxy))),
   'Express 4': async (trust, trustProxy) => opened(await listen(site(express4(), trust, trustProxy))),
+  'Express 5, inside of wrap()': async (trust, trustProxy) => {
+    const cache = responseCache({ ttl: 60, ...(trustProxy !== undefined && { trustProxy }) })
+    return opened(await listen(cache.wrap(pages(express(), trust))))
+  },
   Koa: async (trust, trustProxy) => {
     const app = new Koa({ proxy: trust })
     app.use(forKoa({ ttl: 60, ...(trustProxy !== undefined && { trustProxy }) }))
@@ -52,8 +56,12 @@ const SITES: Readonly<Record<string, (trust: boolean, trustProxy?: boolean) => P
 }
 
 function site(app: express.Express, trust: boolean, trustProxy: boolean | undefined): RequestListener {
-  app.set('trust proxy', trust)
   app.use(responseCache({ ttl: 60, ...(trustProxy !== undefined && { trustProxy }) }))
+  return pages(app, trust)
+}
+
+function pages(app: express.Express, trust: boolean): RequestListener {
+  app.set('trust proxy', trust)
   app.get('/', (request: Seen, response: { send(body: string): void }) => {
     response.send(`${request.protocol}://${request.hostname}`)
   })
@@ -78,6 +86,22 @@ describe.each(Object.keys(SITES))('%s', (name) => {
     expect((await server.get('/', { host: 'good.example' })).headers['cache-status']).toMatch(/; hit;/)
   })
 
+  it.each([undefined, true])(
+    '103: of several names, that by which the application goes (trustProxy: %s)',
+    async (trustProxy) => {
+      const server = await start(true, trustProxy)
+      const list = {
+        host: 'in.example',
+        'x-forwarded-host': 'a.example, b.example',
+        'x-forwarded-proto': 'http, https',
+      }
+      const own = name === 'Fastify' ? 'https://b.example' : 'http://a.example'
+      for (const what of ['miss', 'hit']) expect([what, (await server.get('/', list)).text]).toEqual([what, own])
+      for (const host of ['a.example', 'b.example'])
+        expect((await server.get('/', { 'x-forwarded-host': host })).text).toBe(`http://${host}`)
+    },
+  )
+
   it('103: trustProxy: false keeps to Host all the same', async () => {
     const server = await start(true, false)
     await server.get('/', evil)
@@ -91,6 +115,43 @@ it('103: a framework with an `app` of another kind is not asked: its `get` adds 
   const server = opened(await listen((request, response) => void handler(Object.assign(request, { app }), response)))
   await server.get('/', { 'x-forwarded-host': 'evil.example' })
   expect(app.routes).toEqual([])
+})
+
+describe('trustProxy where no framework says what it goes by', () => {
+  const lists = [{ 'x-forwarded-host': 'a.example, b.example' }, { 'x-forwarded-host': 'a.example' }]
+  const said = (list: string, place: number): string => list.split(', ').at(place) ?? ''
+
+  it.each([0, -1])(
+    '103: a handler may go by any of several names (%i): each list is kept for itself',
+    async (place) => {
+      const cache = responseCache({ ttl: 60, trustProxy: true })
+      const onNode = cache.wrap((request, response) =>
+        response.end(said(String(request.headers['x-forwarded-host']), place)),
+      )
+      const onFetch = cached(
+        (request: Request) => new Response(said(String(request.headers.get('x-forwarded-host')), place)),
+        { ttl: 60, trustProxy: true },
+      )
+      const servers = [await listen(onNode), await listen(createAdaptorServer({ fetch: onFetch as never }) as never)]
+      for (const server of servers.map(opened)) {
+        for (const list of [...lists, ...lists]) {
+          const { text } = await server.get('/', list)
+          expect(text).toBe(said(list['x-forwarded-host'], place))
+        }
+        expect((await server.get('/', lists[0])).headers['cache-status']).toMatch(/; hit;/)
+      }
+    },
+  )
+})
+
+it('102: one cache around handlers in several places of an application tells them apart', async () => {
+  const cache = responseCache({ ttl: 60 })
+  const app = express()
+  for (const place of ['/one', '/two'])
+    app.use(place, cache.wrap((_request, response) => response.end(place)) as express.RequestHandler)
+  const server = opened(await listen(app))
+  for (const place of ['/one/x', '/two/x', '/one/x', '/two/x'])
+    expect((await server.get(place)).text).toBe(place.slice(0, 4))
 })
 
 /** Sends a request as it is; the body of the answer. */

@@ -98,7 +98,10 @@ describe('S5: what is wrong is told', () => {
       { json: () => 1 },
       { json: Symbol('x') },
       { auth: { username: 'u' } },
-      { timeout: '5s' },
+      { timeout: '5 seconds' },
+      { query: { a: 1 } },
+      { data: { a: 1 } },
+      { throwHttpErrors: true },
     ]
     for (const request of wrong) await expect(s.post('/post', request)).rejects.toThrow(OptionError)
     expect(at.origin.requests).toEqual([])

@@ -199,6 +199,31 @@ describeWithOwnServer('memcached', (start) => {
       }
     })
 
+    it('51, 145: a damaged frame that claims to have chunks beyond number ends in a few commands', async () => {
+      const space = namespace()
+      const { store, log } = withLog({ namespace: space, ...SMALL })
+      const raw = client()
+      const damage = async (): Promise<void> => {
+        await store.write(sampleHead('k'), bytesOf(25_000, 1))
+        const name = (await itemsOf(servers, space)).find(({ key }) => key.includes(':e:'))?.key ?? ''
+        const frame = (await raw.get(name)) ?? new Uint8Array()
+        // The last but one byte of the body's size.
+        await raw.set(name, frame.with(14, 1), 60)
+        log.length = 0
+      }
+      const ways = [
+        () => store.read('k'),
+        () => store.readMany(['k']),
+        () => store.delete(['k']),
+        () => store.write(sampleHead('k'), bytesOf(3, 1)),
+      ]
+      for (const way of ways) {
+        await damage()
+        await way()
+        expect(log.length).toBeLessThan(150)
+      }
+    })
+
     it('rule 4: who reads a long body while it is replaced reads all of the old one', async () => {
       const store = make(SMALL)
       await store.write(sampleHead('k'), bytesOf(100_000, 1))

@@ -105,6 +105,22 @@ describeWithService('redis', (redis) => {
     expect(sent).toEqual(['EVALSHA', 'GET', 'GET'])
   })
 
+  it('51, 145: a damaged frame that claims to have chunks beyond number is corrupt, and goes in a few commands', async () => {
+    const { client, sent, plain } = await spy()
+    const space = namespace()
+    const store = tidy({ client, namespace: space, ...CHUNKS })
+    for (const way of [() => store.delete(['a']), () => store.write(sampleHead('a'), small)]) {
+      await store.write(sampleHead('a'), large())
+      const names: string[] = await plain.keys(`${space}:e:*`)
+      // The last but one byte of the body's size.
+      await plain.setRange(names[0] ?? '', 14, '\x01')
+      await expect(store.read('a')).rejects.toMatchObject({ code: 'ERR_STORE_CORRUPT' })
+      sent.length = 0
+      await way()
+      expect(sent.length).toBeLessThan(1100)
+    }
+  })
+
   it('137: listing, counting and clearing walk with SCAN; nothing is flushed', async () => {
     const { client, sent } = await spy()
     const store = tidy({ client, ...CHUNKS })

@@ -82,90 +82,100 @@ class SieveModel implements Model {
   }
 }
 
-/** Counts without growing or halving: what the other needs thousands of requests for is tested with the sketch. */
+/** Its cache never covers more entries than the sketch does at first, and does not live long enough for the window to adapt. */
 class TinyLfuModel implements Model {
   #window: string[] = []
   #probation: string[] = []
   #protected: string[] = []
-  /** Until something had to go: uses, counted beside the entries, up to seven. */
-  #full = false
+  /** Null until something had to go: then one list is all there is, and uses are counted beside the entries. */
+  #sketch: SketchModel | null = null
+  #requests = 0
   readonly #uses = new Map<string, number>()
-  readonly #counts: (key: string) => number
-  readonly #count: (key: string) => void
-  constructor() {
-    const sketch = new SketchModel()
-    this.#count = (key) => sketch.add(hashOf(key, 0))
-    this.#counts = (key) => sketch.frequency(hashOf(key, 0))
-  }
   insert(key: string): void {
-    this.#count(key)
-    this.#window.unshift(key)
+    this.#requests += 1
+    this.#sketch?.add(hashOf(key, 0))
+    if (this.#sketch === null) this.#probation.unshift(key)
+    else this.#window.unshift(key)
+    if (this.#sketch === null) this.#uses.set(key, 1)
+    else this.#shrink()
   }
   hit(key: string): void {
-    if (!this.#full) {
-      this.#window = [key, ...this.#window.filter((other) => other !== key)]
-      this.#uses.set(key, Math.min(7, (this.#uses.get(key) ?? 0) + 1))
+    this.#requests += 1
+    if (this.#sketch === null) {
+      this.#probation = [key, ...without(this.#probation, key)]
+      this.#uses.set(key, Math.min(8, (this.#uses.get(key) ?? 0) + 1))
       return
     }
-    this.#count(key)
-    const uses = this.#uses.get(key) ?? 0
-    const at = this.#probation.includes(key) ? 'probation' : this.#window.includes(key) ? 'window' : 'protected'
-    this.remove(key)
-    this.#uses.set(key, uses)
-    if (at === 'window') this.#window.unshift(key)
-    else this.#protected.unshift(key)
-    if (at !== 'probation') return
-    if (this.#protected.length > (this.#protected.length + this.#probation.length) * 0.8)
-      this.#probation.unshift(...this.#protected.splice(-1))
-  }
-  /** What was counted beside the entry that is next to leave the window counts from now on. */
-  #countIn(): string {
-    const key = this.#window.at(-1) ?? ''
-    for (let uses = this.#uses.get(key) ?? 0; uses > 0; uses--) this.#count(key)
-    this.#uses.delete(key)
-    return key
+    this.#sketch.add(hashOf(key, 0))
+    if (this.#window.includes(key)) this.#window = [key, ...without(this.#window, key)]
+    else if (this.#protected.includes(key)) this.#protected = [key, ...without(this.#protected, key)]
+    else {
+      this.#probation = without(this.#probation, key)
+      this.#protected.unshift(key)
+      if (this.#protected.length > (this.#protected.length + this.#probation.length) * 0.8)
+        this.#probation.unshift(...this.#protected.splice(-1))
+    }
   }
   remove(key: string): void {
+    this.#window = without(this.#window, key)
+    this.#probation = without(this.#probation, key)
+    this.#protected = without(this.#protected, key)
+    for (let uses = this.#beside(key); this.#sketch !== null && uses > 0; uses--) this.#sketch.add(hashOf(key, 0))
     this.#uses.delete(key)
-    this.#window = this.#window.filter((other) => other !== key)
-    this.#probation = this.#probation.filter((other) => other !== key)
-    this.#protected = this.#protected.filter((other) => other !== key)
+  }
+  /** A hundredth of so few entries is one. Whatever is over that by more than one is in the main part, oldest first. */
+  #shrink(): void {
+    while (this.#window.length > 2) this.#probation.unshift(...this.#window.splice(-1))
+  }
+  #beside(key: string): number {
+    return Math.floor((this.#uses.get(key) ?? 0) / 2 ** (this.#sketch?.halvings ?? 0))
   }
   victim(): string | undefined {
-    this.#full = true
     const size = this.#window.length + this.#probation.length + this.#protected.length
-    const window = Math.max(1, Math.ceil(size / 100))
-    // Room in the main part is filled from the window, oldest first; the last one over contends for its place.
-    const main = (): string | undefined => this.#probation.at(-1) ?? this.#protected.at(-1)
-    while (this.#window.length > window && (this.#window.length > window + 1 || main() === undefined)) {
-      this.#countIn()
-      this.#probation.unshift(...this.#window.splice(-1))
-    }
-    const victim = main()
-    if (this.#window.length <= window || victim === undefined) return victim ?? this.#window.at(-1)
-    const candidate = this.#countIn()
-    if (this.#counts(candidate) <= this.#counts(victim)) return candidate
+    this.#sketch ??= new SketchModel(Math.min(this.#requests, size * 8))
+    // The newest are the window, as soon as there are two.
+    while (this.#opening && this.#window.length < 2 && this.#probation.length > 0)
+      this.#window.push(...this.#probation.splice(0, 1))
+    if (this.#window.length >= 2) this.#opening = false
+    this.#shrink()
+    const victim = this.#probation.at(-1) ?? this.#protected.at(-1)
+    const candidate = this.#window.at(-1)
+    if (victim === undefined || this.#window.length <= 1) return victim ?? candidate
+    if (this.#frequency(candidate ?? '') <= this.#frequency(victim)) return candidate
     this.#probation.unshift(...this.#window.splice(-1))
     return victim
   }
+  #opening = true
+  #frequency(key: string): number {
+    return Math.min(15, (this.#sketch?.frequency(hashOf(key, 0)) ?? 0) + this.#beside(key))
+  }
+}
+
+function without(keys: readonly string[], key: string): string[] {
+  return keys.filter((other) => other !== key)
 }
 
 /** Counters of a fixed width that are halved all at once. */
 class SketchModel {
   #counters: number[] = Array.from({ length: 1024 }, () => 0)
-  #additions = 0
+  #additions: number
+  halvings = 0
+  constructor(additions = 0) {
+    this.#additions = additions
+  }
   add(hash: number): void {
     for (let row = 0; row < 4; row++) {
-      const at = placeOf(hash, row, 1023)
+      const at = placeOf(hash, row) & 1023
       this.#counters[at] = Math.min(15, (this.#counters[at] ?? 0) + 1)
     }
     this.#additions += 1
     if (this.#additions < 640) return
     this.#additions = 320
+    this.halvings += 1
     this.#counters = this.#counters.map((count) => Math.floor(count / 2))
   }
   frequency(hash: number): number {
-    return Math.min(...[0, 1, 2, 3].map((row) => this.#counters[placeOf(hash, row, 1023)] ?? 0))
+    return Math.min(...[0, 1, 2, 3].map((row) => this.#counters[placeOf(hash, row) & 1023] ?? 0))
   }
 }
 
@@ -295,8 +305,8 @@ test('sketch: a grown table tells apart what a small one counts together', () =>
 test('tinylfu: keys that share counters under one secret do not under another', () => {
   const keys = Array.from({ length: 2000 }, (_, n) => `key ${n}`)
   const sharing = (seed: number): string[] => {
-    const popular = placeOf(hashOf('popular', seed), 0, 63)
-    return keys.filter((key) => placeOf(hashOf(key, seed), 0, 63) === popular)
+    const popular = placeOf(hashOf('popular', seed), 0) & 63
+    return keys.filter((key) => (placeOf(hashOf(key, seed), 0) & 63) === popular)
   }
   const [known, unknown] = [sharing(1), new Set(sharing(2))]
   expect(known.length).toBeGreaterThan(10)

@@ -1,8 +1,8 @@
 /**
  * Which entry goes first. A policy sees nodes, not HTTP: the same ones serve any bounded map.
  *
- * Rule 1: every operation is O(1), TinyLFU's sketch included; evicting never scans. Where entries are passed over (SIEVE's hand,
- * TinyLFU's window when the cache is full for the first time), each step uses up a hit or an insertion.
+ * Rule 1: every operation is O(1), TinyLFU's sketch included, and none takes long by itself: evicting never scans, and what concerns all entries
+ * is spread over the operations that follow. (Maps and arrays grow as those of the language do.)
  * Rule 2: a hit allocates nothing (LFU: a bucket, where there are more frequencies at once than ever before).
  */
 
@@ -46,6 +46,16 @@ export class NodeList {
     if (this.head) this.head.prev = node
     else this.tail = node
     this.head = node
+    this.size += 1
+  }
+
+  /** Behind the oldest. */
+  append(node: EvictionNode): void {
+    node.prev = this.tail
+    node.next = null
+    if (this.tail) this.tail.next = node
+    else this.head = node
+    this.tail = node
     this.size += 1
   }
 

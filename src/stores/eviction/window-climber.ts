@@ -21,6 +21,11 @@ export class WindowClimber {
   #hits = 0
   #requests = 0
 
+  /** Of the sample so far. */
+  get requests(): number {
+    return this.#requests
+  }
+
   hit(): void {
     this.#hits += 1
     this.#requests += 1

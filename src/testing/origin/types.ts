@@ -75,8 +75,10 @@ export interface OriginExchange {
   wait(ms: number): Promise<void>
 }
 
-/** Answers a request: by returning an answer, or by writing to `exchange.response` and returning nothing. */
-export type OriginHandler = (exchange: OriginExchange) => OriginAnswer | void | Promise<OriginAnswer | void>
+/** Answers a request: by returning an answer or a Response, or by writing to `exchange.response` and returning nothing. */
+export type OriginHandler = (
+  exchange: OriginExchange,
+) => OriginAnswer | Response | void | Promise<OriginAnswer | Response | void>
 
 export interface OriginOptions {
   /** Default 0: a free port. */

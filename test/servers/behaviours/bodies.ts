@@ -53,6 +53,31 @@ export function bodies(edge: Edge): void {
       await until(async () => (await server.get('/')).headers.age !== undefined)
     })
 
+    it('256: a visitor who has it already gets a 304 before the stream is whole, and the next one a hit', async () => {
+      const rest = Promise.withResolvers<void>()
+      let runs = 0
+      const { server } = await serve(() => {
+        runs++
+        return {
+          headers: { ...FRESH, ETag: '"v1"', 'Content-Type': 'text/plain' },
+          body: (async function* () {
+            yield 'first, '
+            await rest.promise
+            yield 'rest, '
+            yield 'the end'
+          })(),
+        }
+      })
+      // Its connection stays: when that goes, too, Koa ends the stream.
+      const visitor = onOneConnection(server)
+      open.push(visitor)
+      const same = await visitor.get('/', { 'If-None-Match': '"v1"' })
+      expect([same.status, same.text, same.headers.etag]).toEqual([304, '', '"v1"'])
+      rest.resolve()
+      await until(async () => (await server.get('/')).headers.age !== undefined)
+      expect([(await server.get('/')).text, runs]).toEqual(['first, rest, the end', 1])
+    })
+
     it('an endless stream passes as it comes, and is not kept', async () => {
       let left = false
       const { server, cache } = await serve(() => ({

@@ -41,7 +41,7 @@ export function options(edge: Edge): void {
       clock.advance(2000)
       const due = await server.get('/')
       expect([due.status, due.text]).toEqual([200, waits ? 'run 2' : 'run 1'])
-      expect(due.headers['cache-status']).toMatch(waits ? /fwd=request; stored; detail=refresh-ahead/ : /hit; ttl=19/)
+      expect(due.headers['cache-status']).toMatch(waits ? /fwd=stale; stored; detail=refresh-ahead/ : /hit; ttl=19/)
       await until(async () => (await server.get('/')).text === 'run 2')
       expect([(await server.get('/')).headers['x-run'], runs]).toEqual(['2', 2])
       clock.advance(90_000)

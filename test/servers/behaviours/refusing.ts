@@ -119,7 +119,7 @@ export function refusing(edge: Edge): void {
       'E86: a %i that an anonymous visitor was given is given to nobody who is known',
       async (status) => {
         let runs = 0
-        const { server } = await serve(({ headers }) => {
+        const { server, cache } = await serve(({ headers }) => {
           const known = headers['cookie'] ?? headers['authorization']
           if (known !== undefined) return { headers: { 'Cache-Control': 'private' }, body: `page of ${known}` }
           return { status, headers: FRESH, body: `refused ${++runs}` }
@@ -129,6 +129,36 @@ export function refusing(edge: Edge): void {
           const answer = await server.get('/', who)
           expect([answer.status, answer.text]).toEqual(known ? [200, `page of ${known}`] : [status, 'refused 1'])
         }
+        expect(cache.stats()).toMatchObject({ hits: 1 })
+      },
+    )
+
+    it.each(['private', 'no-store', 'a cookie', 'a failure', 'a user', 'a token'])(
+      'M2, M3: %s does not keep the next answer from being kept, nor do many of them for long',
+      async (what) => {
+        let own = true
+        let runs = 0
+        const { server } = await serve(
+          ({ signIn }) => {
+            const body = `run ${++runs}`
+            if (!own) return { body }
+            if (what === 'a user' && edge.anonymous !== true) signIn({ id: 1 })
+            if (what === 'a failure') return { status: 500, body }
+            if (what === 'a cookie') return { headers: { 'Set-Cookie': 'sid=1' }, body }
+            return { headers: what === 'private' || what === 'no-store' ? { 'Cache-Control': what } : {}, body }
+          },
+          { ttl: 60 },
+        )
+        const theirs: Record<string, string> = what === 'a token' || edge.anonymous ? { authorization: 'Bearer a' } : {}
+        await server.get('/', theirs)
+        own = false
+        for (const time of ['first', 'again']) expect([time, (await server.get('/')).text]).toEqual([time, 'run 2'])
+        own = true
+        for (let n = 0; n < 20; n++) expect((await server.get('/many', theirs)).text).toBe(`run ${n + 3}`)
+        own = false
+        const texts = []
+        for (let n = 0; n < 4; n++) texts.push((await server.get('/many')).text)
+        expect(texts[3]).toBe(texts[2])
       },
     )
 

@@ -82,6 +82,48 @@ export function staleness(edge: Edge): void {
       expect(runs).toBe(2)
     })
 
+    it.each(['too long to be stored', 'not to be stored'])(
+      'a refresh that is %s is not read on for nobody',
+      async (what) => {
+        let runs = 0
+        let begun = false
+        let left = false
+        const endless = async function* (): AsyncGenerator<string> {
+          begun = true
+          try {
+            for (;;) {
+              yield 'x'.repeat(1000)
+              await new Promise((resolve) => setImmediate(resolve))
+            }
+          } finally {
+            left = true
+          }
+        }
+        const { server, clock } = await serve(
+          () => {
+            const headers = { 'Content-Type': 'text/plain' }
+            if (++runs === 1) return { headers, body: 'run 1' }
+            return {
+              headers: what === 'not to be stored' ? { ...headers, 'Cache-Control': 'no-store' } : headers,
+              body: endless(),
+            }
+          },
+          { ttl: 10, staleWhileRevalidate: 600, maxEntrySize: 10_000 },
+        )
+        await server.get('/')
+        clock.advance(20_000)
+        if (waits) {
+          // Who waits for it reads it; it ends with him.
+          const asked = httpRequest(`${server.url}/`, { agent: false }, (response) => {
+            response.once('data', () => asked.destroy())
+          })
+          asked.on('error', () => undefined)
+          asked.end()
+        } else expect((await server.get('/')).text).toBe('run 1')
+        await until(() => runs === 2 && (left || !begun))
+      },
+    )
+
     it('a refresh that fails midway leaves what was there', async () => {
       let runs = 0
       const { server, clock } = await serve(
