@@ -16,7 +16,7 @@ import { isPlainEffective } from '../engine/plain-hit.ts'
 import { chain, isPromise } from '../engine/maybe.ts'
 import type { MaybePromise, Origin, OriginResponse, Store } from '../engine/ports.ts'
 import { redactUrl } from '../engine/redact.ts'
-import { StoredReply } from '../engine/reply.ts'
+import { StoredReply, type ResponseEntry } from '../engine/reply.ts'
 import { connect } from './broadcast.ts'
 import { Calls } from './calls.ts'
 import { clearOrigin, originToClear } from './clear-site-data.ts'
@@ -125,12 +125,10 @@ export class CacheClient {
     const remembered = this.#memo.get(input)
     const known = remembered ?? this.#learn(input)
     if (known === null) return this.answer(input, init)
-    const found = this.engine.quick(known.key)
-    if (found instanceof StoredReply && !isRedirect(found.entry.meta.status)) {
-      if (remembered === undefined) this.#remember(input, known)
-      return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
-    }
-    return this.answer(input, init, { ...known, found: found instanceof StoredReply ? { read: found.entry } : found })
+    const found = this.engine.quick(known.key, leadsOn)
+    if (!(found instanceof StoredReply)) return this.answer(input, init, { ...known, found })
+    if (remembered === undefined) this.#remember(input, known)
+    return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
   }
 
   /** As fetch, for who was let in before close(): closing fails nothing that was begun (calls.ts). */
@@ -138,11 +136,16 @@ export class CacheClient {
     return this.#calls.run(() => this.#answer(input, init, looked))
   }
 
-  async #answer(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
-    const integrity = looked === undefined ? integrityOf(input, init) : ''
-    if (integrity !== '') return checked(await this.#answer(input, { ...init, integrity: '' }), integrity)
-    const first = looked ? plainIncoming(looked.url) : takeApart(input, init)
-    if (first === null) return await this.#foreign(input, init)
+  #answer(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
+    if (looked) return this.#followed(plainIncoming(looked.url), looked)
+    const first = takeApart(input, init)
+    if (first === null) return this.#foreign(input, init)
+    const integrity = integrityOf(input, init)
+    if (integrity === '') return this.#followed(first)
+    return checked(this.#followed({ ...first, rest: { ...first.rest, integrity: '' } }), integrity)
+  }
+
+  async #followed(first: Incoming, looked?: LookedUp): Promise<CachedResponse> {
     first.signal?.throwIfAborted()
     const history: CachedResponse[] = []
     let request = first
@@ -316,11 +319,17 @@ function isFast({ rules, plain }: Settings): boolean {
   return rules.length === 0 && isPlainEffective(plain) && hasPlainKeys(plain.key, plain.policy.shared)
 }
 
+/** Whether it is followed, and so not yet the answer. */
+function leadsOn({ meta }: ResponseEntry): boolean {
+  return isRedirect(meta.status)
+}
+
 /** The fetch that was global before install() put a cached one in its place: what a cached fetch wraps then. */
 export const realFetch: { current: typeof globalThis.fetch | null } = { current: null }
 
 /** @throws TypeError as fetch does, for a body that is not the one asked for */
-async function checked(response: CachedResponse, integrity: string): Promise<CachedResponse> {
+async function checked(answer: Promise<CachedResponse>, integrity: string): Promise<CachedResponse> {
+  const response = await answer
   const bytes = new Uint8Array(await response.arrayBuffer())
   if (response.body === null || !(await hasIntegrity(bytes, integrity))) throw failed('integrity mismatch')
   return LazyResponse.withBody(response, bytes)

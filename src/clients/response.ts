@@ -130,7 +130,8 @@ export class LazyResponse implements CachedResponse {
   }
 
   get body(): Response['body'] {
-    if (this.#reply.body === null) return null
+    // What fetch itself has answered (client.ts) has its body there alone.
+    if (this.#reply.body === null) return this.#native?.body ?? null
     return this.#materialise().body
   }
 

@@ -1,20 +1,22 @@
-/** A stream that fails once a signal aborts, as the body of a fetch does. */
+/**
+ * A stream that fails once a signal aborts, as the body of a fetch does.
+ *
+ * Rule 1: a signal that outlives it holds on to nothing of it: who drops the stream has what is open on its account let go (stores/file-body.ts).
+ */
 import { closeBytes } from './bytes.ts'
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+
+/** Takes the listeners of streams that were dropped away. */
+const dropped = new FinalizationRegistry<() => void>((over) => over())
 
 export function abortable(stream: ReadableStream<Uint8Array>, signal: AbortSignal): ReadableStream<Uint8Array> {
   const reader = stream.getReader()
-  let abort = (): void => undefined
-  const over = (): void => signal.removeEventListener('abort', abort)
+  let over = (): void => undefined
   return new ReadableStream({
     type: 'bytes',
     start(controller) {
-      abort = () => {
-        controller.error(signal.reason)
-        // Nobody is left to tell that it could not be left.
-        reader.cancel(signal.reason).catch(() => undefined)
-      }
-      if (signal.aborted) abort()
-      else signal.addEventListener('abort', abort, { once: true })
+      over = watch(signal, controller, reader)
     },
     async pull(controller) {
       try {
@@ -33,4 +35,22 @@ export function abortable(stream: ReadableStream<Uint8Array>, signal: AbortSigna
       return reader.cancel(reason)
     },
   })
+}
+
+/** A function of its own, so that the listener has nothing but what is weak. What it returns takes the listener away. */
+function watch(signal: AbortSignal, controller: ReadableByteStreamController, reader: Reader): () => void {
+  const [target, source] = [new WeakRef(controller), new WeakRef(reader)]
+  const abort = (): void => {
+    target.deref()?.error(signal.reason)
+    // Nobody is left to tell that it could not be left.
+    source
+      .deref()
+      ?.cancel(signal.reason)
+      .catch(() => undefined)
+  }
+  const over = (): void => signal.removeEventListener('abort', abort)
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
+  dropped.register(controller, over)
+  return over
 }

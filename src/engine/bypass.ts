@@ -95,27 +95,30 @@ export class Bypass {
 
   /**
    * An unsafe method that the user allows: what is stored of its URL for GET goes all the same. Other answers to such requests stay: that none
-   * of them changes another is what allowing the method says.
+   * of them changes another is what allowing the method says. Nor does what its own answer is stored under (a keyFn may give GET the same).
    */
   async changedByAllowed(x: Exchange, response: OriginResponse): Promise<void> {
     const changed = invalidation(x.request, response)
     if (changed === null) return
-    await this.#invalidate(
-      x,
-      changed,
-      changed.urls.filter((url) => url !== x.request.url),
-    )
+    const others = changed.urls.filter((url) => url !== x.request.url)
+    await this.#invalidate(x, changed, others, x.key)
   }
 
-  /** `marked`: the URLs all of whose entries go, be they of other users or of requests with a body. */
-  async #invalidate(x: Exchange, changed: Change, marked: readonly string[]): Promise<void> {
+  /** `marked`: the URLs all of whose entries go, be they of other users or of requests with a body. `spared`: a key that stays. */
+  async #invalidate(
+    x: Exchange,
+    changed: Change,
+    marked: readonly string[],
+    spared: string | null = null,
+  ): Promise<void> {
     const { request, effective } = x
     if (effective.readOnly) return
     const { invalidations, keysUnder, alsoAnswering, store } = this.#tools
     const urlTags = marked.map((url) => urlTag(x.redactUrl(url)))
     // At once: what is asked for from here on is newer.
     invalidations.fence([], urlTags)
-    const own = (await Promise.all(changed.urls.map((url) => keysOfUrl(url, request.headers, effective)))).flat()
+    const found = await Promise.all(changed.urls.map((url) => keysOfUrl(url, request.headers, effective)))
+    const own = found.flat().filter((key) => key !== spared)
     invalidations.fence(own, [])
     const keys = [...new Set([...own, ...(await Promise.all(own.map((key) => alsoAnswering(key)))).flat()])]
     invalidations.fence(keys, [])

@@ -186,6 +186,8 @@ export class Fill implements Sink {
 
   /** It was told as stored, and gathered with others to be written: that has failed. */
   #lost(size: number): void {
+    // An invalidation had its say first: then it does not count as stored.
+    if (this.#refused !== null) return
     const { counters } = this.#tools
     counters.stored -= 1
     counters.bytesStored -= size

@@ -167,8 +167,13 @@ export class Forwarder {
   }
 
   #answered(asked: Asked): MaybePromise<Reply> {
+    const { x, response } = asked
+    if (isSafe(x.request.method)) return this.#judged(asked)
+    return this.#bypass.changedByAllowed(x, response).then(() => this.#judged(asked))
+  }
+
+  #judged(asked: Asked): MaybePromise<Reply> {
     const { x, plan, response } = asked
-    if (!isSafe(x.request.method)) return this.#bypass.changedByAllowed(x, response).then(() => this.#settled(asked))
     const error = isError(response.status, x.effective.policy)
     if (error && plan.kind === 'revalidate' && plan.onError === 'stale') return this.#hidden(asked)
     if (x.request.method === 'HEAD' && response.status !== 304)

@@ -91,7 +91,11 @@ export function primaryKey(
 /** @throws OptionError: entries under what is no name would be anybody's */
 function checkedKey(key: string): string {
   if (typeof key === 'string' && key !== '') return key
-  throw new OptionError('ERR_OPTION_VALUE', 'keyFn', `keyFn must return a non-empty string, not ${JSON.stringify(key)}`)
+  throw new OptionError(
+    'ERR_OPTION_VALUE',
+    'keyFn',
+    `keyFn must return a non-empty string, not ${key === '' ? '""' : String(key)}`,
+  )
 }
 
 function defaultKey(

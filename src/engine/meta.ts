@@ -127,7 +127,8 @@ function isTerms(terms: unknown): boolean {
     [t['lifetime'], t['initialAge'], t['staleWhileRevalidate'], t['staleIfError']].every(isNumber) &&
     [t['noCache'], t['mustRevalidate'], t['immutable']].every((flag) => typeof flag === 'boolean') &&
     typeof t['source'] === 'string' &&
-    (t['sliding'] === undefined || isNumber(t['sliding']))
+    (t['sliding'] === undefined || isNumber(t['sliding'])) &&
+    (t['keep'] === undefined || isNumber(t['keep']))
   )
 }
 

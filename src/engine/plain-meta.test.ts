@@ -72,6 +72,14 @@ it('leaves everything else to the whole way', () => {
   }
 })
 
+it('145: text of any length is read, or is corrupt', () => {
+  for (const value of ['a'.repeat(65_536), 'a'.repeat(20_000_000)]) {
+    const text = JSON.stringify({ ...PLAIN, headers: [['x', value]] })
+    expect(decodeMetaText(text)).toMatchObject({ headers: [['x', value]] })
+    expect(() => decodeMetaText(text.slice(0, -1))).toThrow('corrupt')
+  }
+})
+
 it('B30, 129: accepts nothing that the whole way refuses', () => {
   const wrong: object[] = [
     { ...PLAIN, headers: [['x', 'a\r\nset-cookie: b']] },
@@ -89,6 +97,7 @@ it('B30, 129: accepts nothing that the whole way refuses', () => {
     { ...PLAIN, requestTime: '1' },
     { ...PLAIN, terms: { ...PLAIN.terms, lifetime: null } },
     { ...PLAIN, terms: { ...PLAIN.terms, noCache: 'no' } },
+    { ...PLAIN, terms: { ...PLAIN.terms, keep: '1' } },
     { ...PLAIN, terms: {} },
     { ...PLAIN, terms: [] },
     { ...PLAIN, decoded: 1 },

@@ -155,6 +155,11 @@ export function frameHeader(bytes: Uint8Array): FrameHeader {
   }
 }
 
+/** The bytes of the whole frame. */
+export function frameLength({ headLength, size, chunked }: FrameHeader): number {
+  return FRAME_HEADER + headLength + (chunked === null ? size : 0) + CHECKSUM
+}
+
 /**
  * Head and body of a frame; the body is a view of `bytes`.
  * @param known the head of the very same bytes, decoded before: saves the parsing, not the checks
@@ -164,7 +169,7 @@ export function decodeRecord(bytes: Uint8Array, known?: (version: string) => Ent
   const header = frameHeader(bytes)
   const bodyStart = FRAME_HEADER + header.headLength
   const end = bytes.length - CHECKSUM
-  if (bodyStart + (header.chunked === null ? header.size : 0) !== end) throw corrupt('its length is wrong')
+  if (bytes.length !== frameLength(header)) throw corrupt('its length is wrong')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (view.getUint32(end, true) !== crc32(bytes.subarray(0, end))) throw corrupt('its checksum is wrong')
   const head = known?.(header.version) ?? checkedHead(parse(bytes.subarray(FRAME_HEADER, bodyStart)))

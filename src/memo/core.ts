@@ -107,6 +107,7 @@ export class Core<K, V> {
   load(call: Call<K, V>): Promise<V> {
     const { signal, refresh } = call.options
     if (this.#keeping.closed) return Promise.reject(closed(this.settings.name))
+    if (this.#missing !== null) return Promise.reject(this.#missing)
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (refresh) return this.#fetch(call, 'refresh', 0)
     const found = this.keeper.find(call.id)

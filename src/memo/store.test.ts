@@ -710,5 +710,6 @@ test('row 6: a store whose package is not installed is told to whoever asks, at 
     const store = Object.assign(new MemoryStore(), { read: fail, write: fail, update: fail, delete: fail })
     const cache = new AsyncCache<string, number>({ store, name: 'c' })
     for (let times = 0; times < 2; times++) await expect(use(cache)).rejects.toBe(missing)
+    await expect(cache.refresh('a', () => expect.unreachable())).rejects.toBe(missing)
   }
 })

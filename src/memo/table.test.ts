@@ -258,3 +258,19 @@ test('deleting the expired of a large table lets others have a turn', async () =
   expect(order).toEqual(['others', 12_500])
   expect(large.count).toBe(12_500)
 })
+
+test('163: what is deleted, or put anew, while the expired of a large table are deleted, is deleted once', async () => {
+  const now = { value: 10 }
+  const large = table<number>({ maxSize: 25_000, now: () => now.value })
+  for (let n = 1; n <= 25_000; n++) large.put(`k${n}`, draft(n), n % 2 === 0 ? 10 : NEVER)
+  const deleting = large.deleteExpired()
+  // Its turn is over with the ten thousandth.
+  large.drop(['k10000', 'k10002'])
+  large.put('k10000', draft(-1), NEVER)
+  large.put('k10004', draft(-2), NEVER)
+  expect(await deleting).toBe(12_500 - 2)
+  expect([large.count, large.size, large.find('k10000')?.value]).toEqual([12_502, 12_502, -1])
+  // The order they go in has all of them yet.
+  for (let n = 0; n < 25_000; n++) large.put(`new ${n}`, draft(n), NEVER)
+  expect([large.count, large.find('k10000'), large.find('k1')]).toEqual([25_000, undefined, undefined])
+})

@@ -219,10 +219,12 @@ export class Table<K, V> implements Keeper<K, V> {
     let count = 0
     let seen = 0
     for (const slot of this.#slots.values()) {
+      if (slot.keepUntil <= now || afterTags(slot.draft, slot.tags) === undefined) {
+        this.#remove(slot)
+        count += 1
+      }
+      // Nothing is held over this: the slot may be gone afterwards.
       if (++seen % SLICE === 0) await turn()
-      if (slot.keepUntil > now && afterTags(slot.draft, slot.tags) !== undefined) continue
-      this.#remove(slot)
-      count += 1
     }
     return count
   }

@@ -32,6 +32,15 @@ describe('157: time in memory', () => {
     expect(at(5_040_000, 30_000)).toBe(5_040_000)
   })
 
+  test('nor does it lag behind while it goes by that: an hour is an hour', () => {
+    const { wall, monotonic } = clocks()
+    const clock = steadyClock()
+    const at = (w: number, m: number): number => (wall(Math.floor(w)), monotonic(m), clock.now())
+    const start = at(9_000_000, 0)
+    for (let m = 0; m < 3_600_000; m += 150.37) at(4_000_000 + m, m)
+    expect(Math.abs(at(7_600_000, 3_600_000) - start - 3_600_000)).toBeLessThanOrEqual(2)
+  })
+
   test('a clock set back by less than has passed since it was last read is noticed, too', () => {
     const { wall, monotonic } = clocks()
     const clock = steadyClock()

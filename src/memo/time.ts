@@ -17,8 +17,10 @@ export function steadyClock(): Clock {
     const monotonic = performance.now()
     const least = synced.time + (monotonic - synced.monotonic)
     // A millisecond of slack: the two clocks tick at different moments.
-    ahead = Math.max(0, wall + ahead - now, now < least - 1 ? Math.floor(least) - now : 0)
-    synced = { wall: now, time: now + ahead, monotonic }
+    const isBehind = now < least - 1
+    ahead = Math.max(0, wall + ahead - now, isBehind ? Math.floor(least) - now : 0)
+    // With its fraction: else each second that time goes by the monotonic clock would be short of one.
+    synced = { wall: now, time: isBehind ? Math.max(least, now + ahead) : now + ahead, monotonic }
   }
   return {
     now() {

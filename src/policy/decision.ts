@@ -20,9 +20,11 @@ export interface Terms {
   readonly mustRevalidate: boolean
   /** RFC 8246: not revalidated while fresh. */
   readonly immutable: boolean
-  /** stale-while-revalidate and stale-if-error in seconds (RFC 5861); 0 is none, FOREVER any age. */
+  /** The origin's stale-while-revalidate and stale-if-error in seconds (RFC 5861); 0 is none, FOREVER any age. */
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
+  /** Seconds past its end that the one who had it stored may have use for it (feature E5): it is kept so long. Absent: no longer than the above. */
+  readonly keep?: number
   /** Sliding expiration: the seconds that a hit gives it anew (row 88). Absent: hits change nothing. */
   readonly sliding?: number
 }

@@ -7,7 +7,8 @@ const WITH_VALIDATOR = 30 * DAY
 
 /** The instant (ms) from which on nobody can use the entry. */
 export function keepUntil(meta: ResponseMeta): number {
-  const stale = Math.max(meta.terms.staleIfError, meta.terms.staleWhileRevalidate) * 1000
+  const { staleIfError, staleWhileRevalidate, keep = 0 } = meta.terms
+  const stale = Math.max(staleIfError, staleWhileRevalidate, keep) * 1000
   const after = Math.max(stale, hasValidator(meta.headers) ? WITH_VALIDATOR : DAY)
   return Math.min(NEVER, Math.max(freshUntil(meta), meta.responseTime) + after)
 }

@@ -59,9 +59,11 @@ export interface PolicyOptions {
   readonly statuses: ReadonlySet<number> | null
   /** Methods that may be stored and answered; upper case. GET and HEAD by default. */
   readonly methods: ReadonlySet<string>
-  /** Stale windows set by the user, in seconds; 0 is none, FOREVER is any age (RFC 5861). */
+  /** Stale windows set by the user for this request, in seconds; 0 is none, FOREVER is any age (RFC 5861). */
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
+  /** They stay with the entry, as the origin's would: a route behind the cache, which sets them, is known only once its handler runs. */
+  readonly staleWithEntry: boolean
   /** Revalidate every hit that has a validator. */
   readonly alwaysRevalidate: boolean
   /** Answer stale, where nothing forbids it, when the origin cannot be reached, and 504 where something does (section 4.2.4). */
@@ -94,6 +96,7 @@ export const RFC_OPTIONS: PolicyOptions = {
   methods: new Set(['GET', 'HEAD']),
   staleWhileRevalidate: 0,
   staleIfError: 0,
+  staleWithEntry: false,
   alwaysRevalidate: false,
   serveStaleWhenDisconnected: false,
   targets: [],

@@ -87,7 +87,7 @@ const OF_THE_MOMENT: ReadonlySet<number> = new Set([407, 408, 425, 429, 431])
 
 /** Stale on arrival: of use only where it can be revalidated or served stale. */
 function isWorthKeeping(terms: Terms, headers: HeaderList): boolean {
-  return hasValidator(headers) || terms.staleWhileRevalidate > 0 || terms.staleIfError > 0
+  return hasValidator(headers) || terms.staleWhileRevalidate > 0 || terms.staleIfError > 0 || terms.keep !== undefined
 }
 
 /** Section 4.3.4: a 304 for what is stored gives it new headers and new terms. */
@@ -180,10 +180,22 @@ function termsOf(facts: LifetimeInput): Terms {
     noCache: (directives.noCache || becameNoStore(directives)) && !overridden,
     mustRevalidate: !overridden && mustRevalidate(directives, options),
     immutable: directives.immutable,
-    staleWhileRevalidate: directives.staleWhileRevalidate ?? options.staleWhileRevalidate,
-    staleIfError: directives.staleIfError ?? options.staleIfError,
+    ...staleWindows(directives, options),
     ...(sliding === undefined ? {} : { sliding }),
   })
+}
+
+/** The origin's belong to the entry; what the user allows is asked for with each request (stale.ts), and only has it kept so long. */
+function staleWindows(
+  directives: CacheControl,
+  options: PolicyOptions,
+): Pick<Terms, 'staleWhileRevalidate' | 'staleIfError' | 'keep'> {
+  const stays = options.staleWithEntry
+  const staleWhileRevalidate = directives.staleWhileRevalidate ?? (stays ? options.staleWhileRevalidate : 0)
+  const staleIfError = directives.staleIfError ?? (stays ? options.staleIfError : 0)
+  const keep = Math.max(options.staleWhileRevalidate, options.staleIfError)
+  const windows = { staleWhileRevalidate, staleIfError }
+  return keep > Math.max(staleWhileRevalidate, staleIfError) ? { ...windows, keep } : windows
 }
 
 /** Section 5.2.2.5: only a 304 can make no-store of what is stored already: then nothing is answered from it without asking. */

@@ -14,7 +14,7 @@ export function forbidsStale(meta: ResponseMeta): boolean {
   return meta.terms.mustRevalidate || meta.terms.noCache
 }
 
-/** stale-if-error of the response, of the request or of the user; must-revalidate beats them (RFC 5861 section 4). */
+/** stale-if-error of the response, of the request or of the user who asks; must-revalidate beats them (RFC 5861 section 4). */
 export function mayServeStale(meta: ResponseMeta, request: CacheControl, now: number, options: PolicyOptions): boolean {
   if (forbidsStale(meta)) return false
   const allowed = Math.max(meta.terms.staleIfError, request.staleIfError ?? 0, options.staleIfError)

@@ -23,6 +23,17 @@ it('117: a flood of paths or of hosts does not make it grow for ever, and gets r
   expect(all.size).toBeLessThanOrEqual(10_000)
 })
 
+it('117: nor does one of very long paths or hosts, which are not remembered', () => {
+  const all = addresses()
+  for (let n = 0; n < 100; n++) {
+    const [path, host] = [`/${'p'.repeat(15_000)}${n}`, `${'h.'.repeat(5000)}${n}.test`]
+    expect(all.of(path, 'a.test', false, undefined)?.url).toBe(`http://a.test${path}`)
+    all.of('/', host, false, undefined)
+    all.byUrl.set(`http://a.test${path}`, { ...(all.of('/', 'a.test', false, undefined) ?? expect.unreachable()) })
+  }
+  expect(all.size).toBeLessThan(5)
+})
+
 it('104: what is no host, and what the URL parser would rewrite, has no address', () => {
   const all = addresses()
   for (const host of ['a.test/x', 'u@a.test', 'a%2etest', '', undefined])

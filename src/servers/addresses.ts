@@ -28,6 +28,9 @@ const HOST = /^(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?
 /** Addresses remembered for each route. */
 const MAX_KNOWN = 10_000
 
+/** Characters of one that is: longer ones are seldom asked for twice, but by whoever wants to fill the memory (RELIABILITY 117). */
+const MAX_LENGTH = 1000
+
 /** Addresses by scheme, host and target. Most requests are for the host of the one before. */
 class Known {
   readonly #byHost = new Map<string, Map<string, Address>>()
@@ -81,6 +84,7 @@ class Remembered {
   }
 
   set(url: string, address: Address): void {
+    if (url.length > MAX_LENGTH) return
     if (this.#addresses.size >= MAX_KNOWN) this.#addresses.clear()
     this.#addresses.set(url, address)
   }
@@ -107,7 +111,8 @@ export class Addresses {
   /** Null: the request line or Host is no URL of ours, and the handler shall say so. */
   of(target: string, host: string | undefined, secure: boolean, route: RouteSettings | undefined): Address | null {
     const known = route === undefined ? this.#plain : this.#knownOf(route)
-    const found = known.get(target, host, secure)
+    const isLong = target.length + (host?.length ?? 0) > MAX_LENGTH
+    const found = isLong ? undefined : known.get(target, host, secure)
     if (found !== undefined) return found
     const url = this.urlOf(target, host, secure)
     if (url === null) return null
@@ -123,7 +128,7 @@ export class Addresses {
       purges,
       refusals: 0,
     }
-    known.add(target, address)
+    if (!isLong) known.add(target, address)
     return address
   }
 

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { Duration } from '../clients/durations.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
 import { NodeGate, type VisitOptions } from './node-gate.ts'
-import { forwarded, type AskedBy } from './node-request.ts'
+import { forwarded, isHttps, type AskedBy } from './node-request.ts'
 import { ruleSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
@@ -106,7 +106,7 @@ class FastifyVisit implements VisitOptions {
 
   askedBy(): AskedBy {
     const { host, protocol } = this.#request
-    return { host, secure: protocol === 'https' }
+    return { host, secure: isHttps(protocol) }
   }
 
   /** What earlier hooks had set by reply.header goes with an answer that does not pass through the reply. */

@@ -52,6 +52,7 @@ export class Capture {
   #onEnd: Callback | undefined
   #onOver: (() => void) | null = null
   #onUnwanted: (() => void) | null = null
+  #isUnwanted = false
   #tap: ReadableStreamDefaultController<Uint8Array> | null = null
   #resolve: (head: ResponseHead) => void = () => undefined
   #reject: (error: Error) => void = () => undefined
@@ -83,9 +84,15 @@ export class Capture {
     this.#onOver = done
   }
 
-  /** Calls back when nothing will be stored of a body that is on its way. */
+  /** Calls back when nothing will be stored of a body that is on its way; at once, where that is so already. */
   whenUnwanted(done: () => void): void {
     this.#onUnwanted = done
+    if (this.#isUnwanted) done()
+  }
+
+  #giveUp(): void {
+    this.#isUnwanted = true
+    this.#onUnwanted?.()
   }
 
   /** The body, where the handler gave all of it at once; null: it comes in pieces. */
@@ -108,7 +115,7 @@ export class Capture {
         },
         cancel: () => {
           this.#tap = null
-          if (!this.#ended) this.#onUnwanted?.()
+          if (!this.#ended) this.#giveUp()
         },
       },
       new ByteLengthQueuingStrategy({ highWaterMark: 0 }),
@@ -279,7 +286,10 @@ export class Capture {
     const bytes = bytesOf(chunk, encoding)
     // Not slice(): that of a Buffer shares its memory.
     if (bytes.length > 0) this.#tap.enqueue(new Uint8Array(bytes))
-    if ((this.#tap.desiredSize ?? 0) < -MAX_BEHIND) this.#breakTap('the store is too slow for this response')
+    if ((this.#tap.desiredSize ?? 0) >= -MAX_BEHIND) return
+    this.#breakTap('the store is too slow for this response')
+    // Not in the middle of a write of the handler's.
+    queueMicrotask(() => this.#giveUp())
   }
 
   #endTap(): void {

@@ -149,6 +149,7 @@ export class NodeGate {
     const by = settings.trustProxy
       ? (options.forwarded?.() ?? forwarded(request))
       : (options.askedBy?.(request) ?? askedOfExpress(request))
+    if (by.secure === null) return null
     return addresses.of(target, by.host ?? host, by.secure ?? isEncrypted(request), options.route)
   }
 

@@ -87,7 +87,8 @@ export function requestLines({ rawHeaders, headers }: IncomingMessage): HeaderLi
 /** The name and scheme a visitor is taken to have asked by; undefined: those of the request itself. */
 export interface AskedBy {
   readonly host?: string | undefined
-  readonly secure?: boolean | undefined
+  /** Null: the scheme is neither http nor https. */
+  readonly secure?: boolean | null | undefined
 }
 
 const AS_IT_CAME: AskedBy = Object.freeze({})
@@ -109,12 +110,18 @@ export function forwarded({ headers }: IncomingMessage, place: 0 | -1 = 0): Aske
   const scheme = member(headers['x-forwarded-proto'], place)
   return {
     host: member(headers['x-forwarded-host'], place),
-    secure: scheme === undefined ? undefined : scheme === 'https',
+    secure: scheme === undefined ? undefined : isHttps(scheme),
   }
 }
 
+/** An empty field is as good as none. */
 function member(list: string | string[] | undefined, place: number): string | undefined {
-  return typeof list === 'string' ? list.split(',').at(place)?.trim() : undefined
+  return typeof list === 'string' && list !== '' ? list.split(',').at(place)?.trim() : undefined
+}
+
+/** Null: neither http nor https, though a handler may put it in front of a name all the same (RELIABILITY 103). */
+export function isHttps(scheme: string): boolean | null {
+  return scheme === 'https' || (scheme === 'http' ? false : null)
 }
 
 /** Whether proxies have added to what the visitor had sent: which member a handler goes by is then its own affair. */

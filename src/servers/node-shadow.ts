@@ -26,7 +26,7 @@ export function isOut(response: ServerResponse): Promise<void> {
  * @param before what was set before the handler's turn, the first time
  */
 export function shadow(request: IncomingMessage, response: ServerResponse, before: Before): Capture {
-  const state = { sent: false, ended: false, destroyed: false }
+  const state = { sent: false, ended: false, destroyed: false, asItIs: false }
   hide(response, before)
   const tell = detach(request, response, listenersOf(request, response), state)
   const capture = new Capture(response)
@@ -47,13 +47,8 @@ export function letGo(
   early: Listening,
   capture: Capture,
 ): void {
-  const state = { sent: true, ended: false, destroyed: false }
-  // The visitor's log finds what the visitor got.
-  const out = { known: false }
-  const tell = detach(request, response, early, state, () => {
-    if (!out.known) hide(response, begun)
-    out.known = true
-  })
+  const state = { sent: true, ended: false, destroyed: false, asItIs: false }
+  const tell = detach(request, response, early, state, () => hide(response, begun))
   capture.whenOver(() => over(state, tell))
   capture.whenUnwanted(() => response.destroy())
 }
@@ -71,7 +66,7 @@ function hide(response: ServerResponse, before: Before): void {
 
 /**
  * What still comes of the answer that is out is not for the handler: its visitor may leave, its own answer goes on.
- * @param out called when those who listened before have heard that it is out
+ * @param out called once those who listened before have heard the last of it
  * @returns what calls the handler's listeners
  */
 function detach(
@@ -81,8 +76,8 @@ function detach(
   state: State,
   out: () => void = () => undefined,
 ): (event: string) => void {
-  keepEvents(request, early.request)
-  const tell = keepEvents(response, early.response, out)
+  keepEvents(request, early.request, state)
+  const tell = keepEvents(response, early.response, state, out)
   replaceState(response, state)
   own(response, {
     destroy: () => {
@@ -140,10 +135,13 @@ function replaceHeaderMethods(response: ServerResponse, headers: Map<string, Out
   })
 }
 
+/** What the handler finds. */
 interface State {
   sent: boolean
   ended: boolean
   destroyed: boolean
+  /** While those hear of an event who listened before: the visitor's log finds what became of the answer that is out. */
+  asItIs: boolean
 }
 
 function replaceState(response: ServerResponse, state: State): void {
@@ -158,8 +156,20 @@ function replaceState(response: ServerResponse, state: State): void {
     closed: () => state.ended || state.destroyed,
     errored: () => null,
   }
-  for (const [name, get] of Object.entries(getters))
-    Object.defineProperty(response, name, { get, configurable: true, set() {} })
+  for (const [name, get] of Object.entries(getters)) {
+    // Some are node's own data on the response, the others are made out by its prototype.
+    const known = Object.getOwnPropertyDescriptor(response, name)
+    const kept = known !== undefined && 'value' in known ? known : null
+    const real = (): unknown =>
+      kept === null ? Reflect.get(Object.getPrototypeOf(response) as object, name, response) : kept.value
+    Object.defineProperty(response, name, {
+      get: () => (state.asItIs ? real() : get()),
+      set: (value: unknown) => {
+        if (kept !== null) kept.value = value
+      },
+      configurable: true,
+    })
+  }
 }
 
 const ON_FINISHED = '__onFinished'
@@ -187,7 +197,12 @@ export function listenersOf(request: IncomingMessage, response: ServerResponse):
  * From now on, events of these names go only to these listeners; the function that is returned tells the others. Node's own listeners,
  * the visitor's log and the like hear of the answer that is out; the handler and its streams of theirs.
  */
-function keepEvents(emitter: EventEmitter, earlier: Listeners, out?: () => void): (event: string) => void {
+function keepEvents(
+  emitter: EventEmitter,
+  earlier: Listeners,
+  state: State,
+  out?: () => void,
+): (event: string) => void {
   const { emit } = emitter
   const call = (event: string, args: unknown[], wanted: (known: boolean) => boolean): boolean => {
     const known = earlier.get(event)
@@ -198,9 +213,13 @@ function keepEvents(emitter: EventEmitter, earlier: Listeners, out?: () => void)
   Object.defineProperty(emitter, 'emit', {
     value: (event: string, ...args: unknown[]) => {
       if (!earlier.has(event)) return emit.call(emitter, event, ...args)
-      const heard = call(event, args, (known) => known)
-      if (event === 'finish' || event === 'close') out?.()
-      return heard
+      state.asItIs = true
+      try {
+        return call(event, args, (known) => known)
+      } finally {
+        state.asItIs = false
+        if (event === 'close') out?.()
+      }
     },
     configurable: true,
     writable: true,

@@ -5,9 +5,10 @@
  * Rule 1: what was set on the response before goes out, too, unless the stored answer has a field of that name.
  * Rule 2: the fields are given to node as the text they will be. It checks those that come one by one each time; these are checked
  *   when they are prepared, and what it would refuse goes the way on which it says so.
- * Rule 3: whoever may look at the fields afterwards (a method of theirs on the response, a listener for its end) finds them set.
+ * Rule 3: whoever may look at the fields afterwards (a listener for the end of the response) finds them where node would have put
+ *   them. Whoever has put a method of theirs in the place of node's, on the response or, as tracers do, for all responses, is called.
  */
-import { ServerResponse, STATUS_CODES, type IncomingMessage } from 'node:http'
+import { OutgoingMessage, STATUS_CODES, type ServerResponse } from 'node:http'
 import type { ResponseEntry, StoredReply } from '../engine/reply.ts'
 import { currentAge } from '../policy/age.ts'
 import { isFieldName, isFieldValue } from './node-fields.ts'
@@ -51,22 +52,24 @@ const FRAMING: ReadonlySet<string> = new Set([
 ])
 
 /** What makes a head of a first line and of fields, in node's own writeHead. */
-type Native = ServerResponse & {
-  readonly _storeHeader?: (this: ServerResponse, firstLine: string, fields: readonly unknown[]) => void
+type Native = OutgoingMessage & {
+  readonly _storeHeader?: (this: OutgoingMessage, firstLine: string, fields: readonly unknown[]) => void
   readonly _header?: unknown
   /** As they were written. */
   getRawHeaderNames?(): string[]
 }
 
 const { _storeHeader: storeHeader } = NATIVE as Native
+const { writeHead } = NATIVE
 
-/** Node names no way to give it fields as text: this one is used where it does what it has always done, tried on a response to nobody. */
+/** Node names no way to give it fields as text: this one is used where it does what it has always done, tried on a message to nobody. */
 function takesText(): boolean {
-  const request = { method: 'GET', httpVersionMajor: 1, httpVersionMinor: 1, headers: {} } as IncomingMessage
+  // Not where somebody has put a method of theirs in its place for all responses.
+  if (storeHeader === undefined || !String(writeHead).includes('this._storeHeader(')) return false
   try {
-    const response: Native = new ServerResponse(request)
-    storeHeader?.call(response, 'HTTP/1.1 200 OK\r\na: b\r\n', ['date', 'today', 'content-length', '1'])
-    const { _header: header } = response
+    const message: Native = new OutgoingMessage()
+    storeHeader.call(message, 'HTTP/1.1 200 OK\r\na: b\r\n', ['date', 'today', 'content-length', '1'])
+    const { _header: header } = message
     const made = String(header)
     const rest = made.replace('HTTP/1.1 200 OK\r\na: b\r\ndate: today\r\ncontent-length: 1\r\n', '')
     return rest.length < made.length && /^(?:Connection: [^\r\n]*\r\n|Keep-Alive: [^\r\n]*\r\n)*\r\n$/.test(rest)
@@ -104,9 +107,15 @@ export function sendWhole(response: ServerResponse, reply: StoredReply, bytes: U
 }
 
 /** False: it is not to be done so here, and nothing was done. */
-function beginAsText(response: Native, status: number, phrase: string, { lines, others, names }: HeadText): boolean {
+function beginAsText(
+  response: ServerResponse & Native,
+  status: number,
+  phrase: string,
+  { lines, others, names }: HeadText,
+): boolean {
   const { _storeHeader: own } = response
-  if (storeHeader === undefined || own !== storeHeader || response.headersSent) return false
+  if (storeHeader === undefined || own !== storeHeader || NATIVE.writeHead !== writeHead || response.headersSent)
+    return false
   const set = response.getRawHeaderNames?.() ?? response.getHeaderNames()
   if (set.length > 0 && isWatched(response)) return false
   response.statusCode = status

@@ -172,17 +172,21 @@ function clientRule(rule: RouteOptions): RuleOptions {
   return ttl === undefined ? rest : { ...rest, expireAfter: ttl }
 }
 
-/** The settings of a route on top of those of all. */
+/** The settings of a route on top of those of all. It may be behind the cache, which does not know it then before the handler runs. */
 export function routeSettings(base: RouteSettings, options: RouteOptions): RouteSettings {
+  return settingsWith(base, options, true)
+}
+
+/** Those of a rule, in any of its forms, that the cache knows beforehand: false is for routes that are not cached. */
+export function ruleSettings(base: RouteSettings, rule: false | Duration | RouteOptions): RouteSettings {
+  if (rule === false) return settingsWith(base, { enabled: false }, false)
+  return settingsWith(base, isOptions(rule) ? rule : { ttl: rule }, false)
+}
+
+function settingsWith(base: RouteSettings, options: RouteOptions, staleWithEntry: boolean): RouteSettings {
   checkRouteOptions(options, 'route')
   const { allowUsers = base.allowUsers } = options
   const effective = effectiveWith(base.effective, clientRule(options))
-  const policy = { ...effective.policy, allowCookies: allowUsers }
+  const policy = { ...effective.policy, allowCookies: allowUsers, staleWithEntry }
   return { effective: { ...effective, policy }, allowUsers }
-}
-
-/** As `routeSettings`, for a rule in any of its forms: false is for routes that are not cached. */
-export function ruleSettings(base: RouteSettings, rule: false | Duration | RouteOptions): RouteSettings {
-  if (rule === false) return routeSettings(base, { enabled: false })
-  return routeSettings(base, isOptions(rule) ? rule : { ttl: rule })
 }

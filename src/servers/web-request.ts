@@ -27,6 +27,8 @@ function addressIn(request: Request, cache: ServerCache, route: RouteSettings | 
   const target = hash < 0 ? url.slice(slash) : url.slice(slash, hash)
   const host = (trustProxy ? firstOf(headers.get('x-forwarded-host')) : null) ?? url.slice(start, slash)
   const scheme = (trustProxy ? firstOf(headers.get('x-forwarded-proto')) : null) ?? url.slice(0, start - 3)
+  // A handler may put it in front of a name all the same (RELIABILITY 103).
+  if (scheme !== 'http' && scheme !== 'https') return null
   return cache.addresses.of(target, host, scheme === 'https', route)
 }
 

@@ -2,7 +2,7 @@
 import { nearest, OptionError } from '../errors.ts'
 import type { DynamoClientLike } from './dynamodb-client.ts'
 import { OUR_ATTRIBUTES } from './dynamodb-names.ts'
-import { checkOptions, type OptionRule } from './options.ts'
+import { checkOptions, givenOf, type OptionRule } from './options.ts'
 
 export interface DynamoOptions {
   /** The table: its name, or its ARN. Default `http_cache`. */
@@ -97,7 +97,7 @@ const DEFAULTS: DynamoSettings = {
 export function settingsOf(given: string | DynamoOptions): DynamoSettings {
   const options = typeof given === 'string' ? { table: given } : given
   checkOptions('DynamoStore', options, RULES)
-  const set = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as DynamoOptions
+  const set = givenOf<DynamoOptions>(options)
   if (set.client !== undefined) {
     if (typeof set.client.send !== 'function') throw wrong('client', 'it must be a DynamoDBClient, with a `send`')
     for (const other of ['clientOptions', 'maxAttempts', 'connectTimeout'] as const) {

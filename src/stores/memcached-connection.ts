@@ -121,9 +121,13 @@ export class MemcachedConnection {
   }
 
   #push(socket: Socket, pending: Pending): void {
-    if (this.#pending.push(pending) === 1) socket.ref()
+    const isIdle = this.#pending.push(pending) === 1
+    if (isIdle) socket.ref()
     this.#timer ??= this.#timerFor(this.#options.timeout)
-    if (this.#unsent++ === 0) setImmediate(() => this.#write(socket))
+    if (this.#unsent++ > 0) return
+    // A server that has nothing to do gets what there is when this step ends; one that is busy can wait for what this turn brings.
+    if (isIdle) process.nextTick(() => this.#write(socket))
+    else setImmediate(() => this.#write(socket))
   }
 
   /** Rule 1: what many sockets brought in one turn is asked for by one packet, and lines without values between them are one text. */
@@ -151,7 +155,8 @@ export class MemcachedConnection {
     try {
       this.#parser.feed(bytes)
       for (let reply = this.#parser.next(); reply !== null; reply = this.#parser.next()) this.#answer(socket, reply)
-      if (this.#pending.length === 0 && !this.#parser.isIdle) throw new ProtocolError('more than was asked for')
+      if (this.#pending.length === this.#unsent && !this.#parser.isIdle)
+        throw new ProtocolError('more than was asked for')
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#lose(socket, 'ERR_STORE_FAILED', `it answered ${error.message}, which is no memcached reply to this`)

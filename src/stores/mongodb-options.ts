@@ -1,7 +1,7 @@
 /** The options of MongoStore: what there is, what is checked, and what they come to. */
 import { OptionError } from '../errors.ts'
 import type { MongoClientLike } from './mongodb-driver.ts'
-import { checkOptions, type OptionRule } from './options.ts'
+import { checkOptions, givenOf, type OptionRule } from './options.ts'
 
 /** What MongoStore takes; sizes are in bytes, times in milliseconds. */
 export interface MongoOptions {
@@ -81,7 +81,7 @@ const DEFAULTS = {
 export function settingsOf(given: string | MongoOptions): MongoSettings {
   const options = typeof given === 'string' ? { url: given } : given
   checkOptions('MongoStore', options, RULES)
-  const set = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as MongoOptions
+  const set = givenOf<MongoOptions>(options)
   if (set.client !== undefined) checkClient(set.client, set)
   const named = set.url === undefined ? {} : partsOf(set.url)
   const settings = { ...DEFAULTS, database: 'http_cache', ...named, ...set, client: set.client ?? null }

@@ -122,6 +122,18 @@ describe('chunks', () => {
     expect(backend.chunks.size).toBe(4)
   })
 
+  it('B9: of a backend that gives the beginning of what was there, however long, the chunks are dropped', async () => {
+    for (const length of [36, 40, 100]) {
+      const backend = new MapBackend()
+      const remove = backend.remove.bind(backend)
+      backend.remove = (keys) => remove(keys).map((frame) => frame?.slice(0, length))
+      const store = new ListableRecordStore(backend)
+      await store.write(sampleHead('k'), body(200_000))
+      expect(await store.delete(['k'])).toBe(1)
+      expect([length, backend.chunks.size]).toEqual([length, 0])
+    }
+  })
+
   it('51, 52: a chunk that is gone, cut or changed fails the stream, whatever its place', async () => {
     const backend = new MapBackend()
     const store = new ListableRecordStore(backend)

@@ -25,8 +25,8 @@ import {
 import {
   decodeRecord,
   encodeRecord,
-  FRAME_HEADER,
   frameHeader,
+  frameLength,
   hexOf,
   randomId,
   type ChunkedAs,
@@ -60,7 +60,7 @@ export interface RecordBackend {
   keepChunks(key: string, id: string, count: number, ttl: number | null): MaybePromise<void>
   /**
    * The chunks 0 to count - 1 are of no more use, save to those who read them now: at once, or a while later. Where `set` and `remove`
-   * give no more than 36 bytes, which no checksum covers, the count may be beyond all that there is: stop where nothing is found.
+   * give no more than a beginning, which no checksum covers, the count may be beyond all that there is: stop where nothing is found.
    */
   dropChunks(key: string, id: string, count: number): MaybePromise<void>
   close(): MaybePromise<void>
@@ -249,8 +249,9 @@ async function dropped(drop: () => MaybePromise<void>): Promise<void> {
  */
 function chunksOf(frame: Uint8Array): ChunkedAs | null {
   try {
-    const { chunked } = frameHeader(frame)
-    return chunked === null || frame.length === FRAME_HEADER ? chunked : decodeRecord(frame).chunked
+    const header = frameHeader(frame)
+    const { chunked } = header
+    return chunked === null || frame.length < frameLength(header) ? chunked : decodeRecord(frame).chunked
   } catch {
     // Foreign or damaged: it names no chunks that we know of.
     return null

@@ -2,7 +2,7 @@
 import { OptionError } from '../errors.ts'
 import { adapterOf } from './redis-adapters.ts'
 import type { RedisClient, RedisClientLike } from './redis-client.ts'
-import { checkOptions, type OptionRule } from './options.ts'
+import { checkOptions, givenOf, type OptionRule } from './options.ts'
 
 export interface RedisClusterOptions {
   /** Nodes to ask for the others: URLs, or options of a client. User, password and TLS of the first URL serve for all nodes. */
@@ -107,7 +107,7 @@ const DEFAULTS = {
 export function settingsOf(given: string | RedisOptions): RedisSettings {
   const options = typeof given === 'string' ? { url: given } : given
   checkOptions('RedisStore', options, RULES)
-  const set = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as RedisOptions
+  const set = givenOf<RedisOptions>(options)
   const ways = (['url', 'client', 'cluster', 'sentinel'] as const).filter((name) => set[name] !== undefined)
   if (ways.length > 1) throw wrong(ways[1] ?? 'url', `give one of ${ways.map((way) => `\`${way}\``).join(' and ')}`)
   if (set.url !== undefined) checkUrl(set.url)

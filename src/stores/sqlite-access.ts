@@ -111,7 +111,7 @@ export class SqliteAccess {
   #end(): void {
     const connection = this.#connection
     this.#connection = null
-    connection?.checkpoints?.stop()
+    connection?.checkpoints?.close()
     connection?.database.close()
   }
 }

@@ -1,13 +1,14 @@
 /** Checkpoints in a thread: the log is copied, closing leaves one whole file, and no process waits for the thread or dies with it. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { EntryHead } from '../engine/ports.ts'
+import { SqliteCheckpoints } from './sqlite-checkpoints.ts'
 import { SqliteStore } from './sqlite.ts'
 
 let dir = ''
@@ -40,6 +41,35 @@ function integrity(): unknown {
     database.close()
   }
 }
+
+it('long work that waits asks for nothing more when its store is closed', async () => {
+  const database = new DatabaseSync(file())
+  database.exec('PRAGMA journal_mode = WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1)')
+  const copy = join(dir, 'copy.sqlite')
+  for (const suffix of ['', '-wal']) copyFileSync(file() + suffix, copy + suffix)
+  database.close()
+  const checkpoints = new SqliteCheckpoints(new DatabaseSync(':memory:'), copy)
+  checkpoints.grew(30 * 1024 * 1024)
+  const waiting = checkpoints.caughtUp()
+  checkpoints.close()
+  await waiting
+  // Who opens and closes it takes its log away.
+  expect(existsSync(`${copy}-wal`)).toBe(true)
+})
+
+it('updates and deletions count, too', async () => {
+  const store = new SqliteStore(file())
+  await enough(store)
+  await expect.poll(() => statSync(file()).size, { timeout: 20_000, interval: 5 }).toBeGreaterThan(300_000)
+  const copied = async (change: (n: number) => unknown): Promise<void> => {
+    const before = statSync(file()).mtimeMs
+    for (let n = 0; n < 300; n++) change(n)
+    await expect.poll(() => statSync(file()).mtimeMs, { timeout: 20_000, interval: 5 }).toBeGreaterThan(before)
+  }
+  await copied((n) => store.update(`k${n}`, head(`k${n}`), store.read(`k${n}`)?.version ?? ''))
+  await copied((n) => store.delete([`k${n}`]))
+  store.close()
+})
 
 it('the log is copied while nobody writes', async () => {
   const store = new SqliteStore(file())

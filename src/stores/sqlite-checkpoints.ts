@@ -105,6 +105,7 @@ export class SqliteCheckpoints {
   /** Bytes since the whole log was copied, for all that is known. */
   #length = 0
   #pages = OWN
+  #isClosed = false
 
   constructor(database: SqliteDatabase, path: string) {
     this.#database = database
@@ -120,6 +121,7 @@ export class SqliteCheckpoints {
   }
 
   #ask(): void {
+    if (this.#isClosed) return
     // One that runs has not seen the end of the log: the next write asks again.
     if (Atomics.compareExchange(this.#state, 0, IDLE, ASKED) === RUNNING) return
     this.#grown = 0
@@ -141,6 +143,8 @@ export class SqliteCheckpoints {
     if (this.#length >= LONG) await this.#settled(end)
     this.#ask()
     await this.#settled(end)
+    // One that was not there in so long a time never comes.
+    if (this.#isAwaited() && !thread.works) thread.hasFailed = true
     this.#length = 0
   }
 
@@ -152,9 +156,15 @@ export class SqliteCheckpoints {
     return Atomics.load(this.#state, 0) !== IDLE && !thread.hasFailed
   }
 
-  /** Rule 2. */
+  /** Takes back what has not begun, and waits for what has. */
   stop(): void {
     Atomics.compareExchange(this.#state, 0, ASKED, IDLE)
-    Atomics.wait(this.#state, 0, RUNNING, PATIENCE)
+    if (!thread.hasFailed) Atomics.wait(this.#state, 0, RUNNING, PATIENCE)
+  }
+
+  /** Rule 2: also where long work that waits goes on only now. */
+  close(): void {
+    this.#isClosed = true
+    this.stop()
   }
 }

@@ -1,8 +1,8 @@
 /** The options of SqliteStore: what there is, what is checked, and which file they name. */
-import { homedir, tmpdir } from 'node:os'
-import { extname, isAbsolute, join, resolve } from 'node:path'
+import { extname } from 'node:path'
 import { OptionError } from '../errors.ts'
-import { checkOptions, type OptionRule } from './options.ts'
+import { placeOf } from './folders.ts'
+import { checkOptions, givenOf, type OptionRule } from './options.ts'
 import type { SqliteDriver } from './sqlite-driver.ts'
 
 export interface SqliteOptions {
@@ -84,29 +84,15 @@ const DEFAULTS = {
 export function settingsOf(given: string | SqliteOptions): SqliteSettings {
   const options = typeof given === 'string' ? { path: given } : given
   checkOptions('SqliteStore', options, RULES)
-  const set = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as SqliteOptions
+  const set = givenOf<SqliteOptions>(options)
   const settings = { ...DEFAULTS, ...set }
   if (settings.path === '' || settings.path.includes('\0')) throw wrong('path', 'it must be the name of a file')
   const memory = settings.memory || settings.path === ':memory:'
   if (memory && settings.readOnly) throw wrong('readOnly', 'it has no use with memory: there would be nothing to read')
-  return { ...settings, memory, path: memory ? ':memory:' : fileOf(settings) }
+  const named = extname(settings.path) === '' ? `${settings.path}.sqlite` : settings.path
+  return { ...settings, memory, path: memory ? ':memory:' : placeOf(named, settings) }
 }
 
 function wrong(option: keyof SqliteOptions, what: string): OptionError {
   return new OptionError('ERR_OPTION_VALUE', option, `SqliteStore: \`${option}\`: ${what}.`)
-}
-
-function fileOf({ path, useTemp, useCacheDir }: Pick<SqliteSettings, 'path' | 'useTemp' | 'useCacheDir'>): string {
-  const home = path === '~' || path.startsWith('~/') || path.startsWith('~\\') ? join(homedir(), path.slice(1)) : path
-  const named = extname(home) === '' ? `${home}.sqlite` : home
-  if (isAbsolute(named)) return named
-  if (useTemp) return join(tmpdir(), named)
-  return useCacheDir ? join(cacheFolder(), named) : resolve(named)
-}
-
-function cacheFolder(): string {
-  const { XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = process.env
-  if (process.platform === 'win32') return local ?? join(homedir(), 'AppData', 'Local')
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches')
-  return xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache')
 }

@@ -33,6 +33,20 @@ function often(key: string): number | undefined {
   expect(store.read(key)).toBe(entry)
   return entry?.body.bytes?.[0]
 }
+/** node:sqlite, which counts how often an entry's row is asked for. */
+class Counting extends DatabaseSync {
+  override prepare(sql: string): ReturnType<DatabaseSync['prepare']> {
+    const statement = super.prepare(sql)
+    if (!sql.startsWith('SELECT id, version')) return statement
+    const get = statement.get.bind(statement)
+    statement.get = (...values: never[]) => {
+      rows++
+      return get(...values)
+    }
+    return statement
+  }
+}
+let rows = 0
 const read = (key: string): number | undefined => store.read(key)?.body.bytes?.[0]
 
 it('what this store changes is seen at once', async () => {
@@ -59,6 +73,19 @@ it('what another connection changes is seen at once', () => {
   expect([read('a'), read('b'), often('a')]).toEqual([2, 1, 2])
   expect([other.delete(['a']), read('a')]).toEqual([1, undefined])
   other.close()
+})
+
+it('what is not kept, being long or large, is read once a hit', async () => {
+  const large = new SqliteStore({ path: file(), inlineSize: 4_000_000, driver: Counting })
+  void large.write(head('inline'), new Uint8Array(2_000_000))
+  await large.write(head('long'), new Uint8Array(5_000_000))
+  for (const key of ['inline', 'long', 'a']) {
+    for (let n = 0; n < 4; n++) large.read(key)
+    rows = 0
+    for (let n = 0; n < 10; n++) large.read(key)
+    expect([key, rows]).toEqual([key, key === 'a' ? 0 : 10])
+  }
+  large.close()
 })
 
 it('B42: an entry that is damaged while it is kept is found out', () => {

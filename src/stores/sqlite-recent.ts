@@ -7,12 +7,14 @@
  * 2. Kept is what was read twice with no change in between, up to a bound in bytes. Two generations: the older one is forgotten whole.
  */
 import type { StoredEntry } from '../engine/ports.ts'
+import type { SqlValue } from './sqlite-driver.ts'
+import { isMeta } from './sqlite-row.ts'
 import type { Statements } from './sqlite-statements.ts'
 
-/** Bytes of bodies in a generation. */
+/** Bytes in a generation; more than a quarter of it is not kept. */
 const BYTES = 4 * 1024 * 1024
-/** What an entry takes beside its body, about. */
-const OVERHEAD = 2048
+/** What an entry takes beside its body and metadata, about. */
+const OVERHEAD = 1024
 const SEEN = 4096
 
 export class SqliteRecent {
@@ -36,7 +38,9 @@ export class SqliteRecent {
    * Whether a row that was just read is one to keep. It is read once more then: what is kept must not be older than the number it is
    * compared with.
    */
-  isDue(id: number, { changes, dataVersion }: Statements): boolean {
+  isDue(row: readonly SqlValue[], { changes, dataVersion }: Statements): boolean {
+    if (bytesOf(row) > BYTES / 4) return false
+    const id = Number(row[0])
     const mark = id * SEEN + (changes.count % SEEN)
     if (changes.count !== this.#changes) this.#begin(changes.count, this.#version)
     else if (this.#seen[id % SEEN] === mark) {
@@ -54,9 +58,10 @@ export class SqliteRecent {
     this.#version = version
   }
 
-  keep(entry: StoredEntry): void {
-    if (entry.body.bytes === null) return
-    const bytes = entry.body.size + OVERHEAD
+  /** Keeps what was made of a row. */
+  keep(entry: StoredEntry, row: readonly SqlValue[]): void {
+    const bytes = bytesOf(row)
+    if (bytes > BYTES / 4) return
     if (this.#bytes + bytes > BYTES) {
       this.#old = this.#young
       this.#young = new Map()
@@ -72,4 +77,10 @@ export class SqliteRecent {
     this.#bytes = 0
     this.#changes = -1
   }
+}
+
+/** What the entry of a row takes; Infinity: its body is in chunks, of which there is nothing to keep. */
+function bytesOf(row: readonly SqlValue[]): number {
+  const meta = row[9]
+  return Number(row[6]) > 0 ? Infinity : Number(row[5]) + (isMeta(meta) ? meta.length : 0) + OVERHEAD
 }

@@ -122,11 +122,11 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
     const name = nameOf(key)
     const row = statements.read.get(name)
     if (row === undefined) return undefined
-    if (!this.#recent.isDue(Number(row[0]), statements)) return this.#entryOf(key, row)
+    if (!this.#recent.isDue(row, statements)) return this.#entryOf(key, row)
     const again = statements.read.get(name)
     if (again === undefined) return undefined
     const entry = this.#entryOf(key, again)
-    this.#recent.keep(entry)
+    this.#recent.keep(entry, again)
     return entry
   }
 
@@ -230,13 +230,15 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
   update(key: string, change: EntryChange, version: Version): boolean {
     this.#writes.flushFor(key)
     const [id = NaN, count = NaN] = String(version).split('.').map(Number)
-    return this.#access.run(({ unchanged, update }) => {
+    const isDone = this.#access.run(({ unchanged, update }) => {
       const row = unchanged.get(nameOf(key), id, count)
       if (row === undefined) return false
       const meta = encodeMetaText(change.meta)
       const crc = headSum(Number(row[0]), change.expiresAt, change.keepUntil, Number(row[1]), meta)
       return Number(update.run(meta, change.expiresAt, change.keepUntil, crc, nameOf(key), id, count).changes) === 1
     })
+    if (isDone) this.#access.grew(growth(0))
+    return isDone
   }
 
   /** @throws StoreError */
@@ -249,7 +251,10 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
       keys.length === 1
         ? this.#access.run((statements) => one(statements, first))
         : this.#access.change((statements) => keys.reduce((sum, key) => sum + one(statements, key), 0))
-    if (count > 0) this.#garbage.collectSoon()
+    if (count > 0) {
+      this.#access.grew(count * growth(0))
+      this.#garbage.collectSoon()
+    }
     return count
   }
 

@@ -1,6 +1,12 @@
 /** Checklist rows 159-166: redirects. Each hop is an entry of its own, cached by its own rules; there are no aliases to prune. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { CachedSession, type SessionOptions, type SessionRequest, type SessionResponse } from '../../src/index.ts'
+import {
+  CachedSession,
+  createCachedFetch,
+  type SessionOptions,
+  type SessionRequest,
+  type SessionResponse,
+} from '../../src/index.ts'
 import { FakeClock, startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
 
 let origin: LocalOrigin
@@ -117,4 +123,14 @@ test('row 166: Authorization and Cookie stay with their origin, on replay, too',
   expect([origin.count(), other.count()]).toEqual([1, 2])
   for (const request of other.requests)
     expect([request.header('authorization'), request.header('cookie')]).toEqual([null, null])
+})
+
+test('feature I3: each hop from the store is counted once, and told once', async () => {
+  const fetch = createCachedFetch()
+  origin.route('/from', () => ({ status: 301, headers: { location: '/to', 'cache-control': 'max-age=60' } }))
+  origin.route('/to', () => ({ headers: { 'cache-control': 'max-age=60' }, body: 'there' }))
+  const hits: string[] = []
+  fetch.on('hit', ({ url }) => hits.push(url))
+  for (let n = 0; n < 2; n++) expect(await (await fetch(`${origin.url}/from`)).text()).toBe('there')
+  expect([hits, fetch.stats().hits]).toEqual([[`${origin.url}/from`, `${origin.url}/to`], 2])
 })

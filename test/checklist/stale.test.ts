@@ -1,6 +1,6 @@
 /** Checklist section 1.8: serving stale. */
 import { describe, expect, test } from 'vitest'
-import type { CacheEvent, SessionOptions } from '../../src/index.ts'
+import { MemoryStore, type CacheEvent, type SessionOptions } from '../../src/index.ts'
 import { got, text, until, useBench } from './support.ts'
 
 const at = useBench()
@@ -165,4 +165,50 @@ test('row 147: force-cache takes any stored entry, however old', async () => {
   at.seconds(1e8)
   const response = await cached(url, { cache: 'force-cache' })
   expect([response.fromCache, response.revalidated, at.origin.requests.length]).toEqual([true, false, 1])
+})
+
+describe('rows 15, 104: what the user allows is asked for with each request, and does not stay with the entry', () => {
+  test.each(['staleIfError', 'staleWhileRevalidate'] as const)('%s', async (name) => {
+    const path = `/row104-${name}`
+    at.origin.script(path, [{ body: 'one' }, { status: 503 }], 'last')
+    const store = new MemoryStore()
+    const keeping: SessionOptions = { store, expireAfter: 10, [name]: true }
+    await using s = at.session(keeping)
+    const first = await s.get(path)
+    await first.text()
+    expect(store.read(first.cacheKey ?? '')?.keepUntil, 'for any age').toBeGreaterThan(4e15)
+    at.seconds(20)
+    const ask = (value?: boolean | number): Promise<[number, boolean]> =>
+      got(s.get(path, value === undefined ? {} : { httpCache: { [name]: value } }))
+    expect(await ask()).toEqual([200, true])
+    expect(await ask(false)).toEqual([503, false])
+    expect(await ask(5)).toEqual([503, false])
+    expect(await ask(15)).toEqual([200, true])
+    await using other = at.session({ store, expireAfter: 10 })
+    expect(await got(other.get(path))).toEqual([503, false])
+    s.configure({ [name]: false })
+    expect(await ask()).toEqual([503, false])
+    s.configure({ [name]: true })
+    expect(await ask()).toEqual([200, true])
+  })
+
+  test('what the origin allows does', async () => {
+    const headers = { 'cache-control': 'max-age=10, stale-if-error=60' }
+    at.origin.script('/row104-origin', [{ headers, body: 'one' }, { status: 503 }], 'last')
+    await using s = at.session()
+    await text(s.get('/row104-origin'))
+    at.seconds(20)
+    expect(await got(s.get('/row104-origin', { httpCache: { staleIfError: false } }))).toEqual([200, true])
+  })
+
+  test('what is stale as it comes is stored for who allows it', async () => {
+    at.origin.script(
+      '/row104-stale',
+      [{ headers: { 'cache-control': 'max-age=0' }, body: 'one' }, { status: 503 }],
+      'last',
+    )
+    await using s = at.session({ staleIfError: true })
+    await text(s.get('/row104-stale'))
+    expect(await got(s.get('/row104-stale'))).toEqual([200, true])
+  })
 })

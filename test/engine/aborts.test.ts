@@ -1,5 +1,9 @@
 /** Aborting once the response is there, as the Fetch standard has it: an unread body fails with the reason of the abort, stored or not. */
+import { getEventListeners } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { abortable } from '../../src/engine/abortable.ts'
 import { CachedSession, createCachedFetch, MemoryStore } from '../../src/index.ts'
 import { startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
@@ -103,4 +107,24 @@ test('a time limit is about waiting: what came in time is read after it', async 
   controller.abort(new DOMException('too late', 'TimeoutError'))
   expect(await response.text()).toBe('in time')
   await session.close()
+})
+
+/** In a function of its own: its variables are gone when it has returned. */
+function forgotten(signal: AbortSignal): WeakRef<ReadableStream> {
+  const stored = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(10)) })
+  abortable(stored, signal)
+  return new WeakRef(stored)
+}
+
+test('a signal that outlives a stream nobody has keeps nothing of it: what it has open can be closed', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const controller = new AbortController()
+  const stored = forgotten(controller.signal)
+  expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
+  await until(() => {
+    collect()
+    return stored.deref() === undefined && getEventListeners(controller.signal, 'abort').length === 0
+  })
+  controller.abort()
 })

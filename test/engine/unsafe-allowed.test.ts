@@ -1,7 +1,7 @@
 /** RFC 9111 section 4.4, where the user has answers to an unsafe method stored: its URL's GET is invalidated all the same. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createCachedFetch, type CachedFetch } from '../../src/index.ts'
-import { startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
+import { FakeClock, startOrigin, type LocalOrigin } from '../../src/testing/index.ts'
 import { STORES } from './support.ts'
 
 let origin: LocalOrigin
@@ -90,4 +90,27 @@ test('cache.delete({ url }) takes along what answers for it by No-Vary-Search', 
   expect([await get('?a=1&utm=x'), await get('?a=1&utm=y'), await get('?a=2')]).toEqual([false, true, false])
   expect(await fetch.cache.delete({ url: `${origin.url}/list?a=1` })).toBe(1)
   expect([await get('?a=2&utm=z'), await get('?a=1&utm=y')]).toEqual([true, false])
+})
+
+test('feature E5: a stale answer to a POST takes the place of a server error', async () => {
+  const clock = new FakeClock()
+  let status = 200
+  origin.route('POST /stale', () => ({ status, headers: { 'cache-control': 'max-age=10' }, body: 'posted' }))
+  const fetch = createCachedFetch({ clock, staleIfError: true, allowedMethods: ['GET', 'POST'] })
+  const post = (): Promise<Response> => fetch(`${origin.url}/stale`, { method: 'POST', body: 'a' })
+  expect(await (await post()).text()).toBe('posted')
+  clock.advance(20_000)
+  status = 503
+  const stale = await post()
+  expect([stale.status, await stale.text()]).toEqual([200, 'posted'])
+})
+
+test('feature K4: under a key that a keyFn gives to the POST and the GET, the answer to the POST stays', async () => {
+  origin.route('/same', () => ({ headers: KEPT, body: 'got' }))
+  origin.route('POST /same', () => ({ headers: KEPT, body: 'posted' }))
+  const fetch = createCachedFetch({ keyFn: ({ url }) => url, allowedMethods: ['GET', 'POST'] })
+  const post = (): Promise<Response> => fetch(`${origin.url}/same`, { method: 'POST', body: 'a' })
+  expect(await (await post()).text()).toBe('posted')
+  expect(await (await post()).text()).toBe('posted')
+  expect(origin.count()).toBe(1)
 })

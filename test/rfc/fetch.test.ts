@@ -114,6 +114,13 @@ describe('integrity', () => {
     ).toBe(holds)
   })
 
+  test('of what is not for the cache it is checked by fetch', async () => {
+    const cached = createCachedFetch({ clock })
+    await rejected(cached('data:text/plain,abc', { integrity: digest('other') }))
+    const response = await cached('data:text/plain,abc', { integrity: digest('abc') })
+    expect([response.body instanceof ReadableStream, await response.text()]).toEqual([true, 'abc'])
+  })
+
   test('a response without a body has none', async () => {
     const url = route('/sri-none', { status: 204, headers: FRESH })
     for (const ask of [fetch, createCachedFetch({ clock })])

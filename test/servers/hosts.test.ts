@@ -102,6 +102,19 @@ describe.each(Object.keys(SITES))('%s', (name) => {
     },
   )
 
+  it.each([undefined, true])(
+    '103: a scheme that is none of HTTP, which a handler may put in front of a name all the same, is in no answer that others are given (trustProxy: %s)',
+    async (trustProxy) => {
+      const server = await start(true, trustProxy)
+      const named = { host: 'good.example', 'x-forwarded-proto': 'https://evil.example/?' }
+      await server.get('/', named)
+      expect((await server.get('/', named)).headers['age']).toBeUndefined()
+      const empty = { host: 'good.example', 'x-forwarded-host': '', 'x-forwarded-proto': '' }
+      for (const fields of [{ host: 'good.example' }, empty])
+        expect((await server.get('/', fields)).text).toBe('http://good.example')
+    },
+  )
+
   it('103: trustProxy: false keeps to Host all the same', async () => {
     const server = await start(true, false)
     await server.get('/', evil)
@@ -142,6 +155,15 @@ describe('trustProxy where no framework says what it goes by', () => {
       }
     },
   )
+})
+
+it('103: under a scheme that is none of HTTP, a Fetch handler is asked each time', async () => {
+  let runs = 0
+  const handler = cached(() => new Response(`run ${++runs}`), { ttl: 60, trustProxy: true })
+  const ask = async (headers: Record<string, string>): Promise<string> =>
+    (await handler(new Request('http://a.example/', { headers }))).text()
+  for (const run of [1, 2]) expect(await ask({ 'x-forwarded-proto': 'https://evil.example/?' })).toBe(`run ${run}`)
+  for (const _ of 'ab') expect(await ask({})).toBe('run 3')
 })
 
 it('102: one cache around handlers in several places of an application tells them apart', async () => {

@@ -59,6 +59,8 @@ describe('what would do is said', () => {
       [undefined, 'undefined'],
       [5, '5'],
       ['', '""'],
+      [5n, '5'],
+      [Symbol('k'), 'Symbol(k)'],
     ] as const) {
       const keyFn = async (): Promise<never> => key as never
       const fetch = createCachedFetch({ keyFn, fetch: async () => new Response('x') })

@@ -89,3 +89,13 @@ test('163: a source of chance that gives 1, or no number, does not lift the boun
     expect(nodes).toContain(policy.victim())
   }
 })
+
+test('a deletion of all that has expired, over many turns, leaves what came anew meanwhile', async () => {
+  const store = new MemoryStore({ maxEntries: 25_000 })
+  for (let n = 1; n <= 25_000; n++) store.write(head(String(n)), new Uint8Array())
+  const deleting = store.deleteWhere({ expiredAt: 1 })
+  // Its turn is over with the ten thousandth.
+  for (const key of ['10000', '10001']) store.write({ ...head(key), expiresAt: 2 }, new Uint8Array())
+  expect(await deleting).toBe(24_999)
+  expect(store.size().entries).toBe(2)
+})
