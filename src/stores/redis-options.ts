@@ -40,7 +40,7 @@ export interface RedisOptions {
   readonly strict?: boolean
   /** Bodies up to this many bytes are in the value of their entry, longer ones in chunks. Default 64 KiB. */
   readonly inlineSize?: number
-  /** Bytes in a chunk of a long body. Default 256 KiB. */
+  /** Bytes in a chunk of a long body. Default 512 KiB. */
   readonly chunkSize?: number
   /** The largest body in bytes. Default Infinity. */
   readonly maxEntrySize?: number
@@ -96,7 +96,7 @@ const DEFAULTS = {
   commandTimeout: 2000,
   strict: false,
   inlineSize: 64 * 1024,
-  chunkSize: 256 * 1024,
+  chunkSize: 512 * 1024,
   maxEntrySize: Infinity,
 }
 
