@@ -105,7 +105,8 @@ describe('integrity', () => {
     for (const _ of [1, 2])
       if (holds) expect(await (await cached(url, { integrity })).text()).toBe('abc')
       else await rejected(cached(url, { integrity }))
-    // As fetch has it.
+    // As fetch has it; that of Node 22 takes options for a part of the digest.
+    if (integrity.includes('?') && process.versions.node.startsWith('22.')) return
     expect(
       await fetch(url, { integrity }).then(
         () => true,
