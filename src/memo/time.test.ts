@@ -10,20 +10,23 @@ function clocks(): { wall: (ms: number) => void; monotonic: (ms: number) => void
   return { wall: (ms) => void wall.mockReturnValue(ms), monotonic: (ms) => void monotonic.mockReturnValue(ms) }
 }
 
+/** The time of a steady clock where the clocks of the system say this. */
+function timeAt(): (wallTime: number, monotonicTime: number) => number {
+  const { wall, monotonic } = clocks()
+  const clock = steadyClock()
+  return (wallTime, monotonicTime) => (wall(wallTime), monotonic(monotonicTime), clock.now())
+}
+
 describe('157: time in memory', () => {
   test('is that of the wall clock, which may jump forward', () => {
-    const { wall, monotonic } = clocks()
-    const clock = steadyClock()
-    const at = (w: number, m: number): number => (wall(w), monotonic(m), clock.now())
+    const at = timeAt()
     expect([at(1_000_000, 0), at(1_000_001, 1), at(4_600_000, 2), at(4_601_500, 1502)]).toEqual([
       1_000_000, 1_000_001, 4_600_000, 4_601_500,
     ])
   })
 
   test('never runs backwards: where the wall clock was set back it goes on by the monotonic one, until the wall has caught up', () => {
-    const { wall, monotonic } = clocks()
-    const clock = steadyClock()
-    const at = (w: number, m: number): number => (wall(w), monotonic(m), clock.now())
+    const at = timeAt()
     expect(at(5_000_000, 0)).toBe(5_000_000)
     expect(at(1_400_000, 0)).toBe(5_000_000)
     expect(at(1_400_500, 500)).toBe(5_000_500)
@@ -42,9 +45,7 @@ describe('157: time in memory', () => {
   })
 
   test('a clock set back by less than has passed since it was last read is noticed, too', () => {
-    const { wall, monotonic } = clocks()
-    const clock = steadyClock()
-    const at = (w: number, m: number): number => (wall(w), monotonic(m), clock.now())
+    const at = timeAt()
     expect(at(1_000_000, 0)).toBe(1_000_000)
     expect(at(1_005_000, 10_000)).toBe(1_010_000)
   })
@@ -62,9 +63,7 @@ describe('157: time in memory', () => {
   })
 
   test('a monotonic clock that is put in place by a test, and taken away again, does not turn it back', () => {
-    const { wall, monotonic } = clocks()
-    const clock = steadyClock()
-    const at = (w: number, m: number): number => (wall(w), monotonic(m), clock.now())
+    const at = timeAt()
     expect([at(1_000_000, 50_000), at(1_000_000, 0), at(1_060_001, 60_001), at(1_000_100, 50_100)]).toEqual([
       1_000_000, 1_000_000, 1_060_001, 1_060_001,
     ])

@@ -1,7 +1,8 @@
 /**
  * One connection to one memcached server, made when it is needed and made again when it was lost.
  *
- * Rule 1: commands are pipelined: those of one turn of the event loop are written together at its end, and answered in order.
+ * Rule 1: commands are pipelined and answered in order: those of one step are written together, and where the server is busy, those of one
+ *   turn of the event loop.
  * Rule 2: every command settles within `timeout`, connecting and waiting behind others included. One that is late, or answered with
  *   anything but an answer, ends the connection: what comes after it could be taken for the answer of another (RELIABILITY B39, B40).
  * Rule 3: a server that failed is left alone for a pause, doubled with each failure in a row; commands fail at once meanwhile. Only
@@ -130,7 +131,7 @@ export class MemcachedConnection {
     else setImmediate(() => this.#write(socket))
   }
 
-  /** Rule 1: what many sockets brought in one turn is asked for by one packet, and lines without values between them are one text. */
+  /** Rule 1: what is sent together is one packet, and lines without values between them are one text. */
   #write(socket: Socket): void {
     if (socket !== this.#socket) return
     const commands = together(this.#pending.splice(this.#pending.length - this.#unsent))
