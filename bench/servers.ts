@@ -34,6 +34,7 @@ const PEERS = [
   'Express + keepfresh around it',
   'Express + apicache',
   'Koa + koa-cash',
+  'Fastify + keepfresh around it',
   'Fastify + @fastify/caching',
   'Hono + hono/cache',
 ]
@@ -69,7 +70,7 @@ interface Section {
 const SECTIONS: Readonly<Record<string, Section>> = {
   'hits-1k': {
     title: 'Hits, 1 KB',
-    about: `Every request after the first may be answered from the cache. Around Express, the cache answers before Express is asked (\`cache.wrap(app)\`). ${LOAD} nginx has one worker; Varnish has threads, and so more than one core. @fastify/caching sets header fields and keeps no responses. hono/cache has the CacheStorage of undici behind it, since Node has none.`,
+    about: `Every request after the first may be answered from the cache. Around Express and Fastify, the cache answers before they are asked (\`cache.wrap(app)\`, and the same in Fastify's \`serverFactory\`). ${LOAD} nginx has one worker; Varnish has threads, and so more than one core. @fastify/caching sets header fields and keeps no responses. hono/cache has the CacheStorage of undici behind it, since Node has none.`,
     run: () =>
       rates(HITS, 'hit', 1024, (found) => [least('node:http + keepfresh', found, 1.05), ...frameworks(found, 1)]),
   },

@@ -171,6 +171,18 @@ export function asStoreError(error: unknown, operation: string, store?: string):
   return new StoreError('ERR_STORE_FAILED', `${who} failed to ${operation}: ${message}`, { cause: error })
 }
 
+const OF_OPTIONS: ReadonlySet<string> = new Set(['[object Object]', '[object Module]'])
+
+/** Whether a value can hold options: an object, and no list, Map, Date or promise, whose own members would say nothing. */
+export function isOptionsObject(value: unknown): value is object {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    OF_OPTIONS.has(Object.prototype.toString.call(value))
+  )
+}
+
 /** The nearest of `known` to a misspelt name, or undefined when none is near. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined

@@ -12,3 +12,23 @@ declare module 'koa-cash' {
     set(key: string, value: unknown): Promise<void>
   }): Middleware
 }
+
+declare module 'memjs' {
+  interface Client {
+    get(key: string): Promise<{ value: Uint8Array | null }>
+    set(key: string, value: Uint8Array, options: { expires: number }): Promise<boolean>
+    quit(): void
+  }
+  const memjs: { Client: { create(servers: string): Client } }
+  export default memjs
+}
+
+declare module 'memcached' {
+  type Callback<T> = (error: Error | null, value: T) => void
+  export default class Memcached {
+    constructor(servers: readonly string[])
+    get(key: string, done: Callback<Uint8Array | undefined>): void
+    set(key: string, value: Uint8Array, seconds: number, done: Callback<boolean>): void
+    end(): void
+  }
+}

@@ -7,12 +7,12 @@
  * Rule 4: a channel that fails is an `error` event: this cache's own invalidation has happened all the same.
  */
 import { asStoreError, StateError, OptionError } from '../errors.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { Events } from '../engine/events.ts'
 import type { Invalidations, Told } from '../engine/invalidations.ts'
 import { isPromise } from '../engine/maybe.ts'
 import type { MaybePromise } from '../engine/ports.ts'
 import { quiet } from '../engine/timer.ts'
-import type { CacheClient } from './client.ts'
 import { deleteMatching } from './delete-matching.ts'
 import { compilePattern, type UrlPatternLike } from './url-rules.ts'
 
@@ -87,13 +87,18 @@ class ThreadChannel implements InvalidationChannel {
   }
 }
 
+/** Who takes part: a client, whoever holds it. */
+interface Connected {
+  readonly engine: Engine
+}
+
 /** Connects a client with others; returns what ends that. */
-export function connect(client: CacheClient, broadcast: true | string | InvalidationChannel): () => void {
+export function connect(client: Connected, broadcast: true | string | InvalidationChannel): () => void {
   const channel =
     typeof broadcast === 'object' ? broadcast : new ThreadChannel(broadcast === true ? DEFAULT_NAME : broadcast)
   const { invalidations } = client.engine
   const self = crypto.getRandomValues(new Uint32Array(4)).join('.')
-  invalidations.tell = tellerOf(client.engine.events, client.store.name, channel, self)
+  invalidations.tell = tellerOf(client.engine.events, client.engine.store.name, channel, self)
   return ended(invalidations, listen(new WeakRef(client), channel, self))
 }
 
@@ -112,12 +117,14 @@ function tellerOf(events: Events, store: string, channel: InvalidationChannel, f
 }
 
 /** A client that nobody holds any more is not kept by its channel. */
-function listen(client: WeakRef<CacheClient>, channel: InvalidationChannel, self: string): () => void {
+function listen(client: WeakRef<Connected>, channel: InvalidationChannel, self: string): () => void {
   const stop = channel.subscribe((heard) => {
     const listener = client.deref()
     if (listener === undefined) return stop()
     if (isInvalidation(heard) && heard.from !== self)
-      receive(listener, heard).catch((error: unknown) => report(listener.engine.events, listener.store.name, error))
+      receive(listener, heard).catch((error: unknown) =>
+        report(listener.engine.events, listener.engine.store.name, error),
+      )
   })
   return stop
 }
@@ -138,15 +145,15 @@ function report(events: Events, store: string, error: unknown): void {
   })
 }
 
-async function receive(client: CacheClient, { keys, tags, mode, urls }: Invalidation): Promise<void> {
-  if (keys.length + tags.length > 0) await client.engine.invalidations.heard({ keys, tags, mode })
+async function receive({ engine }: Connected, { keys, tags, mode, urls }: Invalidation): Promise<void> {
+  if (keys.length + tags.length > 0) await engine.invalidations.heard({ keys, tags, mode })
   if (urls.length === 0) return
-  client.engine.invalidations.fenceAll()
-  if (client.store.limits.persistent) return
+  engine.invalidations.fenceAll()
+  if (engine.store.limits.persistent) return
   const matchers = urls.map((url) =>
     compilePattern(typeof url === 'string' ? url : new RegExp(url.source, url.flags), 'broadcast'),
   )
-  await deleteMatching(client, (url) => matchers.some((matches) => matches(url)))
+  await deleteMatching(engine, (url) => matchers.some((matches) => matches(url)))
 }
 
 /** A pattern as it can be told; null: a function, which cannot. */

@@ -15,6 +15,7 @@ import type { CacheClient } from './client.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { headerList, type CachedRequestInit, type FetchInput } from './incoming.ts'
 import { compilePattern, type UrlPatternLike } from './url-rules.ts'
+import { shown } from './shown.ts'
 import { boolean, checkMembers, checkNames, expect, fn, type Check } from './validate.ts'
 
 /** One stored response, without its body. */
@@ -364,11 +365,9 @@ export class ResponseCache {
    * ```
    */
   async warm(urls: Iterable<FetchInput>, options: WarmOptions = {}): Promise<WarmProgress> {
-    if (typeof urls === 'string')
-      throw new OptionError('ERR_OPTION_VALUE', 'urls', `warm takes several URLs: ['${urls}']`)
+    const queue = inputsGiven(urls)
     checkMembers(options, WARMING, 'warm')
     const { concurrency = 4, onProgress } = options
-    const queue = [...urls]
     const progress = { done: 0, failed: 0, total: queue.length }
     const worker = async (): Promise<void> => {
       for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
@@ -403,10 +402,11 @@ export class ResponseCache {
    */
   async deleteExpired(options: { olderThan?: Duration } = {}): Promise<number> {
     checkNames(options, ['olderThan'], 'deleteExpired')
+    const { olderThan } = options
+    const age = olderThan === undefined ? null : parseSeconds(olderThan, 'olderThan') * 1000
     const client = await this.#landed()
     const now = client.settings.clock.now()
-    const { olderThan } = options
-    const older = olderThan === undefined ? {} : { createdBefore: now - parseSeconds(olderThan, 'olderThan') * 1000 }
+    const older = age === null ? {} : { createdBefore: now - age }
     listable(client)
     return client.engine.upkeep.deleteExpired({ expiredAt: now, ...older })
   }
@@ -424,8 +424,9 @@ export class ResponseCache {
    * ```
    */
   async resetExpiration(expireAfter: Duration, filter?: (entry: CacheEntry) => boolean): Promise<number> {
-    const client = await this.#landed()
     const expiry = parseExpiry(expireAfter, 'expireAfter')
+    if (filter !== undefined) fn(filter, 'filter')
+    const client = await this.#landed()
     const now = client.settings.clock.now()
     let count = 0
     for await (const listed of listable(client).entries()) {
@@ -466,7 +467,7 @@ export class ResponseCache {
       throw new OptionError(
         'ERR_OPTION_VALUE',
         'mode',
-        `invalidateTags: mode is 'stale' or 'delete', not '${String(mode)}'`,
+        `invalidateTags: mode is 'stale' or 'delete', not ${shown(mode)}`,
       )
     const given = stringsGiven([tags].flat(), 'tags', 'invalidateTags')
     await (await this.#landed()).engine.invalidations.tags(given, mode)
@@ -530,6 +531,24 @@ function stringsGiven(given: readonly string[], option: 'tags' | 'key', where: s
   if (given.every((name) => typeof name === 'string')) return given
   const what = option === 'tags' ? 'tag' : 'key'
   throw new OptionError('ERR_OPTION_VALUE', option, `${where}: a ${what} is a string, and several are an array of them`)
+}
+
+/** What is to be asked for. @throws OptionError */
+function inputsGiven(urls: unknown): FetchInput[] {
+  const isList = typeof urls === 'object' && urls !== null && Symbol.iterator in urls
+  const given = isList ? [...(urls as Iterable<unknown>)] : []
+  const wrong = isList ? given.find((url) => !isInput(url)) : urls
+  if (isList && wrong === undefined && given.every(isInput)) return given
+  const hint = isInput(urls) ? '; one alone, too, in an array' : ''
+  throw new OptionError(
+    'ERR_OPTION_VALUE',
+    'urls',
+    `warm takes an array, or another iterable, of URLs and Requests, not ${shown(wrong)}${hint}`,
+  )
+}
+
+function isInput(url: unknown): url is FetchInput {
+  return typeof url === 'string' || (typeof url === 'object' && url !== null && ('href' in url || 'url' in url))
 }
 
 /** Whether looking for something costs less than marking it: what dies with the process is all at hand. */

@@ -9,13 +9,21 @@ export class Calls {
   #drained: (() => void) | null = null
 
   async run<T>(call: () => Promise<T>): Promise<T> {
-    this.#underWay += 1
+    this.begin()
     try {
       return await call()
     } finally {
-      this.#underWay -= 1
-      if (this.#underWay === 0) this.#drained?.()
+      this.end()
     }
+  }
+
+  begin(): void {
+    this.#underWay += 1
+  }
+
+  end(): void {
+    this.#underWay -= 1
+    if (this.#underWay === 0) this.#drained?.()
   }
 
   /** Resolves when all calls have ended, or after `limit` ms. */

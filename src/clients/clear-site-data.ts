@@ -6,10 +6,10 @@
  * Rule 3: it is done before the response is handed out; the response itself is not stored.
  */
 import { asStoreError } from '../errors.ts'
+import type { Engine } from '../engine/engine.ts'
 import { atMost } from '../engine/timer.ts'
 import { clearsCache } from '../http/clear-site-data.ts'
 import { originOf } from '../http/uri.ts'
-import type { CacheClient } from './client.ts'
 import { deleteMatching } from './delete-matching.ts'
 
 const LOCAL = /^http:\/\/(?:(?:[^/]+\.)?localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/
@@ -22,16 +22,15 @@ export function originToClear(url: string, value: string | null): string | null 
 }
 
 /** Deletes what is stored of an origin. It never fails, and takes no longer than `limit` ms of the caller's time. */
-export async function clearOrigin(client: CacheClient, origin: string, limit: number): Promise<void> {
-  const { engine, store } = client
+export async function clearOrigin(engine: Engine, origin: string, limit: number): Promise<void> {
   engine.invalidations.fenceOrigin(origin)
   engine.invalidations.tell?.({ urls: [{ source: `^${origin.replaceAll(/[.[\]]/g, '\\$&')}/`, flags: '' }] })
-  const cleared = deleteMatching(client, (url) => originOf(url) === origin).catch((error: unknown) =>
+  const cleared = deleteMatching(engine, (url) => originOf(url) === origin).catch((error: unknown) =>
     engine.events.emit({
       type: 'error',
       operation: 'delete',
       key: null,
-      error: asStoreError(error, 'delete', store.name),
+      error: asStoreError(error, 'delete', engine.store.name),
     }),
   )
   await atMost(limit, cleared)

@@ -14,7 +14,7 @@ import type { Effective, Exchange, Reply } from '../engine/exchange.ts'
 import { hasPlainKeys, plainKey, primaryKey } from '../engine/key.ts'
 import { isPlainEffective } from '../engine/plain-hit.ts'
 import { chain, isPromise } from '../engine/maybe.ts'
-import type { MaybePromise, Origin, OriginResponse, Store } from '../engine/ports.ts'
+import type { MaybePromise, Origin, OriginResponse, Store, StoredEntry } from '../engine/ports.ts'
 import { redactUrl } from '../engine/redact.ts'
 import { StoredReply, type ResponseEntry } from '../engine/reply.ts'
 import { connect } from './broadcast.ts'
@@ -34,6 +34,7 @@ import {
 } from './incoming.ts'
 import { hasIntegrity, integrityOf } from './integrity.ts'
 import { failed, isRedirect, MAX_REDIRECTS, nextHop } from './redirect.ts'
+import { leaveBody, withOwnBody } from './request-body.ts'
 import { LazyResponse, type CachedResponse } from './response.ts'
 import { effectiveFor, type Settings } from './settings.ts'
 
@@ -122,13 +123,33 @@ export class CacheClient {
     if (init !== undefined || typeof input !== 'string' || !this.#fast || this.isDisabled !== null) {
       return this.answer(input, init)
     }
-    const remembered = this.#memo.get(input)
-    const known = remembered ?? this.#learn(input)
+    const known = this.#memo.get(input) ?? this.#learn(input)
     if (known === null) return this.answer(input, init)
     const found = this.engine.quick(known.key, leadsOn)
-    if (!(found instanceof StoredReply)) return this.answer(input, init, { ...known, found })
-    if (remembered === undefined) this.#remember(input, known)
-    return Promise.resolve(new LazyResponse(found, known.url, NO_HISTORY, this.#now))
+    if (found instanceof StoredReply) return Promise.resolve(this.#hit(input, known, found))
+    const { read, alone } = found
+    return isPromise(read) && alone === true
+      ? this.#soon(input, known, read)
+      : this.answer(input, init, { ...known, found })
+  }
+
+  #hit(input: string, known: Known, reply: StoredReply): CachedResponse {
+    this.#remember(input, known)
+    return new LazyResponse(reply, known.url, NO_HISTORY, this.#now)
+  }
+
+  /** The fast lane of a store that is a server or files: a plain hit makes no promise more than this one. */
+  #soon(input: string, known: Known, read: Promise<StoredEntry | undefined>): Promise<CachedResponse> {
+    this.#calls.begin()
+    return read.then((entry) => {
+      try {
+        const reply = this.engine.plain(known.key, entry, leadsOn)
+        if (reply !== null) return this.#hit(input, known, reply)
+        return this.answer(input, undefined, { ...known, found: { read: entry } })
+      } finally {
+        this.#calls.end()
+      }
+    })
   }
 
   /** As fetch, for who was let in before close(): closing fails nothing that was begun (calls.ts). */
@@ -138,14 +159,16 @@ export class CacheClient {
 
   #answer(input: FetchInput, init: CachedRequestInit | undefined, looked?: LookedUp): Promise<CachedResponse> {
     if (looked) return this.#followed(plainIncoming(looked.url), looked)
-    const first = takeApart(input, init)
-    if (first === null) return this.#foreign(input, init)
+    const asked = takeApart(input, init)
+    if (asked === null) return this.#foreign(input, init)
     const integrity = integrityOf(input, init)
-    if (integrity === '') return this.#followed(first)
-    return checked(this.#followed({ ...first, rest: { ...first.rest, integrity: '' } }), integrity)
+    const first = withOwnBody(integrity === '' ? asked : { ...asked, rest: { ...asked.rest, integrity: '' } }, input)
+    const answer = isPromise(first) ? first.then((request) => this.#followed(request)) : this.#followed(first)
+    return integrity === '' ? answer : checked(answer, integrity)
   }
 
   async #followed(first: Incoming, looked?: LookedUp): Promise<CachedResponse> {
+    if (first.signal?.aborted) leaveBody(first.body, first.signal.reason)
     first.signal?.throwIfAborted()
     const history: CachedResponse[] = []
     let request = first
@@ -160,9 +183,9 @@ export class CacheClient {
       const response = new LazyResponse(reply, request.url, before, this.#now)
       if (request.hooks !== null) await request.hooks.response(request.url, response.headers, reply.info)
       if (!isRedirect(reply.head.status) || request.redirect === 'manual') return response
+      if (request.redirect === 'error') throw failed('unexpected redirect')
       const location = getHeader(reply.head.headers, 'location')
       if (location === null) return response
-      if (request.redirect === 'error') throw failed('unexpected redirect')
       if (history.length >= MAX_REDIRECTS) throw failed('redirect count exceeded')
       history.push(response)
       request = nextHop(request, reply.head.status, location, body)
@@ -182,6 +205,7 @@ export class CacheClient {
 
   /** Of what was a hit once: a URL that is asked for but once is not worth its room. */
   #remember(input: string, known: Known): void {
+    if (this.#memo.has(input)) return
     if (this.#memo.size >= MAX_MEMO) this.#memo.clear()
     this.#memo.set(input, known)
   }
@@ -197,7 +221,7 @@ export class CacheClient {
 
   /** The body is part of the key: it is read. */
   async #withBody(incoming: Incoming, body: BodySource, effective: Effective): Promise<Prepared> {
-    const { bytes, type } = await bodyBytes(body)
+    const { bytes, type } = await bodyBytes(body, incoming.signal)
     const typed = type === null || getHeader(incoming.headers, 'content-type') !== null
     const headers: HeaderList = typed ? incoming.headers : [...incoming.headers, ['content-type', type]]
     return this.#prepared({ ...incoming, headers, body: bytes }, bytes, effective)
@@ -232,9 +256,11 @@ export class CacheClient {
 
   /** The exchange a request would be, without performing it: what the inspection API looks up. */
   async exchangeFor(input: FetchInput, init?: CachedRequestInit): Promise<Exchange> {
-    const incoming = takeApart(input, init)
+    // Looking something up uses nobody's Request.
+    const spare = input instanceof Request && input.body !== null && !input.bodyUsed
+    const incoming = takeApart(spare ? input.clone() : input, init)
     if (incoming === null) throw new TypeError(`${String(input)} is not an http(s) URL without credentials`)
-    return (await this.#exchange(incoming)).exchange
+    return (await this.#exchange({ ...incoming, signal: null })).exchange
   }
 
   #origin({ body, mode, rest }: Incoming, effective: Effective): Origin {
@@ -253,7 +279,7 @@ export class CacheClient {
       checkResponse(response)
       const answer = plainResponse(response)
       const origin = this.#clears(answer, request.url, effective)
-      if (origin !== null) await clearOrigin(this, origin, this.#settings.writeTimeout)
+      if (origin !== null) await clearOrigin(this.engine, origin, this.#settings.writeTimeout)
       return answer
     }
   }

@@ -46,7 +46,7 @@ export function cookieHooks(jar: () => Promise<CookieJar>, now: () => number, re
 }
 
 /** The cookie as it is `age` ms after it was sent; null once it has expired. Expires is absolute and ages by itself. */
-export function agedCookie(cookie: string, age: number): string | null {
+function agedCookie(cookie: string, age: number): string | null {
   const maxAge = /;\s*max-age\s*=\s*(-?\d+)/i.exec(cookie)
   if (maxAge?.[1] === undefined || age < 1000) return cookie
   const left = Math.floor(Number(maxAge[1]) - age / 1000)

@@ -1,12 +1,12 @@
 /** Deleting what is stored under URLs that a test selects, in slices, whoever asked for it; the indexes of variants go along. */
 import { isListable, type ListedEntry } from '../engine/ports.ts'
-import type { CacheClient } from './client.ts'
+import type { Engine } from '../engine/engine.ts'
 
 const SLICE = 200
 
 /** How many entries went; none where the store cannot list. What is under way is the caller's to fence. */
-export async function deleteMatching(client: CacheClient, matches: (url: string) => boolean): Promise<number> {
-  const { store, engine } = client
+export async function deleteMatching(engine: Engine, matches: (url: string) => boolean): Promise<number> {
+  const { store } = engine
   if (!isListable(store)) return 0
   let keys: string[] = []
   let deleted = 0

@@ -46,6 +46,11 @@ function parseText(text: string): number | null {
 
 function wrong(value: unknown, option: string, forms: string = FORMS): OptionError {
   // What environment variables and command lines give.
-  const hint = typeof value === 'string' && /^\d+$/.test(value) ? ` (a number is ${value}, a text '${value}s')` : ''
+  const isCount = typeof value === 'string' && /^\d+$/.test(value)
+  const hint = isCount
+    ? ` (a number is ${value}, a text '${value}s')`
+    : value === Infinity
+      ? " (for ever is 'never')"
+      : ''
   return new OptionError('ERR_DURATION', option, `${option}: ${shown(value)} is not a duration; give ${forms}${hint}`)
 }

@@ -58,10 +58,19 @@ export interface RuleOptions {
   filter?: ResponseFilter
   /** Answer hits, write nothing. Default false. */
   readOnly?: boolean
+  /** Never touch the network: a 504 where nothing usable is stored. Default false. */
+  onlyIfCached?: boolean
   /** False: neither read nor write. Default true. */
   enabled?: boolean
   /** Largest body stored, in bytes; longer ones pass through. Default 2 GiB. */
   maxEntrySize?: number
+  /**
+   * Keep what has arrived of a body that is cut, by the network or by a caller who stops reading, and ask for the rest alone next time (`Range`
+   * with `If-Range`; RFC 9111 section 3.3): true is from 65,536 bytes on, or a number of bytes. Needs a strong validator and Content-Length.
+   * It is never given as the whole. false: nothing is kept, and the rest of stored parts is not asked for alone. Default true; in browsers
+   * false, where If-Range takes a preflight.
+   */
+  resume?: boolean | number
 }
 
 /** `init.httpCache`: for one request. */
@@ -70,8 +79,6 @@ export interface RequestCacheOptions extends RuleOptions {
   refresh?: boolean
   /** Fetch the whole response now and overwrite. */
   forceRefresh?: boolean
-  /** Never touch the network: a 504 where nothing usable is stored. */
-  onlyIfCached?: boolean
   /** The key to use in place of the computed one. */
   key?: string
 }

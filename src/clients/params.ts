@@ -1,5 +1,6 @@
 /** Query parameters and URLs as a session takes them (feature S2). */
 import { OptionError } from '../errors.ts'
+import { shown } from './shown.ts'
 
 type Scalar = string | number | boolean | bigint
 
@@ -51,7 +52,7 @@ export function parseBaseUrl(baseUrl: string | URL): URL {
     throw new OptionError(
       'ERR_URL',
       'baseUrl',
-      `baseUrl: '${String(baseUrl)}' is not an absolute URL such as 'https://api.example.com/v1/'`,
+      `baseUrl: ${shown(baseUrl)} is not an absolute URL such as 'https://api.example.com/v1/'`,
       { cause: error },
     )
   }

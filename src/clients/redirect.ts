@@ -34,6 +34,8 @@ export function nextHop(request: Incoming, status: number, location: string, bod
   if (!toGet && body instanceof ReadableStream)
     throw failed('a streamed request body cannot be sent again to the redirect target')
   const crossOrigin = target.origin !== new URL(request.url).origin
+  if (crossOrigin && request.rest['mode'] === 'same-origin')
+    throw failed("the redirect leads to another origin, which mode 'same-origin' forbids")
   let headers: HeaderList = request.headers
   if (toGet) headers = headers.filter(([name]) => !BODY_HEADERS.has(name))
   if (crossOrigin) headers = headers.filter(([name]) => !ORIGIN_HEADERS.has(name))

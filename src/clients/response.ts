@@ -7,6 +7,7 @@
  * Rule 3: bytes handed out are copies: no caller can change what the next one gets (RELIABILITY 70).
  */
 import { copyOf, inlineBody, overBy } from '../engine/bytes.ts'
+import { Dropped, type Watch } from '../engine/dropped.ts'
 import { currentAge } from '../policy/age.ts'
 import { REASONS, type Explanation } from '../policy/reasons.ts'
 import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
@@ -68,8 +69,11 @@ const UNUSABLE = 'Body is unusable: Body has already been read'
 
 const decoder = new TextDecoder()
 
+/** What console.log of Node.js, Deno and Bun asks an object for. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
 /** Bodies whose response was collected unread: their connection is freed (RELIABILITY 14). */
-const abandoned = new FinalizationRegistry<ReplyBody>((body) => body.leave(undefined))
+const abandoned = new Dropped<ReplyBody>((body) => body.leave(undefined))
 
 export class LazyResponse implements CachedResponse {
   readonly #reply: Reply
@@ -79,6 +83,7 @@ export class LazyResponse implements CachedResponse {
   #headers: Headers | null = null
   #native: Response | null = null
   #used = false
+  #watch: Watch<ReplyBody> | null = null
 
   constructor(
     reply: Reply,
@@ -92,12 +97,14 @@ export class LazyResponse implements CachedResponse {
     this.#history = history
     this.#now = now
     this.#native = native
-    if (!reply.info.fromCache) this.#watch()
+    // A clone has one of the two streams of it: both are read from one that is looked after (live-body.ts, passing-body.ts).
+    if (native !== null || reply.info.fromCache) return
+    if (reply.body !== null) this.#watch = abandoned.watch(this, reply.body)
   }
 
-  #watch(): void {
-    const { body } = this.#reply
-    if (body !== null) abandoned.register(this, body, this)
+  /** Whoever reads the body sees to it from here on. */
+  #unwatch(): void {
+    if (this.#watch !== null) abandoned.end(this.#watch)
   }
 
   get status(): number {
@@ -143,10 +150,7 @@ export class LazyResponse implements CachedResponse {
     if (this.#native) return this.#native
     const { body } = this.#reply
     const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : body.stream()
-    if (stream && body && !this.#used) {
-      abandoned.unregister(this)
-      abandoned.register(stream, body, stream)
-    }
+    this.#unwatch()
     this.#native = new Response(stream, { headers: this.headers })
     // A body already read by text() and its like shows as a locked stream; no Response can be made of one that is locked before.
     if (this.#used) this.#native.body?.getReader()
@@ -172,7 +176,7 @@ export class LazyResponse implements CachedResponse {
       if (over !== null) throw over.error
       return body.bytes
     }
-    abandoned.unregister(this)
+    this.#unwatch()
     return body.read()
   }
 
@@ -202,7 +206,8 @@ export class LazyResponse implements CachedResponse {
   async blob(): Promise<Blob> {
     if (this.#native) return this.#native.blob()
     const bytes = (await this.#read()) as Uint8Array<ArrayBuffer>
-    return new Blob([bytes], { type: this.headers.get('content-type')?.toLowerCase() ?? '' })
+    // Its type is the MIME type as the Fetch standard writes it, not the field.
+    return new Response(bytes, { headers: this.headers }).blob()
   }
 
   async formData(): Promise<FormData> {
@@ -285,6 +290,20 @@ export class LazyResponse implements CachedResponse {
 
 Object.setPrototypeOf(LazyResponse.prototype, Response.prototype)
 Object.setPrototypeOf(LazyResponse, Response)
+Object.defineProperty(LazyResponse.prototype, INSPECT, { value: shown, writable: true, configurable: true })
+
+/** As console.log shows it: what a Response shows and what the cache knows; the body stays as it is. */
+function shown(
+  this: LazyResponse,
+  _depth: number,
+  options: object,
+  inspect: (value: unknown, options: object) => string,
+): string {
+  const { status, statusText, url, redirected, bodyUsed, headers } = this
+  const { fromCache, revalidated, isExpired, createdAt, expiresAt, cacheKey } = this
+  const plain = { status, statusText, url, redirected, bodyUsed, headers }
+  return `Response ${inspect({ ...plain, fromCache, revalidated, isExpired, createdAt, expiresAt, cacheKey }, options)}`
+}
 
 function explain(reason: string): Explanation {
   return (REASONS as Readonly<Record<string, Explanation>>)[reason] ?? { sentence: reason, rfc: null }

@@ -1,13 +1,13 @@
 /** Options of a CachedSession and of one request through it (features S2-S13). */
-import { nearest, OptionError } from '../errors.ts'
+import { isOptionsObject, nearest, OptionError } from '../errors.ts'
 import type { CookieJar } from './cookies.ts'
 import { parseSeconds } from './durations.ts'
-import type { CachedRequestInit } from './incoming.ts'
+import { headersOf, type CachedRequestInit } from './incoming.ts'
 import type { CacheOptions } from './options.ts'
 import { searchParams, type Params } from './params.ts'
 import type { CachedResponse } from './response.ts'
 import { shown } from './shown.ts'
-import { checkNames, checkPlaced } from './validate.ts'
+import { checkNames, checkPlaced, isCacheOption } from './validate.ts'
 
 /** A schema that follows the Standard Schema specification (zod, valibot, arktype, ...). */
 export interface StandardSchema<T = unknown> {
@@ -104,7 +104,7 @@ export function checkSessionOptions({
   cookies,
   restoreCookies,
 }: SessionOptions): void {
-  if (headers !== undefined) checkHeaders(headers)
+  if (headers !== undefined) headersOf(headers)
   if (params !== undefined) searchParams(params)
   if (auth !== undefined) checkAuth(auth)
   if (timeout !== undefined) timeoutParts(timeout)
@@ -130,7 +130,6 @@ function checkRaise(raise: unknown): void {
 
 function checkHooks(hooks: unknown): void {
   if (hooks === undefined) return
-  expect(typeof hooks === 'object' && hooks !== null, 'hooks', 'an object with request and response functions')
   checkNames(hooks as object, ['request', 'response'], 'hooks')
   for (const [name, hook] of Object.entries(hooks as object))
     expect(hook === undefined || typeof hook === 'function', `hooks.${name}`, 'a function')
@@ -141,27 +140,37 @@ function checkHooks(hooks: unknown): void {
  * none of those.
  * @throws OptionError
  */
-export function checkRequest(request: SessionRequest): void {
-  if (typeof request !== 'object' || request === null)
-    throw new OptionError('ERR_OPTION_VALUE', 'request', 'a request takes an object of options')
+export function checkRequest(request: SessionRequest, { fetch }: Pick<CacheOptions, 'fetch'>): void {
+  if (!isOptionsObject(request))
+    throw new OptionError('ERR_OPTION_VALUE', 'request', `a request takes an object of options, not ${shown(request)}`)
   checkPlaced(request)
   checkRaise(request.raiseForStatus)
-  const { schema } = request
+  const { schema, auth, timeout, body } = request
+  // Of a session's own options null is no value; it would be taken for what the session has.
+  if (auth !== undefined) checkAuth(auth)
+  if (timeout !== undefined) timeoutParts(timeout)
+  // fetch would send '[object Object]'.
+  const isPlain = isOptionsObject(body) && !(Symbol.asyncIterator in body) && !hasText(body)
+  const fine = !isPlain && !Array.isArray(body) && typeof body !== 'symbol'
+  expect(fine, 'body', 'what fetch can send; an object or an array is given as json or form')
   const validates = typeof schema?.['~standard']?.validate === 'function'
   expect(schema === undefined || validates, 'schema', 'a Standard Schema: zod, valibot, arktype, ...')
   for (const name of Object.keys(request)) {
     if (KNOWN.includes(name)) continue
-    if (Object.hasOwn(ELSEWHERE, name))
-      throw new OptionError(
-        'ERR_OPTION_UNKNOWN',
-        name,
-        `a request: unknown option ${name}; here it is ${ELSEWHERE[name]}`,
-      )
+    // A fetch of the user's own may know what the global one cannot.
+    const hint = hintFor(name) ?? (fetch === undefined ? UNKNOWN_TO_FETCH[name] : undefined)
+    if (hint !== undefined)
+      throw new OptionError('ERR_OPTION_UNKNOWN', name, `a request: unknown option ${name}; here it is ${hint}`)
     if (name.length < 4) continue
     const near = nearest(name, KNOWN)
     if (near !== undefined && isSlip(name, near))
       throw new OptionError('ERR_OPTION_UNKNOWN', name, `a request: unknown option ${name}; did you mean ${near}?`)
   }
+}
+
+/** Whether an object has a text of its own. */
+function hasText(value: object): boolean {
+  return 'toString' in value && value.toString !== Object.prototype.toString
 }
 
 /** What other clients take and no fetch knows: it would be lost without a word. */
@@ -173,6 +182,32 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   raise_for_status: 'raiseForStatus',
   searchParams: 'params',
   throwHttpErrors: 'raiseForStatus',
+}
+
+const OF_A_SESSION = 'an option of the session'
+const OF_A_DISPATCHER = 'a matter of the dispatcher (undici), or of a fetch of your own'
+
+/** The same where the fetch is the global one, which knows none of these. */
+const UNKNOWN_TO_FETCH: Readonly<Record<string, string>> = {
+  baseUrl: OF_A_SESSION,
+  cert: OF_A_DISPATCHER,
+  cookies: `${OF_A_SESSION}: the jar`,
+  files: 'body: a FormData',
+  hooks: OF_A_SESSION,
+  maxAge: 'httpCache: { expireAfter }',
+  prefixUrl: 'baseUrl of the session',
+  proxies: OF_A_DISPATCHER,
+  ssl: OF_A_DISPATCHER,
+  stream: 'not needed: bodies always stream, as response.body',
+  ttl: 'httpCache: { expireAfter }',
+  verify: OF_A_DISPATCHER,
+}
+
+/** What a name of another client is here; options of the cache may be written as they are there. */
+function hintFor(name: string): string | undefined {
+  if (Object.hasOwn(ELSEWHERE, name)) return ELSEWHERE[name]
+  const camel = name.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  return camel !== name && isCacheOption(camel) ? `httpCache: { ${camel} }` : undefined
 }
 
 /** Whether a name is another with a letter too few, too many, or in the wrong place or case. */
@@ -188,18 +223,6 @@ export function checkAuth(auth: BasicAuth): void {
   const fine =
     typeof auth === 'object' && auth !== null && typeof auth.username === 'string' && typeof auth.password === 'string'
   expect(fine && !auth.username.includes(':'), 'auth', '{ username, password }, the username without a colon')
-}
-
-/** What Headers would refuse without a word on where it was given. The values are not shown: there are credentials among them. */
-function checkHeaders(headers: SessionOptions['headers']): void {
-  try {
-    void new Headers(headers)
-  } catch (cause) {
-    const forms = "headers must be an object such as { accept: 'text/html' }, pairs of names and values, or Headers"
-    const said = cause instanceof Error ? cause.message : String(cause)
-    const why = /header value/.test(said) ? 'a value has a character that no header may have' : said
-    throw new OptionError('ERR_OPTION_VALUE', 'headers', `${forms}: ${why}`, { cause })
-  }
 }
 
 const TIMEOUTS = ['total', 'headers']

@@ -12,7 +12,7 @@ import { Calls } from './calls.ts'
 import type { CacheClient } from './client.ts'
 import { cookieHooks, loadJar, type CookieJar } from './cookies.ts'
 import { openClient, type ClientHandle } from './fetch.ts'
-import type { CachedRequestInit, FetchInput, HopHooks } from './incoming.ts'
+import { checkInit, headersOf, type CachedRequestInit, type FetchInput, type HopHooks } from './incoming.ts'
 import { installFetch } from './install.ts'
 import type { CacheOptions, RuleOptions } from './options.ts'
 import { parseBaseUrl, resolveUrl, searchParams, withDefaults, type Params } from './params.ts'
@@ -33,7 +33,8 @@ import {
 } from './session-options.ts'
 import { resolveOptions, type Settings } from './settings.ts'
 import { fetchInTime } from './timeout.ts'
-import { checkChanges, checkListening } from './validate.ts'
+import { shown } from './shown.ts'
+import { checkChanges, checkListening, fn } from './validate.ts'
 
 /**
  * An HTTP client whose answers are cached.
@@ -75,7 +76,7 @@ export class CachedSession {
     checkSessionOptions(options)
     this.#options = options
     this.#base = options.baseUrl === undefined ? null : parseBaseUrl(options.baseUrl)
-    this.headers = new Headers(options.headers)
+    this.headers = headersOf(options.headers)
     this.#handle = openClient(settings)
     this.#patience = settings.readTimeout
     this.#hops = this.#cookieHooks(options, settings)
@@ -88,7 +89,8 @@ export class CachedSession {
   }
 
   /** A request as this session would send it, for looking into its cache: base, headers, credentials and cookies (row 230). */
-  async #prepare(input: FetchInput, init: CachedRequestInit = {}): Promise<[FetchInput, CachedRequestInit]> {
+  async #prepare(input: FetchInput, given?: CachedRequestInit | null): Promise<[FetchInput, CachedRequestInit]> {
+    const init = given ?? {}
     const { target, headers } = this.#outgoing(input, init)
     await this.#hops?.request(target instanceof Request ? target.url : target.href, headers)
     return [target, { ...init, headers }]
@@ -171,7 +173,13 @@ export class CachedSession {
 
   async #request<T>(method: string, url: string | URL, request: SessionRequest<T>): Promise<SessionResponse<T>> {
     const client = await this.#client()
-    checkRequest(request)
+    checkRequest(request, this.#options)
+    if (typeof method !== 'string')
+      throw new OptionError(
+        'ERR_OPTION_VALUE',
+        'method',
+        `method: ${shown(method)} is no method; give a name such as 'GET'`,
+      )
     const target = this.#url(url, request.params)
     const init: CachedRequestInit = {
       ...fetchInit(request),
@@ -202,13 +210,15 @@ export class CachedSession {
     return this.#calls.run(() => this.#fetch(input, init))
   }
 
-  async #fetch(input: FetchInput, init: CachedRequestInit): Promise<CachedResponse> {
+  async #fetch(input: FetchInput, given: CachedRequestInit | null): Promise<CachedResponse> {
     const client = await this.#client()
+    const init = given ?? {}
     const { target, headers } = this.#outgoing(input, init)
     return this.#send(client, target, { ...init, headers }, this.#options.timeout)
   }
 
   #outgoing(input: FetchInput, init: CachedRequestInit): { target: URL | Request; headers: Headers } {
+    checkInit(init)
     const target = input instanceof Request ? input : this.#url(input, undefined)
     const url = target instanceof Request ? new URL(target.url) : target
     const own = init.headers ?? (target instanceof Request ? target.headers : undefined)
@@ -247,7 +257,7 @@ export class CachedSession {
       target.username = ''
       target.password = ''
     }
-    for (const [name, value] of new Headers(request.headers)) headers.set(name, value)
+    for (const [name, value] of headersOf(request.headers ?? undefined)) headers.set(name, value)
     return headers
   }
 
@@ -297,6 +307,7 @@ export class CachedSession {
     const enter = (client: CacheClient): void => {
       client.isDisabled ??= () => this.#scope.active
     }
+    fn(body, 'body')
     if (this.#handle.client) enter(this.#handle.client)
     // A store that cannot be opened is what the requests in `body` report.
     else this.#handle.ready().then(enter, () => undefined)
@@ -403,10 +414,17 @@ function addBody(init: CachedRequestInit, { json, form, body }: SessionRequest):
 }
 
 function jsonText(json: unknown): string {
-  const text: string | undefined = JSON.stringify(json)
-  if (text === undefined)
-    throw new OptionError('ERR_OPTION_VALUE', 'json', `json must be what JSON can say, not a ${typeof json}`)
-  return text
+  let text: string | undefined
+  let cause: unknown
+  try {
+    text = JSON.stringify(json)
+  } catch (error) {
+    // A BigInt, or an object that holds itself.
+    cause = error
+  }
+  if (text !== undefined) return text
+  const given = cause === undefined ? `not a ${typeof json}` : String(cause)
+  throw new OptionError('ERR_OPTION_VALUE', 'json', `json must be what JSON can say: ${given}`, { cause })
 }
 
 /** Adds what a session's response has more, and its clones: a validated json(), and raiseForStatus(). */

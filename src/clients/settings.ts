@@ -65,6 +65,12 @@ const PLAIN_DEMAND: Demand = Object.freeze({
 
 const METHODS = ['GET', 'HEAD', 'QUERY']
 
+/** What is shorter is sooner fetched anew. */
+const RESUMED = 65_536
+
+/** There, If-Range to another origin takes a preflight, which that need not answer. */
+const inBrowser = 'document' in globalThis || 'importScripts' in globalThis
+
 export function resolveOptions(
   options: CacheOptions,
   posture: Posture,
@@ -126,6 +132,7 @@ function baseEffective(options: CacheOptions, posture: Posture): Effective {
     filter: null,
     readOnly: false,
     maxEntrySize: 2 ** 31,
+    resume: inBrowser ? null : RESUMED,
     tags: [],
     tagHeaders: (options.tagHeaders ?? []).map(lower),
     cacheStatus: cacheStatus === false ? null : cacheStatus === true ? 'keepfresh' : cacheStatus,
@@ -190,7 +197,7 @@ function withRequest(base: Effective, request: RequestCacheOptions, mode: CacheM
     mode,
     refresh: request.refresh ?? false,
     forceRefresh: request.forceRefresh ?? false,
-    onlyIfCached: request.onlyIfCached ?? false,
+    onlyIfCached: effective.demand.onlyIfCached,
   }
   const { key } = request
   return { ...effective, demand, key: key === undefined ? effective.key : { ...effective.key, keyFn: () => key } }
@@ -208,6 +215,8 @@ function withRule(base: Effective, rule: RuleOptions): Effective {
     filter = base.filter,
     readOnly = base.readOnly,
     maxEntrySize = base.maxEntrySize,
+    onlyIfCached,
+    resume,
   } = rule
   return {
     ...base,
@@ -215,6 +224,8 @@ function withRule(base: Effective, rule: RuleOptions): Effective {
     filter,
     readOnly,
     maxEntrySize,
+    demand: onlyIfCached === undefined ? base.demand : { ...base.demand, onlyIfCached },
+    resume: resume === undefined ? base.resume : resumeOf(resume),
     tags: rule.tags ? [...new Set([...base.tags, ...rule.tags])] : base.tags,
     key: withRuleKey(base.key, rule),
     policy: withRulePolicy(base.policy, rule),
@@ -277,6 +288,10 @@ function refreshAheadOf(value: NonNullable<RuleOptions['refreshAhead']>): Policy
   if (value === false) return null
   const { after = null, hits = null } = typeof value === 'number' ? { after: value } : value
   return { after, hits }
+}
+
+function resumeOf(value: NonNullable<RuleOptions['resume']>): number | null {
+  return typeof value === 'number' ? value : value ? RESUMED : null
 }
 
 function withStatuses(

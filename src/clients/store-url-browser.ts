@@ -6,12 +6,7 @@ import { OptionError } from '../errors.ts'
 import type { Store } from '../engine/ports.ts'
 import { MemoryStore } from '../stores/memory.ts'
 
-/** Opens the store a URL names. */
-export function openStore(url: string): Promise<Store> {
-  return openerOf(url)()
-}
-
-/** @throws OptionError ERR_STORE_URL for all but memory */
+/** Opens the store a URL names. @throws OptionError ERR_STORE_URL for all but memory */
 export function openerOf(url: string): () => Promise<Store> {
   if (url.startsWith('memory:')) return async () => new MemoryStore()
   const forms = "'memory:' is the only store by URL in a bundle for browsers; any other is given as an instance"

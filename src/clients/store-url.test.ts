@@ -10,7 +10,7 @@ const source = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8
 
 test('both export the same; in browsers there is memory, and a clear word on the others', async () => {
   expect(Object.keys(inBrowsers).toSorted()).toEqual(Object.keys(everywhere).toSorted())
-  expect((await inBrowsers.openStore('memory:')).name).toBe('memory')
+  expect((await inBrowsers.openerOf('memory:')()).name).toBe('memory')
   expect(() => inBrowsers.openerOf('sqlite:x.db')).toThrow(OptionError)
   expect(() => inBrowsers.openerOf('redis://x')).toThrow('any other is given as an instance')
 })

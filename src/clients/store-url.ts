@@ -76,11 +76,7 @@ const NAMED: ReadonlySet<string> = new Set(['sqlite', 'file', 'dynamodb'])
 const FORMS =
   "'memory:', 'sqlite:path/to/file.db', 'file:path/to/folder', 'redis://host:6379', 'mongodb://host:27017/database', 'dynamodb:table' or 'memcached://host:11211'"
 
-/** Opens the store a URL names; wrong ones are refused at once, before anything is loaded. */
-export function openStore(url: string): Promise<Store> {
-  return openerOf(url)()
-}
-
+/** Opens the store a URL names; wrong ones are refused at once, before anything is loaded. @throws OptionError ERR_STORE_URL */
 export function openerOf(url: string): () => Promise<Store> {
   const colon = url.indexOf(':')
   const scheme = url.slice(0, Math.max(0, colon))

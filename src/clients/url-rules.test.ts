@@ -27,7 +27,7 @@ function asRegExp(glob: string): RegExp {
   if (/^\*+$/.test(glob)) return /^/
   const slash = glob.indexOf('/')
   const host = slash < 0 ? glob : glob.slice(0, slash)
-  const path = slash < 0 ? '' : glob.slice(slash).replace(/\/?\**$/, '')
+  const path = slash < 0 ? '' : glob.slice(slash).replace(/\/\**$/, '')
   const any = (text: string, run: string): string => text.replaceAll('.', '\\.').replaceAll(/\*+/g, run)
   const anyPort = /:\d+$/.test(host) || host === '*' ? '' : '(?::\\d+)?'
   return new RegExp(`^${any(host, '[^/]*')}${anyPort}${any(path, '.*')}(?:/.*)?$`)
@@ -63,6 +63,22 @@ describe('row 79: globs', () => {
   ])('thirty stars %s against thousands of letters come to an end', (_title, glob, url) => {
     expect(matches(glob, url)).toBe(false)
     expect(matches(glob, url.replace(/(a)(\/?)$/, '$1b$2'))).toBe(true)
+  })
+
+  test.each([
+    ['site.test/resource_*', 'http://site.test/resource_9/x', true],
+    ['site.test/resource_*', 'http://site.test/resource/9', false],
+    ['site.test/static*', 'http://site.test/static', true],
+    ['site.test/static*', 'http://site.test/statics?x=1', true],
+    ['site.test/static/*', 'http://site.test/static', true],
+    ['site.test/static/**', 'http://site.test/statics', false],
+    ['site.test/*.js', 'http://site.test/a/b.js', true],
+  ])('a star at the end stands for what follows: %s, %s', (glob, url, expected) => {
+    expect(matches(glob, url)).toBe(expected)
+  })
+
+  test.each(['a.test/b?c=1', 'https://a.test/b#c'])('%s, which no address could match, is an error at once', (glob) => {
+    expect(() => compilePattern(glob, 'patterns')).toThrow('for the query give a RegExp or a function')
   })
 
   test.each(['', '  ', 'a b'])('%j is an error at once', (glob) => {

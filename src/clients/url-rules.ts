@@ -2,7 +2,8 @@
  * Rules by URL (feature E2): the first pattern that matches decides.
  *
  * Rule 1: a glob is matched against host and path; the scheme is ignored, the query too. `*` is any run of characters.
- * Rule 2: a glob ends at a boundary: `example.com/a` matches `/a`, `/a/b` and `/a?x`, never `/ab` or `example.com.evil.org`.
+ * Rule 2: a glob ends at a boundary: `example.com/a` matches `/a`, `/a/b` and `/a?x`, never `/ab` or `example.com.evil.org`; one that ends
+ *   with a star does not: `example.com/a*` matches `/ab`, too.
  * Rule 3: hosts are compared in lower case; a glob without a port matches any port.
  */
 import { OptionError } from '../errors.ts'
@@ -40,10 +41,17 @@ function compileGlob(glob: string, option: string): UrlMatcher {
       `${option}: '${glob}' is not a pattern; give host and path such as '*.example.com/static'`,
     )
   }
+  if (/[?#]/.test(bare)) {
+    throw new OptionError(
+      'ERR_PATTERN',
+      option,
+      `${option}: '${glob}' would match nothing: a glob is on host and path; for the query give a RegExp or a function`,
+    )
+  }
   if (/^\*+$/.test(bare)) return () => true
   const slash = bare.indexOf('/')
   const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase()
-  const path = slash < 0 ? '' : bare.slice(slash).replace(/\/?\**$/, '')
+  const path = slash < 0 ? '' : bare.slice(slash).replace(/\/\**$/, '')
   const hosts = host.split(/\*+/)
   const paths = path.split(/\*+/)
   const anyPort = !/:\d+$/.test(host) && host !== '*'

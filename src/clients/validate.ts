@@ -1,5 +1,5 @@
 /** Options are wrong where they are given: unknown names with the nearest known one, wrong values with the accepted forms (feature S5). */
-import { nearest, OptionError } from '../errors.ts'
+import { isOptionsObject, nearest, OptionError } from '../errors.ts'
 import { checkBroadcast } from './broadcast.ts'
 import { parseExpiry, parseSeconds, type Duration } from './durations.ts'
 import { EVENT_TYPES } from '../engine/events.ts'
@@ -86,8 +86,7 @@ export const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check }
   ),
   expireAfterByStatus: (value, name) => {
     expect(
-      (given: unknown) =>
-        typeof given === 'object' && given !== null && Object.keys(given).every((status) => /^[2-5]\d\d$/.test(status)),
+      (given: unknown) => isOptionsObject(given) && Object.keys(given).every((status) => /^[2-5]\d\d$/.test(status)),
       'an object from statuses to durations',
     )(value, name)
     for (const [status, lifetime] of Object.entries(value as object)) expiry(lifetime, `${name}.${status}`)
@@ -100,20 +99,29 @@ export const RULE_CHECKS: { readonly [K in keyof Required<RuleOptions>]: Check }
   },
   filter: fn,
   readOnly: boolean,
+  onlyIfCached: boolean,
   enabled: boolean,
   maxEntrySize: bytes,
+  resume: expect(
+    (value: unknown) => typeof value === 'boolean' || (typeof value === 'number' && value >= 0),
+    'true, false or a number of bytes, 0 or more',
+  ),
 }
 
 const REQUEST_CHECKS: { readonly [K in keyof Required<RequestCacheOptions>]: Check } = {
   ...RULE_CHECKS,
   refresh: boolean,
   forceRefresh: boolean,
-  onlyIfCached: boolean,
   key: expect((value: unknown) => typeof value === 'string' && value !== '', 'a non-empty string'),
 }
 
 /** Options that only a request has. */
 const OF_REQUESTS: readonly string[] = Object.keys(REQUEST_CHECKS).filter((name) => !Object.hasOwn(RULE_CHECKS, name))
+
+/** Whether a request's `httpCache` has an option of that name. */
+export function isCacheOption(name: string): boolean {
+  return Object.hasOwn(REQUEST_CHECKS, name)
+}
 
 /** Names that a fetch may have for something else. */
 const COMMON: ReadonlySet<string> = new Set(['enabled', 'filter', 'key', 'override', 'tags'])
@@ -223,13 +231,24 @@ function check(
   where: string,
   extra: Iterable<string> = [],
 ): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new OptionError('ERR_OPTION_VALUE', where, `${where} takes an object of options`)
+  if (!isOptionsObject(options) || isStore(options))
+    throw new OptionError(
+      'ERR_OPTION_VALUE',
+      where,
+      `${where} takes an object of options, not ${shown(options)}${formFor(options)}`,
+    )
   const known = [...Object.keys(checks), ...extra]
   for (const [name, value] of Object.entries(options)) {
     if (!known.includes(name)) throw unknown(name, known, where)
     if (value !== undefined) checks[name]?.(value, name)
   }
+}
+
+/** How that would be given, where it is one of the things others take first. */
+function formFor(given: unknown): string {
+  if (typeof given === 'string') return "; a store is given as { store: 'sqlite:http.db' }, a base as { baseUrl }"
+  if (isStore(given)) return '; a store is given as { store }'
+  return typeof given === 'function' ? '; a fetch is given as { fetch }' : ''
 }
 
 /** What other caches call it, in lower case and without underscores. */
@@ -240,6 +259,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   cache: 'store',
   cachename: 'store',
   disabled: 'enabled',
+  includegetheaders: 'matchHeaders',
+  olddataonerror: 'staleIfError',
   includeheaders: 'matchHeaders',
   jar: 'cookies',
   cookiejar: 'cookies',
@@ -251,16 +272,34 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 /** Options of others, by where they belong. */
 const BELONGS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ['maxEntries', 'maxBytes', 'maxSize', 'eviction', 'useTemp', 'useCacheDir', 'fastSave', 'wal', 'namespace'].map(
-      (name) => [name.toLowerCase(), `${name} is an option of a store: give it to the one you make`],
-    ),
+    [
+      'maxEntries',
+      'maxBytes',
+      'maxSize',
+      'eviction',
+      'useTemp',
+      'useCacheDir',
+      'fastSave',
+      'wal',
+      'namespace',
+      'client',
+      'dbPath',
+    ].map((name) => [name.toLowerCase(), `${name} is an option of a store: give it to the one you make`]),
   ),
   ...Object.fromEntries(
-    ['agent', 'dispatcher', 'signal', 'proxy', 'redirect'].map((name) => [
+    ['agent', 'dispatcher', 'redirect', 'signal'].map((name) => [
       name,
       `${name} is for fetch: give it with a request, or have a fetch of your own add it`,
     ]),
   ),
+  ...Object.fromEntries(
+    ['cert', 'connector', 'proxies', 'proxy', 'ssl', 'verify'].map((name) => [
+      name,
+      `${name} is about connections: give a dispatcher of undici with a request, or a fetch of your own`,
+    ]),
+  ),
+  connection: 'a connection is given to the store you make, as client',
+  salt: 'secrets are given to a wrapper of the store: signed() of keepfresh/sign',
   serializer: 'entries have one format; compressed(), encrypted() and signed() wrap any store',
   secretkey: 'entries are signed by a wrapper of their store: signed() of keepfresh/sign',
 }
@@ -296,8 +335,12 @@ export function checkChanges(options: object): void {
 
 /** What a method takes besides its main argument, or as it: an object with known names. */
 export function checkNames(given: object, known: readonly string[], where: string): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new OptionError('ERR_OPTION_VALUE', where, `${where} takes an object with ${known.join(', ')}`)
+  if (!isOptionsObject(given))
+    throw new OptionError(
+      'ERR_OPTION_VALUE',
+      where,
+      `${where} takes an object with ${known.join(', ')}, not ${shown(given)}`,
+    )
   for (const name of Object.keys(given)) if (!known.includes(name)) throw unknown(name, known, where)
 }
 

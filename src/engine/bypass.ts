@@ -56,10 +56,11 @@ export class Bypass {
       events.emit({ type: 'bypass', key: x.key, url: x.redactUrl(request.url), method: request.method, reason })
     const requestTime = clock.now()
     const epoch = fences.enter()
+    const order = fences.next()
     try {
       const response = await x.origin(request, x.signal)
       if (reason === 'method' && effective.enabled) {
-        const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch }
+        const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch, order }
         const stored = await this.#changed(x, response, received)
         if (stored !== null) return stored
       }
@@ -82,13 +83,20 @@ export class Bypass {
   }
 
   async #storeAsGet(x: Exchange, key: string, response: OriginResponse, received: Received): Promise<Reply | null> {
-    const get: Exchange = { ...x, request: { ...x.request, method: 'GET' } }
+    // `once`: of what is no GET, a part is not kept (section 3.3).
+    const get: Exchange = { ...x, request: { ...x.request, method: 'GET' }, once: true }
     const outcome = this.#actions.settle(get, null, received)
     if (outcome.kind !== 'store' || outcome.reason !== 'explicit') return null
     const plan = { kind: 'miss', reason: 'uri-miss', conditions: [] } as const
     // Stored after the invalidation that the POST itself was, and not undone by it.
     const now = this.#tools.clock.now()
-    const after = { ...received, requestTime: now, responseTime: now, epoch: this.#tools.fences.epoch }
+    const after = {
+      ...received,
+      requestTime: now,
+      responseTime: now,
+      epoch: this.#tools.fences.epoch,
+      order: this.#tools.fences.next(),
+    }
     const asked = { x: get, key, found: NOTHING, plan, flight: null, signal: x.signal, response }
     return await this.#actions.store({ ...asked, received: after }, outcome)
   }

@@ -10,6 +10,8 @@ export function systemClock(): Clock {
   return {
     now() {
       const wall = Date.now()
+      // Within one millisecond the other clock has nothing to add.
+      if (wall === lastWall) return wall
       const monotonic = performance.now()
       const least = lastWall + (monotonic - lastMonotonic)
       // A millisecond of slack: the two clocks tick at different moments.

@@ -3,20 +3,22 @@
  *
  * Reading order: `handle` (one request), `#perform` (the switch over Plan), then forward.ts (asking the origin, the switch over Outcome).
  */
+import { hasHeader } from '../http/headers.ts'
 import { copyOf } from './bytes.ts'
 import { bypass, plan as decide } from '../policy/plan.ts'
 import type { Answer, Plan } from '../policy/decision.ts'
 import { Cleaner, type Cleanup } from './cleaner.ts'
+import type { EngineOptions } from './engine-options.ts'
 import { Events } from './events.ts'
 import { Fences } from './fences.ts'
-import { flightKeyOf, JOINABLE } from './flight-key.ts'
+import { flightKeyOf, JOINABLE, withVariant } from './flight-key.ts'
 import type { Exchange, Reply, ResponseFilter } from './exchange.ts'
-import type { Catch } from './fill.ts'
+import { interrupted, type Catch } from './fill.ts'
 import { Forwarder } from './forward.ts'
 import { Invalidations } from './invalidations.ts'
 import { Keeper } from './keeper.ts'
 import { Leases } from './lease.ts'
-import { Lookup, NOTHING, type Found } from './lookup.ts'
+import { isSelected, Lookup, NOTHING, type Found } from './lookup.ts'
 import { chain, isPromise } from './maybe.ts'
 import { holdFor, Refreshes } from './refreshes.ts'
 import { Searches } from './searches.ts'
@@ -39,29 +41,16 @@ import { PLAIN_HIT, storedFacts, StoredReply, type ResponseEntry, type StoredRep
 import { LeaderLeft, SingleFlight, type Flight } from './single-flight.ts'
 import { Counters, type CacheStats } from './stats.ts'
 import { slid } from './slid.ts'
-import { StoreGuard, type GuardOptions } from './store-guard.ts'
+import { StoreGuard } from './store-guard.ts'
 import { originFence, tagKey, Tags, urlTag } from './tags.ts'
 import { gatewayTimeout } from './synthetic.ts'
 import { Upkeep } from './upkeep.ts'
 
-export interface EngineOptions extends GuardOptions {
-  readonly store: Store
-  readonly clock: Clock
-  /** Uniform in [0, 1): jitter only. */
-  readonly random: () => number
-  /** Milliseconds a request waits for another's flight before it goes its own way. */
-  readonly collapseTimeout: number
-  /** Single-flight between processes: how long a lease runs, in ms (lease.ts). Null: within this process only. */
-  readonly lease: number | null
-  /** Bytes read ahead of a caller who is slow or has not begun. */
-  readonly readAhead: number
-  /** Bytes still read for the store after the caller has left. */
-  readonly backgroundFill: number
-}
-
 /** What was read under a key before the engine was asked in full. */
 export interface AlreadyRead {
   readonly read: MaybePromise<StoredEntry | undefined>
+  /** Of a read that takes a while: nobody was fetching what is under the key as it began, so that `plain` may answer from what it brings. */
+  readonly alone?: boolean
 }
 
 export class Engine {
@@ -79,6 +68,8 @@ export class Engine {
   readonly #pending = new Pending()
   readonly #served = new Served(this.counters, this.events)
   readonly #flights = new SingleFlight<Catch>()
+  /** Those who wait for their second flight. */
+  readonly #goingOn = new WeakSet<Exchange>()
   readonly #leases: Leases | null
   readonly #searches: Searches
   readonly #forwarder: Forwarder
@@ -137,9 +128,15 @@ export class Engine {
    */
   quick(key: string, refuse?: (entry: ResponseEntry) => boolean): StoredReply | AlreadyRead {
     const entry = this.#guard.read(key)
-    if (entry === undefined || isPromise(entry) || this.#isReplaced(key)) return { read: entry }
+    if (isPromise(entry)) return { read: entry, alone: this.#flights.get(key) === undefined }
+    return this.plain(key, entry, refuse) ?? { read: entry }
+  }
+
+  /** A reply from what was read under a plain key; null where more than the entry has a say. */
+  plain(key: string, entry: StoredEntry | undefined, refuse?: (entry: ResponseEntry) => boolean): StoredReply | null {
+    if (entry === undefined || this.#isReplaced(key)) return null
     const now = this.#clock.now()
-    return isPlainHit(entry, now) && !refuse?.(entry) ? this.#plainHit(entry, now, null) : { read: entry }
+    return isPlainHit(entry, now) && !refuse?.(entry) ? this.#plainHit(entry, now, null) : null
   }
 
   #plainHit(entry: ResponseEntry, now: number, signal: AbortSignal | null): StoredReply {
@@ -174,7 +171,8 @@ export class Engine {
     const flight = this.#joinable(key, x, key)
     const looked = chain(primary, (entry) => this.#lookup.find(x, key, entry))
     return chain(looked, (found) => {
-      if (flight?.storing && (found.entry === null || flight.replaces)) return this.#whileStored(x, key, flight)
+      const isThere = found.entry !== null && found.entry.meta.parts === null
+      if (flight?.storing && (!isThere || flight.replaces)) return this.#whileStored(x, key, flight)
       return found.entry === null ? this.#elsewhere(x, key, found) : this.#decided(x, key, found)
     })
   }
@@ -247,7 +245,9 @@ export class Engine {
   #filtered(x: Exchange, found: Found): MaybePromise<Found> {
     const { filter } = x.effective
     const { entry } = found
-    return filter === null || entry === null ? found : this.#passed(x, found, entry, filter)
+    // The whole is not asked of parts.
+    const isPart = entry !== null && entry.meta.parts !== null && !hasHeader(x.request.headers, 'range')
+    return filter === null || entry === null || isPart ? found : this.#passed(x, found, entry, filter)
   }
 
   async #passed(x: Exchange, found: Found, entry: ResponseEntry, filter: ResponseFilter): Promise<Found> {
@@ -304,19 +304,29 @@ export class Engine {
   }
 
   /** Asks the origin, or waits for the one who does (single-flight.ts). */
-  #fly(x: Exchange, key: string, found: Found, plan: AskingPlan): Promise<Reply> {
+  #fly(x: Exchange, key: string, found: Found, plan: AskingPlan): MaybePromise<Reply> {
     // While the store was read.
     if (x.signal?.aborted) return Promise.reject(x.signal.reason)
     // What others are told stays stored, and what this one is told is nobody else's.
     if (plan.reason === 'authorization-miss') return this.#forwarder.lead(x, key, NOTHING, plan, null)
     const flightKey = flightKeyOf(x, key)
     if (flightKey === null) return this.#forwarder.lead(x, key, found, plan, null)
-    const joinable = JOINABLE.has(plan.reason) && !this.#forwarder.isUnshareable(flightKey)
-    const flight = joinable ? this.#joinable(flightKey, x, key) : undefined
+    if (!JOINABLE.has(plan.reason)) return this.#alone(x, key, found, plan, flightKey)
+    return chain(withVariant(x, flightKey, found), (own) => this.#together(x, key, found, plan, own))
+  }
+
+  #together(x: Exchange, key: string, found: Found, plan: AskingPlan, flightKey: string): Promise<Reply> {
+    if (this.#forwarder.isUnshareable(flightKey)) return this.#alone(x, key, found, plan, flightKey)
+    const flight = this.#joinable(flightKey, x, key)
     if (flight !== undefined) return this.#follow(x, key, found, plan, flight)
+    return this.#lead(x, key, found, plan, this.#flights.start(flightKey, this.#fences.epoch))
+  }
+
+  /** An exchange of its own. What comes of it takes the place of what the others find. */
+  #alone(x: Exchange, key: string, found: Found, plan: AskingPlan, flightKey: string): Promise<Reply> {
     const mine = this.#flights.start(flightKey, this.#fences.epoch)
-    mine.replaces = !joinable
-    return joinable ? this.#lead(x, key, found, plan, mine) : this.#forwarder.lead(x, key, found, plan, mine)
+    mine.replaces = true
+    return this.#forwarder.lead(x, key, found, plan, mine)
   }
 
   /** The flight under a key, unless an invalidation overtook it: who asks after one is answered by what came after it (RELIABILITY 65). */
@@ -360,6 +370,7 @@ export class Engine {
   async #follow(x: Exchange, key: string, found: Found, plan: AskingPlan, flight: Flight<Catch>): Promise<Reply> {
     const landing = await flight.wait(x.signal, this.#options.collapseTimeout)
     if (landing.kind === 'slow') return this.#forwarder.lead(x, key, found, plan, null)
+    if (landing.kind === 'landed' && landing.value.kind === 'part') return this.#goOn(x, key, found, plan)
     if (landing.kind === 'failed') {
       const left = flight.abandoned || landing.error instanceof LeaderLeft
       if (flight.attempt > 0 && !left) return this.#forwarder.failed(x, found, plan, landing.error)
@@ -368,16 +379,36 @@ export class Engine {
       const again = this.#flights.start(flight.key, this.#fences.epoch, flight.attempt + (left ? 0 : 1))
       return this.#lead(x, key, found, plan, again)
     }
-    return (await this.#shared(x, key, landing.value)) ?? this.#forwarder.lead(x, key, found, plan, null)
+    const now = await this.#brought(x, key, landing.value)
+    const shared = now && (await this.#collapsed(x, now))
+    if (shared) return shared
+    // It was for another variant: who wants this one waits for one of them, not each for itself.
+    if (now?.plan.kind === 'miss' && now.plan.reason === 'vary-miss' && flight.key === flightKeyOf(x, key))
+      return this.#fly(x, key, now.usable, now.plan)
+    return this.#forwarder.lead(x, key, found, plan, null)
+  }
+
+  /** The leader's body was cut: what arrived of it is stored, and who waited for it goes on from there. Once: that may be cut, too. */
+  async #goOn(x: Exchange, key: string, found: Found, plan: AskingPlan): Promise<Reply> {
+    if (this.#goingOn.has(x)) return this.#forwarder.failed(x, found, plan, interrupted())
+    this.#goingOn.add(x)
+    return this.#decided(x, key, await this.#lookup.find(x, key, await this.#guard.readAnew(key)))
   }
 
   /** What a flight brought, if this request may have it, too (RFC 9111 section 4; RELIABILITY 60). */
   async #shared(x: Exchange, key: string, brought: Catch): Promise<Reply | null> {
+    const now = await this.#brought(x, key, brought)
+    return now && this.#collapsed(x, now)
+  }
+
+  /** What is there for this request, now that a flight has landed; null: nothing that could be shared. */
+  async #brought(x: Exchange, key: string, brought: Catch): Promise<{ usable: Found; plan: Plan } | null> {
     if (brought.kind === 'nothing') return null
-    const primary =
-      brought.kind === 'entry' && brought.entry.key === key ? brought.entry : await this.#guard.readAnew(key)
-    const found = await this.#lookup.find(x, key, primary)
-    const { usable, plan } = await this.#plan(x, found)
+    const atHand = brought.kind === 'entry' && (await answers(x, key, brought.entry)) ? brought.entry : null
+    return this.#plan(x, await this.#lookup.find(x, key, atHand ?? (await this.#guard.readAnew(key))))
+  }
+
+  async #collapsed(x: Exchange, { usable, plan }: { usable: Found; plan: Plan }): Promise<Reply | null> {
     if (plan.kind !== 'hit' || usable.entry === null) return null
     const reply = this.#storedReply(x, usable.entry, { answer: plan.answer, reason: 'collapsed', collapsed: true })
     if (!(await isReadable(reply, this.#guard))) return null
@@ -444,4 +475,10 @@ export class Engine {
   get inFlight(): number {
     return this.#flights.size
   }
+}
+
+/** Whether what a flight has in hand is what is stored for a request: under its key, or as the variant it selects. */
+function answers(x: Exchange, key: string, { meta }: ResponseEntry): MaybePromise<boolean> {
+  if (meta.key === key) return true
+  return meta.selecting.length > 0 && meta.parts === null && x.request.method === meta.method && isSelected(x, meta)
 }

@@ -46,6 +46,8 @@ export interface Effective {
   readonly readOnly: boolean
   /** Largest body stored, in bytes. */
   readonly maxEntrySize: number
+  /** Bytes from which on a body that was cut is kept, to ask for its rest alone; null: never, nor is the rest of anything asked for alone. */
+  readonly resume: number | null
   readonly tags: readonly string[]
   /** Response header fields whose members are tags (Cache-Tag, Surrogate-Key), lower case. */
   readonly tagHeaders: readonly string[]

@@ -6,6 +6,8 @@
  *   under one key and whether or not others can join them.
  * Rule 3: names are remembered only while something is under way, and no more than MAX_NAMES. Where they were forgotten, everything that
  *   entered before counts as overtaken: an entry is lost at worst, an old one never kept.
+ * Rule 4: of two answers under one key the one that was asked for later stays, whichever is written first (RFC 9111 section 4: the most
+ *   recent one is used).
  */
 
 /** Names remembered at once. */
@@ -17,6 +19,11 @@ export class Fences {
   /** Whoever entered before this epoch counts as overtaken by everything. */
   #forgotten = 0
   readonly #raised = new Map<string, number>()
+  #order = 0
+  /** Whoever was asked for before this is taken for outrun by all. */
+  #unsure = 0
+  /** The latest order written under a key, while others are under way. */
+  readonly #written = new Map<string, number>()
 
   /** Grows with each invalidation: what was asked for before one is told from what was asked for after it. */
   get epoch(): number {
@@ -36,7 +43,30 @@ export class Fences {
 
   leave(): void {
     this.#underWay -= 1
-    if (this.#underWay === 0 && this.#raised.size > 0) this.#forget()
+    if (this.#underWay > 0) return
+    if (this.#raised.size > 0) this.#forget()
+    if (this.#written.size > 0) this.#written.clear()
+  }
+
+  /** The place of an exchange among all that are: who is asked later comes later. */
+  next(): number {
+    return ++this.#order
+  }
+
+  /** What was asked for at `order` is under a key now. */
+  wrote(key: string, order: number): void {
+    // Whoever writes is under way itself.
+    if (this.#underWay < 2 || (this.#written.get(key) ?? 0) >= order) return
+    if (this.#written.size >= MAX_NAMES) {
+      this.#written.clear()
+      this.#unsure = this.#order
+    }
+    this.#written.set(key, order)
+  }
+
+  /** Whether what was asked for later is under the key already. */
+  isOutrun(key: string, order: number): boolean {
+    return order < this.#unsure || (this.#written.size > 0 && (this.#written.get(key) ?? 0) > order)
   }
 
   raise(names: readonly string[]): void {

@@ -3,6 +3,7 @@
  *
  * Rule 1: the flight lands when the entry can be read, or will never be; whoever waits is told which.
  * Rule 2: a fill that an invalidation overtook writes nothing, and takes back what it wrote meanwhile, however late that came to be stored.
+ * Rule 3: what is kept of a body that was cut is recorded as incomplete (cut.ts), and counts as refused: nobody is answered from it.
  */
 import { copyOf, inlineBody } from './bytes.ts'
 import { StoreError } from '../errors.ts'
@@ -12,13 +13,16 @@ import type { Effective, Exchange } from './exchange.ts'
 import type { Events } from './events.ts'
 import type { Fences } from './fences.ts'
 import { BodyInterrupted, type Sink, type SinkAbandoned } from './live-body.ts'
-import { isPromise } from './maybe.ts'
+import { chain, isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
 import { merged } from '../policy/conditional.ts'
-import { mayCombine } from '../policy/partial.ts'
+import type { Part, ResponseMeta } from '../policy/decision.ts'
+import { isOutdatedBy, lengthOf, mayCombine } from '../policy/partial.ts'
+import { incomplete, mayTakeItsPlace, measured, type Cuttable } from './cut.ts'
+import { joined, type Piece } from './joined.ts'
 import { combine, wholeHeaders } from './parts.ts'
 import type { Pending } from './pending.ts'
-import type { StoredEntry } from './ports.ts'
+import type { MaybePromise, StoredEntry } from './ports.ts'
 import type { ResponseEntry } from './reply.ts'
 import type { Flight } from './single-flight.ts'
 import type { Counters } from './stats.ts'
@@ -26,13 +30,15 @@ import type { StoreGuard } from './store-guard.ts'
 import { fenceNames, type Tags } from './tags.ts'
 import { quietlyAfter } from './timer.ts'
 
-/** What a flight brings: an entry at hand, word to look it up in the store, or nothing that could be shared. */
+/** What a flight brings: an entry at hand, word to look it up in the store, what arrived of it to go on from, or nothing that could be shared. */
 export type Catch =
   | { readonly kind: 'entry'; readonly entry: ResponseEntry }
   | { readonly kind: 'stored' }
+  | { readonly kind: 'part' }
   | { readonly kind: 'nothing' }
 
 const STORED: Catch = Object.freeze({ kind: 'stored' })
+const PART: Catch = Object.freeze({ kind: 'part' })
 
 export interface FillTools {
   readonly guard: StoreGuard
@@ -48,9 +54,6 @@ export interface FillTools {
   readonly writeTimeout: number
 }
 
-/** The longest part that is put together with others (it is held in memory for that). */
-const MAX_PART = 16 * 1024 * 1024
-
 export class Fill implements Sink {
   readonly inlineSize: number
   readonly maxSize: number
@@ -58,8 +61,11 @@ export class Fill implements Sink {
   readonly #x: Exchange
   readonly #draft: Draft
   readonly #flight: Flight<Catch> | null
-  /** What is under the primary key, or the parts the new one may join. */
+  /** What was under the primary key when the origin was asked. */
   readonly #before: StoredEntry | undefined
+  readonly #cuttable: Cuttable | null
+  /** Bytes that had arrived when it was cut. */
+  #cut: number | null = null
   #refused: string | null = null
   #written = false
   #over = false
@@ -71,30 +77,42 @@ export class Fill implements Sink {
     draft: Draft,
     flight: Flight<Catch> | null,
     before: StoredEntry | undefined,
+    cuttable: Cuttable | null,
   ) {
     const { limits } = tools.guard.store
     this.#tools = tools
     this.#x = x
-    this.#draft = draft
     this.#flight = flight
     this.#before = before
+    this.#cuttable = cuttable
     tools.fences.enter()
     this.maxSize = Math.min(x.effective.maxEntrySize, limits.maxEntrySize)
-    this.inlineSize = Math.min(
-      this.maxSize,
-      draft.head.meta.parts === null ? limits.inlineSize : Math.max(limits.inlineSize, MAX_PART),
-    )
+    this.inlineSize = Math.min(this.maxSize, limits.inlineSize)
+    const streams = cuttable !== null && cuttable.length > this.inlineSize && draft.head.meta.parts === null
+    this.#draft = streams ? measured(draft, cuttable.length) : draft
   }
 
   get effective(): Effective {
     return this.#x.effective
   }
 
-  /** RELIABILITY 65: the key or a tag of the entry was invalidated since the origin was asked. */
+  /** RELIABILITY 65: the key or a tag of the entry was invalidated since the origin was asked, or what was asked for later is under its key. */
   #fenced(): boolean {
     const { fences } = this.#tools
     const { epoch, primary, head } = this.#draft
-    return fences.epoch !== epoch && fences.overtook(epoch, fenceNames(primary, head.meta))
+    if (fences.epoch !== epoch && fences.overtook(epoch, fenceNames(primary, head.meta))) return true
+    return this.#isOutrun()
+  }
+
+  /** Parts join others, whichever comes first. */
+  #isOutrun(): boolean {
+    const { head, order } = this.#draft
+    return head.meta.parts === null && this.#tools.fences.isOutrun(head.key, order)
+  }
+
+  /** Why it is not stored although it could be. */
+  #overtaken(): string {
+    return this.#isOutrun() ? 'superseded' : 'invalidated'
   }
 
   /** Nothing more will be written: fences need not be remembered on its account. */
@@ -116,24 +134,35 @@ export class Fill implements Sink {
   }
 
   #storeWhole(bytes: Uint8Array): void | Promise<void> {
-    const { filter } = this.#x.effective
-    const { parts } = this.#draft.head.meta
     // At once, so that a memory store holds the entry before the caller has the body's end, and what else leads to it is being written.
-    const atOnce = filter === null && parts === null && !this.#flight?.mayStore
-    return atOnce ? this.#writeInline(this.#draft, bytes) : this.#storeWithCare(bytes)
+    const atOnce = this.#x.effective.filter === null && !this.#flight?.mayStore
+    return atOnce ? this.#write(bytes) : this.#storeWithCare(bytes)
   }
 
   async #storeWithCare(bytes: Uint8Array): Promise<void> {
     if (!(await this.#passesFilter(bytes))) return this.#refuse('filtered')
     if (!(await this.#mayStore())) return this.#refuse('lease-lost')
+    return this.#write(bytes)
+  }
+
+  #write(bytes: Uint8Array): void | Promise<void> {
     const part = this.#draft.head.meta.parts?.[0]
     if (part === undefined) return this.#writeInline(this.#draft, bytes)
-    if (part.last - part.first + 1 !== bytes.length) return this.#refuse('partial')
-    return this.#writePart(bytes)
+    if (lengthOf(part) !== bytes.length) return this.#refuse('partial')
+    return chain(this.#there(), (there) => {
+      const target = this.#target(part, there, atHand(bytes))
+      if (target === null) return this.#refuse('partial')
+      return target.alone ? this.#writeInline(target.draft, bytes) : this.#writeStream(target.draft, target.open())
+    })
+  }
+
+  /** What is under the key of the entry by now: another may have written it since. */
+  #there(): MaybePromise<StoredEntry | undefined> {
+    return this.#tools.guard.readAnew(this.#draft.head.key)
   }
 
   #writeInline(draft: Draft, bytes: Uint8Array): void | Promise<void> {
-    if (this.#fenced()) return this.#refuse('invalidated')
+    if (this.#fenced()) return this.#refuse(this.#overtaken())
     const { guard, keeper } = this.#tools
     const orphans = keeper.orphans(this.#before, draft)
     const late = (): void => void this.#afterWrite(draft, orphans)
@@ -175,7 +204,7 @@ export class Fill implements Sink {
   }
 
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
-    const reason = !written ? 'store-failed' : this.#fenced() ? 'invalidated' : null
+    const reason = !written ? 'store-failed' : this.#fenced() ? this.#overtaken() : null
     if (reason === null) this.#stored(draft, bytes?.length ?? 0)
     this.#written = written
     this.#leave()
@@ -203,7 +232,8 @@ export class Fill implements Sink {
   }
 
   #stored(draft: Draft, size: number): void {
-    const { events, counters } = this.#tools
+    const { counters, events, fences } = this.#tools
+    if (draft.head.meta.parts === null) fences.wrote(draft.head.key, draft.order)
     counters.stored += 1
     counters.bytesStored += size
     const { request } = this.#x
@@ -219,37 +249,27 @@ export class Fill implements Sink {
     }
   }
 
-  /** A part joins the stored ones, or replaces them; all parts together become the whole entry. */
-  async #writePart(bytes: Uint8Array): Promise<void> {
+  /** A part joins the stored ones, or replaces them; all parts together become the whole entry. Null: there is a whole already, or others. */
+  #target(part: Part, there: StoredEntry | undefined, fresh: Omit<Piece, 'length'>): Target | null {
     const { meta } = this.#draft.head
-    const part = meta.parts?.[0]
-    const before = this.#before?.meta.kind === 'response' ? (this.#before as ResponseEntry) : null
-    const joins = before !== null && before.meta.parts !== null && mayCombine(before.meta, meta)
-    if (part === undefined || !joins) return this.#writeInline(this.#draft, bytes)
-    const combined = combine(before.meta, before.body, { ...part, total: meta.total }, bytes)
-    if (combined.size > this.maxSize) return this.#writeInline(this.#draft, bytes)
-    const { total } = combined
-    // The primary key answers whoever asks: what varies stays parts, which are compared (lookup.ts).
-    const complete = combined.complete && meta.selecting.length === 0
-    const key = complete ? this.#draft.primary : meta.key
+    const alone = {
+      draft: incomplete(this.#draft, [part], meta.total),
+      alone: true,
+      open: () => joined([{ ...fresh, length: lengthOf(part) }]),
+    }
+    if (there === undefined || there.meta.kind !== 'response') return there?.meta.kind === 'variants' ? null : alone
+    const stored = there.meta
+    if (stored.parts === null) return isOutdatedBy(stored, meta) ? alone : null
+    if (!mayCombine(stored, meta)) return alone
+    const { total, ...combined } = combine(stored, there.body, { ...part, total: meta.total }, fresh)
+    if (combined.size > this.maxSize) return alone
     // RFC 9110 section 15.3.7.3: fields that the new part left out are those of the stored ones.
-    const headers = merged(before.meta.headers, meta.headers)
-    const joined = trust(
-      complete && total !== null
-        ? {
-            ...meta,
-            key,
-            status: 200,
-            statusText: 'OK',
-            headers: wholeHeaders(headers, total),
-            parts: null,
-            total: null,
-          }
-        : { ...meta, headers, parts: combined.parts, total },
-    )
-    const draft: Draft = { ...this.#draft, head: entryHead(joined) }
-    await this.#writeStream(draft, combined.open())
-    if (complete) await this.#tools.guard.delete([meta.key])
+    const headers = merged(stored.headers, meta.headers)
+    const all: ResponseMeta =
+      combined.complete && total !== null
+        ? { ...meta, status: 200, statusText: 'OK', headers: wholeHeaders(headers, total), parts: null, total }
+        : { ...meta, headers, parts: combined.parts, total }
+    return { draft: { ...this.#draft, head: entryHead(trust(all)) }, alone: false, open: combined.open }
   }
 
   stream(body: ReadableStream<Uint8Array>): Promise<void> {
@@ -267,19 +287,103 @@ export class Fill implements Sink {
       this.#refuse('filtered')
       return body.cancel()
     }
-    await this.#writeStream(this.#draft, body)
+    const part = this.#draft.head.meta.parts?.[0]
+    if (part === undefined) return this.#writeStream(this.#draft, body)
+    const fresh = { open: () => body, endsAll: () => this.#mayEndHere() }
+    const target = this.#target(part, await this.#there(), fresh)
+    if (target !== null) return this.#writeStream(target.draft, target.open())
+    this.#refuse('partial')
+    return body.cancel()
+  }
+
+  /** A part that ends before its end: it was cut, or is not what it says. */
+  #mayEndHere(): boolean {
+    if (this.#cut === null) this.#refuse('partial')
+    return this.#cut !== null
   }
 
   async #writeStream(draft: Draft, body: ReadableStream<Uint8Array>): Promise<void> {
     if (this.#fenced()) {
-      this.#refuse('invalidated')
+      this.#refuse(this.#overtaken())
       return body.cancel()
     }
     const guarded = this.#flight?.mayStore ? endingOnly(body, () => this.#mayStore()) : body
     const written = await this.#tools.guard.write(draft.head, guarded, { isOwnFailure })
     if (!written && !guarded.locked) await guarded.cancel()
-    if (written) await this.#afterWrite(draft, this.#tools.keeper.orphans(this.#before, draft))
-    this.#landed(draft, written, null)
+    const cut = this.#cut
+    const done = cut === null ? draft : incomplete(draft, draft.head.meta.parts ?? [this.#begun(cut)], this.#total)
+    if (written) await this.#afterWrite(done, this.#tools.keeper.orphans(this.#before, done))
+    if (cut === null) this.#landed(draft, written, null)
+    else this.#landedCut(written)
+  }
+
+  keeps(received: number, taken: number): boolean {
+    const cuttable = this.#cuttable
+    if (cuttable === null || taken < cuttable.least || received === 0 || received >= cuttable.length) return false
+    return !this.#fenced()
+  }
+
+  mayEnd(): MaybePromise<boolean> {
+    // A body that took its time: nothing older than what is there takes its place.
+    if (this.#isOutrun()) {
+      this.#refuse('superseded')
+      return false
+    }
+    if (this.#cut === null && !this.#isPart) return true
+    return chain(this.#there(), (there) => {
+      const may = this.#mayTakePlaceOf(there)
+      if (!may) this.#refuse(this.#cut === null ? 'partial' : 'interrupted')
+      return may
+    })
+  }
+
+  #mayTakePlaceOf(there: StoredEntry | undefined): boolean {
+    const { meta } = this.#draft.head
+    return mayTakeItsPlace(meta, this.#cut ?? Infinity, there, this.#x, this.#tools.guard.clock.now())
+  }
+
+  cut(bytes: Uint8Array | null, received: number): void {
+    this.#cut = received
+    if (this.#flight) this.#flight.storing = true
+    const done = bytes === null ? this.#writing : this.#writeCut(bytes)
+    if (done !== null) this.#tools.pending.add(done.catch((failure: unknown) => this.#failed(failure)))
+  }
+
+  /** What has arrived of a short body that was cut. */
+  async #writeCut(bytes: Uint8Array): Promise<void> {
+    const part = this.#begun(bytes.length)
+    const there = await this.#there()
+    const target = this.#isPart ? this.#target(part, there, atHand(bytes)) : null
+    const fits = this.#isPart ? target !== null : this.#mayTakePlaceOf(there)
+    const may = fits && (await this.#mayStore()) && !this.#fenced()
+    const draft = target?.draft ?? incomplete(this.#draft, [part], this.#total)
+    const body = target === null || target.alone ? bytes : target.open()
+    const written = may && (await this.#tools.guard.write(draft.head, body, { background: true, isOwnFailure }))
+    if (written) await this.#afterWrite(draft, [])
+    this.#landedCut(written)
+  }
+
+  get #isPart(): boolean {
+    return this.#draft.head.meta.parts !== null
+  }
+
+  /** The complete length, where the body may be kept although it was cut. */
+  get #total(): number | null {
+    return this.#draft.head.meta.total ?? this.#cuttable?.length ?? null
+  }
+
+  /** Where the first bytes of the body are in the whole. */
+  #begun(received: number): Part {
+    const first = this.#draft.head.meta.parts?.[0]?.first ?? 0
+    return { first, last: first + received - 1 }
+  }
+
+  #landedCut(written: boolean): void {
+    const kept = written && !this.#fenced()
+    this.#leave()
+    if (kept) this.#flight?.land(PART)
+    else this.#flight?.fail(interrupted())
+    this.#refuse('interrupted')
   }
 
   async #passesFilter(bytes: Uint8Array | null): Promise<boolean> {
@@ -299,7 +403,7 @@ export class Fill implements Sink {
 
   abandon(reason: SinkAbandoned): void {
     // Who waits may have the whole of it yet: one of them leads anew (RELIABILITY 62).
-    if (reason === 'interrupted') this.#flight?.fail(new BodyInterrupted('the body was interrupted'))
+    if (reason === 'interrupted') this.#flight?.fail(interrupted())
     if (reason === 'stalled') this.#report('ERR_STORE_TIMEOUT', `did not read on for ${this.#tools.writeTimeout} ms`)
     if (reason === 'store-failed' && this.#written) this.#unwrite()
     this.#refuse(reason)
@@ -338,6 +442,23 @@ export class Fill implements Sink {
     this.#tools.guard.report('filter', this.#draft.head.key, error)
     this.#refuse('failed')
   }
+}
+
+/** What those who waited for a body that broke off are told. */
+export function interrupted(): BodyInterrupted {
+  return new BodyInterrupted('the body was interrupted')
+}
+
+/** Where a part is written, and of what it is made. */
+interface Target {
+  readonly draft: Draft
+  /** Of nothing but the part. */
+  readonly alone: boolean
+  open(): ReadableStream<Uint8Array>
+}
+
+function atHand(bytes: Uint8Array): Omit<Piece, 'length'> {
+  return { open: () => inlineBody(bytes).open(0, bytes.length) }
 }
 
 /** The origin broke off, or the lease was lost: nothing is wrong with the store. */

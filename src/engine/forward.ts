@@ -12,14 +12,16 @@ import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
 import { isSafe } from '../policy/invalidate.ts'
 import { isOutdatedBy } from '../policy/partial.ts'
 import { headUpdate, isAboutResource, settle, type SettleInput } from '../policy/settle.ts'
-import { isError } from '../policy/stale.ts'
+import { isError, mayHide } from '../policy/stale.ts'
 import type { Asked } from './asked.ts'
 import { Background } from './background.ts'
 import { Backoff } from './backoff.ts'
 import { Bypass, type BypassTools } from './bypass.ts'
 import { isUrlKey } from './key.ts'
+import { Rest } from './completion.ts'
+import { cuttable } from './cut.ts'
 import type { Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
-import type { EngineOptions } from './engine.ts'
+import type { EngineOptions } from './engine-options.ts'
 import { Fill, type Catch } from './fill.ts'
 import { entryHead, renewed, type Draft, type Received } from './keeper.ts'
 import { LiveBody } from './live-body.ts'
@@ -42,6 +44,7 @@ import {
   withoutRange,
   type AskingPlan,
 } from './passing.ts'
+import { put } from './put.ts'
 import type { Flight } from './single-flight.ts'
 import { gatewayTimeout } from './synthetic.ts'
 import { fenceNames } from './tags.ts'
@@ -103,10 +106,12 @@ export class Forwarder {
   ): Promise<Reply> {
     const unfit = x.once && given.conditions.length > 0 && !(await this.#mayAskConditionally(x, given, found))
     const plan: AskingPlan = unfit ? { ...given, conditions: [] } : given
-    const { clock, fences } = this.#options
-    const sent = plan.conditions.length === 0 ? x.request : conditional(x.request, plan)
+    const { clock, fences, guard } = this.#options
+    const rest = plan.kind === 'miss' && plan.lack ? await Rest.open(x, found.entry, plan.lack, guard, signal) : null
+    const sent = rest?.request ?? (plan.conditions.length === 0 ? x.request : conditional(x.request, plan))
     const requestTime = clock.now()
     const epoch = fences.enter()
+    const order = fences.next()
     // Waiting for a lease may have taken a while: invalidations until now are older than what is asked for now.
     if (flight !== null) flight.epoch = epoch
     try {
@@ -114,11 +119,13 @@ export class Forwarder {
       try {
         response = await x.origin(sent, signal)
       } catch (error) {
+        rest?.leave()
         flight?.fail(error)
-        return this.failed(x, found, plan, error)
+        return this.failed(x, found, plan, error, requestTime)
       }
-      const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch }
-      const reply = this.#answered({ x, key, found, plan, flight, signal, response, received })
+      const received = { response, decoded: response.decoded, requestTime, responseTime: clock.now(), epoch, order }
+      const asked = { x, key, found, plan, flight, signal, response, received }
+      const reply = rest === null ? this.#answered(asked) : this.#resumed(asked, rest)
       return isPromise(reply) ? await reply : reply
     } catch (error) {
       flight?.fail(error)
@@ -128,6 +135,22 @@ export class Forwarder {
     }
   }
 
+  /** The answer to a request for the rest alone (RFC 9111 section 3.4): together with what is stored, or else what the caller asked for, anew. */
+  async #resumed(asked: Asked, rest: Rest): Promise<Reply> {
+    const { x, key, found, flight, signal, response } = asked
+    const whole = rest.joined(response)
+    const received = { ...asked.received, response: whole ?? response }
+    const outcome = this.#settle(x, null, received)
+    // What may not be stored would have to be read from an entry that is deleted for it.
+    if (whole !== null && outcome.kind === 'store' && !hasSecret(x, whole))
+      return this.#store({ ...asked, response: whole, received }, outcome)
+    rest.leave()
+    if (whole === null && rest.answersCaller(response)) return this.#answered(asked)
+    discard(response)
+    if (found.entry !== null && !response.personal) await this.#options.guard.delete([found.entry.key])
+    return this.#ask(x, key, NOTHING, { kind: 'miss', reason: 'partial-miss', conditions: [] }, flight, signal)
+  }
+
   /** Where a 304 could not be followed by another request: only about the one entry that is then served, and that can be read. */
   async #mayAskConditionally(x: Exchange, plan: AskingPlan, { entry }: Found): Promise<boolean> {
     if (plan.kind !== 'revalidate' || entry === null) return false
@@ -135,10 +158,11 @@ export class Forwarder {
   }
 
   /** The origin could not be reached: the stored entry, a 504, or the error itself, as the plan allows. */
-  async failed(x: Exchange, found: Found, plan: AskingPlan, error: unknown): Promise<Reply> {
+  async failed(x: Exchange, found: Found, plan: AskingPlan, error: unknown, asked?: number): Promise<Reply> {
     if (plan.kind === 'miss' || found.entry === null || x.signal?.aborted) throw error
     switch (plan.onError) {
       case 'stale': {
+        if (!mayHide(found.entry.meta, x.request.headers, x.effective.policy, asked)) throw error
         const stale = await this.#stale(x, found.entry, null)
         if (stale === null) throw error
         return stale
@@ -183,9 +207,10 @@ export class Forwarder {
 
   /** A server error that what is stored may take the place of (RFC 5861 section 4). */
   async #hidden(asked: Asked): Promise<Reply> {
-    const { x, found, response, flight } = asked
-    if (found.entry !== null) {
-      const stale = await this.#stale(x, found.entry, response.status)
+    const { x, found, response, flight, received } = asked
+    const { entry } = found
+    if (entry !== null && mayHide(entry.meta, x.request.headers, x.effective.policy, received.requestTime)) {
+      const stale = await this.#stale(x, entry, response.status)
       if (stale !== null) {
         flight?.fail(new Error(`the origin answered ${response.status}`))
         discard(response)
@@ -241,30 +266,28 @@ export class Forwarder {
   }
 
   #store(asked: Asked, outcome: Extract<Outcome, { kind: 'store' }>): MaybePromise<Reply> {
-    const { x, key, found, received } = asked
+    const { x, key, received } = asked
+    const { entry } = asked.found
     if (x.effective.readOnly) return this.#refused(asked, { kind: 'refuse', reason: 'read-only', drop: false })
     if (hasSecret(x, asked.response)) return this.#refused(asked, { kind: 'refuse', reason: 'secret', drop: true })
     if (asked.response.undelimited) return this.#refused(asked, { kind: 'refuse', reason: 'undelimited', drop: true })
     if (!isUrlKey(key)) this.#bypass.sawParts = true
-    const { keeper, guard, pending } = this.#options
-    if (outcome.part !== null && found.entry !== null && isOutdatedBy(found.entry.meta, received.response)) {
-      const dropped = guard.delete([found.entry.key])
-      if (isPromise(dropped)) pending.add(dropped)
-    }
-    return chain(keeper.draft(x, key, outcome, received), (draft) => {
-      const before = outcome.part === null ? found.primary : (found.entry ?? guard.read(draft.head.key))
-      return chain(before, (entry) => this.#fill(asked, draft, entry))
-    })
+    const { keeper, guard } = this.#options
+    const outdated = outcome.part !== null && entry !== null && isOutdatedBy(entry.meta, received.response)
+    // Gone before the part is written, which may be under the same key.
+    return chain(outdated ? guard.delete([entry.key]) : 0, () =>
+      chain(keeper.draft(x, key, outcome, received), (draft) => this.#fill(asked, draft)),
+    )
   }
 
-  #fill(asked: Asked, draft: Draft, before: StoredEntry | undefined): Reply {
-    const { x, plan, flight, received } = asked
+  #fill(asked: Asked, draft: Draft): Reply {
+    const { x, found, plan, flight, response, received } = asked
     if (flight) this.#unshareable.forget(flight.key)
-    const fill = new Fill(this.#options, x, draft, flight, before)
+    const kept = cuttable(x, response, draft)
+    const fill = new Fill(this.#options, x, draft, flight, found.primary, kept)
     this.#countMiss(x, plan)
-    const body = this.#fillBody(asked, fill)
     const info = missInfo(plan, received, draft, fill)
-    return this.#answerCondition(asked, draft, body, info)
+    return this.#answerCondition(asked, draft, this.#fillBody(asked, fill), info)
   }
 
   #fillBody({ x, response, flight }: Asked, fill: Fill): ReplyBody | null {
@@ -292,7 +315,7 @@ export class Forwarder {
     const head = {
       status: response.status,
       statusText: response.statusText,
-      headers: stamped(x, response.headers, info),
+      headers: stamped(x, response, info),
     }
     if (plan.conditions.length === 0 || response.status !== 200) return { head, body, info }
     const answer = answerOf(withoutRange(x.request), draft.head.meta, 0)
@@ -393,7 +416,7 @@ export class Forwarder {
     const named =
       etag === null ? undefined : found.others.find((variant) => variant.etag !== null && weakMatch(variant.etag, etag))
     const entry = named ? await this.#options.guard.read(named.key) : undefined
-    if (named && entry?.meta.kind === 'response') {
+    if (named && entry?.meta.kind === 'response' && entry.meta.parts === null) {
       const stored = entry as ResponseEntry
       const outcome = this.#settle(x, stored.meta, received)
       if (outcome.kind === 'refresh') {
@@ -422,37 +445,14 @@ export class Forwarder {
     const { counters, events } = this.#options
     counters.misses += 1
     if (!events.wants('miss')) return
-    events.emit({
-      type: 'miss',
-      key: x.key,
-      url: x.redactUrl(x.request.url),
-      method: x.request.method,
-      reason: plan.reason,
-    })
+    const { url, method } = x.request
+    events.emit({ type: 'miss', key: x.key, url: x.redactUrl(url), method, reason: plan.reason })
   }
 
-  /** Stores a response given by hand (feature I4), unless it was invalidated meanwhile. */
-  async put(x: Exchange, given: Omit<Received, 'epoch'>, body: () => Promise<Uint8Array>): Promise<boolean> {
-    const { fences, guard, keeper } = this.#options
-    const { key } = x
-    if (key === null) return false
-    const epoch = fences.enter()
-    try {
-      const bytes = await body()
-      const received = { ...given, epoch }
-      const outcome = this.#settle(x, null, received)
-      if (outcome.kind !== 'store') return false
-      if (!isUrlKey(key)) this.#bypass.sawParts = true
-      const draft = await keeper.draft(x, key, outcome, received)
-      const overtook = (): boolean => this.#overtook(key, draft.head.meta, epoch)
-      if (overtook() || !(await guard.write(draft.head, bytes))) return false
-      await keeper.index(draft)
-      if (!overtook()) return true
-      await guard.delete([draft.head.key])
-      return false
-    } finally {
-      fences.leave()
-    }
+  /** Stores a response given by hand (put.ts). */
+  put(x: Exchange, ...given: [Omit<Received, 'epoch' | 'order'>, () => Promise<Uint8Array>]): Promise<boolean> {
+    if (x.key !== null && !isUrlKey(x.key)) this.#bypass.sawParts = true
+    return put(this.#options, (...settled) => this.#settle(...settled), x, ...given)
   }
 }
 

@@ -15,8 +15,8 @@ import { selecting } from '../policy/select.ts'
 import { sha256 } from './digest.ts'
 import type { Effective, Exchange } from './exchange.ts'
 import { changeIndex, longer, prolong, type Lifetime } from './indexes.ts'
-import { headKey, partKey, variantKey, isUrlKey } from './key.ts'
-import { isPromise } from './maybe.ts'
+import { headKey, variantKey, isUrlKey } from './key.ts'
+import { chain, isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
 import { NEVER, type EntryHead, type MaybePromise, type StoredEntry } from './ports.ts'
 import type { ResponseEntry } from './reply.ts'
@@ -38,6 +38,8 @@ export interface Received {
   readonly responseTime: number
   /** The epoch of fences.ts when the origin was asked. */
   readonly epoch: number
+  /** Its place among all exchanges (fences.ts, rule 4). */
+  readonly order: number
 }
 
 /** What will be written, and where. */
@@ -49,6 +51,7 @@ export interface Draft {
   readonly searches: boolean
   /** The epoch of fences.ts when the origin was asked. */
   readonly epoch: number
+  readonly order: number
 }
 
 /** The key of an entry, and what selected it. */
@@ -104,10 +107,10 @@ export class Keeper {
 
   #draft(x: Exchange, primary: string, outcome: Store, received: Received, { key, chosen }: Place): Draft {
     const { request } = x
-    const secondary = outcome.part !== null || request.method === 'HEAD'
+    const isHead = request.method === 'HEAD'
     const meta = trust<ResponseMeta>({
       kind: 'response',
-      key: secondary ? (outcome.part !== null ? partKey : headKey)(primary) : key,
+      key: isHead ? headKey(primary) : key,
       method: request.method,
       url: x.redactUrl(request.url),
       selecting: chosen,
@@ -125,9 +128,10 @@ export class Keeper {
     return {
       primary,
       head: entryHead(meta),
-      varies: outcome.vary.length > 0 && !secondary,
-      searches: !secondary && searchRule(meta) !== null,
+      varies: outcome.vary.length > 0 && !isHead,
+      searches: !isHead && outcome.part === null && searchRule(meta) !== null,
       epoch: received.epoch,
+      order: received.order,
     }
   }
 
@@ -139,11 +143,19 @@ export class Keeper {
 
   /** Other metadata for a stored entry, and as long a life for the index of its variants; false: it is gone, or was replaced. */
   renew(entry: ResponseEntry, meta: ResponseMeta, primary: StoredEntry | undefined): MaybePromise<boolean> {
+    if (meta.terms.noStore) return this.#forget(entry)
     const life = entryHead(meta)
     const change = { meta, expiresAt: life.expiresAt, keepUntil: life.keepUntil }
     const updated = this.#guard.update(entry.key, change, entry.version)
     const prolonged = prolong(this.#guard, primary, life)
     return isPromise(prolonged) ? prolonged.then(() => updated) : updated
+  }
+
+  /** Section 5.2.2.5: nothing of what said no-store is stored. A body that is yet to be read stays where it is, for no other request. */
+  #forget({ key, meta, version, body, ...life }: ResponseEntry): MaybePromise<boolean> {
+    if (body.bytes !== null) return chain(this.#guard.delete([key]), () => false)
+    const unusable = trust<ResponseMeta>({ ...meta, terms: { ...meta.terms, noCache: true } })
+    return this.#guard.update(key, { meta: unusable, expiresAt: life.expiresAt, keepUntil: life.keepUntil }, version)
   }
 
   /** Makes a written variant known under the primary key, or cleans up the variants a plain entry replaced. */
@@ -155,7 +167,8 @@ export class Keeper {
       key: meta.key,
       selecting: meta.selecting,
       date: dateOf(meta.headers, meta.responseTime),
-      etag: getHeader(meta.headers, 'etag'),
+      // What is incomplete is no answer that a 304 could name.
+      etag: meta.parts === null ? getHeader(meta.headers, 'etag') : null,
     }
     await this.addVariant(draft.primary, variant, draft.head)
   }

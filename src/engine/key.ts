@@ -59,11 +59,15 @@ function isEmptyMatch(options: KeyOptions): boolean {
   return options.matchHeaders !== true && options.matchHeaders.length === 0
 }
 
+/** What a query has that has a sensitive name, plain or escaped; one without it need not be taken apart. */
+const SUSPICIOUS = new RegExp(['%', ...SENSITIVE_PARAMS].join('|'), 'i')
+
 /** The key of a plain GET with no headers, by rules 1 and 2. `url` is absolute and serialised, without a fragment; null: not plain. */
 export function plainKey(url: string): string | null {
   const query = url.indexOf('?')
   if (query < 0) return `GET ${url}`
   if (query === url.length - 1) return `GET ${url.slice(0, -1)}`
+  if (!SUSPICIOUS.test(url)) return `GET ${url}`
   for (const { name } of splitQuery(url.slice(query + 1))) if (SENSITIVE_PARAMS.has(name)) return null
   return `GET ${url}`
 }
@@ -136,7 +140,7 @@ function append(key: string, parts: MaybePromise<string>[]): MaybePromise<string
 }
 
 /** K2: a trailing `?` equals none; ignored parameters are gone, sensitive ones replaced; sorted by name, then value, where asked. */
-export function keyUrl(url: string, options: Pick<KeyOptions, 'sortParams' | 'ignoredParams'>): string {
+function keyUrl(url: string, options: Pick<KeyOptions, 'sortParams' | 'ignoredParams'>): string {
   const start = url.indexOf('?')
   if (start < 0) return url
   const query = url.slice(start + 1)
@@ -208,7 +212,6 @@ function contentFields(request: RequestHead): readonly (string | null)[] {
 }
 
 /** The keys an entry may live under beside the primary one. */
-export const partKey = (primary: string): string => `${primary}\npart`
 export const headKey = (primary: string): string => `${primary}\nhead`
 export const variantKey = (primary: string, digest: string): string => `${primary}\nvary ${digest}`
 

@@ -5,15 +5,19 @@
  *   with the body before its end is not waited for at all.
  * Rule 2: memory is bounded: at most `readAhead` bytes wait for the caller, `WINDOW` for the store, `inlineSize` for a small entry.
  *   Where others wait for the entry, up to `WANTED_AHEAD` wait for a caller who is slow; then the others are let go (RELIABILITY 14).
- * Rule 3: the store gets a whole body or a failing stream, never a short one: a length that differs from Content-Length is a failure.
+ * Rule 3: the store gets a whole body or a failing stream: a length that differs from Content-Length is a failure. A short one it gets only
+ *   where the sink keeps what has arrived, as what it is: incomplete (fill.ts, cut.ts). The caller's failure is the same.
  * Rule 4: a caller who leaves does not stop what others wait for, nor a rest of at most `backgroundFill` bytes. When the others have
  *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
 import { closeBytes, concat, copyOf, overBy } from './bytes.ts'
+import { Dropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
+import { isPromise } from './maybe.ts'
+import type { MaybePromise } from './ports.ts'
 import type { Watcher } from './single-flight.ts'
-import { after, quietlyAfter } from './timer.ts'
+import { after, quietlyAfter, type Timer } from './timer.ts'
 
 const WINDOW = 1024 * 1024
 
@@ -44,6 +48,14 @@ export interface Sink {
   stream(body: ReadableStream<Uint8Array>): Promise<void>
   /** The origin's part is done: the stream will end as soon as it is read. */
   ended(): void
+  /**
+   * Whether what has arrived of a body that was cut is kept, as what it is. `received`: bytes; `taken`: those of them that somebody had wanted.
+   */
+  keeps(received: number, taken: number): boolean
+  /** The body was cut, and is kept. `bytes`: all that has arrived; null: the stream ends with it. */
+  cut(bytes: Uint8Array | null, received: number): void
+  /** Whether the stream may end now that all of it was read; else it fails. */
+  mayEnd(): MaybePromise<boolean>
   /** Nothing will be stored. */
   abandon(reason: SinkAbandoned): void
 }
@@ -57,6 +69,9 @@ type CallerState = 'absent' | 'streaming' | 'reading' | 'gone'
 export class BodyInterrupted extends Error {
   override readonly name: 'BodyInterrupted' = 'BodyInterrupted'
 }
+
+/** Bodies whose stream was collected before its end: nobody reads them. */
+const dropped = new Dropped<LiveBody>((body) => body.leave(undefined))
 
 export class LiveBody implements ReplyBody, Watcher {
   readonly bytes: null = null
@@ -76,11 +91,17 @@ export class LiveBody implements ReplyBody, Watcher {
   #sinkAt = 0
   #sinkLag = 0
   #ended = false
+  /** It was cut, and the store is given what has arrived. */
+  #cut = false
   #failure: { readonly error: unknown } | null = null
   #callerFailure: { readonly error: unknown } | null = null
+  /** Weak: who gives up the stream is noticed by its being collected, while this is held on to (clients/response.ts). */
+  #controller: WeakRef<ReadableByteStreamController> | null = null
+  #watch: Watch<LiveBody> | null = null
   #wakePump: (() => void) | null = null
   #wakeCaller: (() => void) | null = null
   #wakeSink: (() => void) | null = null
+  #patience: Timer | undefined
 
   constructor(source: ReadableStream<Uint8Array>, sink: Sink, options: LiveBodyOptions) {
     this.#reader = source.getReader()
@@ -95,11 +116,22 @@ export class LiveBody implements ReplyBody, Watcher {
   stream(): ReadableStream<Uint8Array> {
     this.#caller = 'streaming'
     this.#wakePump?.()
-    return new ReadableStream({
+    const stream: ReadableStream<Uint8Array> = new ReadableStream({
       type: 'bytes',
+      start: (controller) => {
+        if (this.#options.signal !== null) this.#controller = new WeakRef(controller)
+      },
       pull: (controller) => this.#pullCaller(controller),
       cancel: (reason) => this.leave(reason),
     })
+    this.#watch = dropped.watch(stream, this)
+    return stream
+  }
+
+  /** Nothing that is kept here must keep its stream any longer: what it failed with may lead back to that. */
+  #callerLeft(): void {
+    this.#caller = 'gone'
+    if (this.#watch !== null) dropped.end(this.#watch)
   }
 
   read(): Promise<Uint8Array> {
@@ -119,18 +151,24 @@ export class LiveBody implements ReplyBody, Watcher {
   #whole(): Uint8Array {
     this.#wakeCaller = null
     const chunks = this.#chunks.slice(this.#callerAt - this.#base)
-    this.#caller = 'gone'
+    this.#callerLeft()
     return concat(chunks, this.#received)
   }
 
   /** The caller wants no more of it: rule 4 decides whether the body is still read for the store. */
   leave(reason: unknown): void {
     if (this.#caller === 'gone') return
-    this.#caller = 'gone'
+    const taken = this.#taken()
+    this.#callerLeft()
     this.#callerLag = 0
     this.#trim()
-    if (!this.#ended && this.#failure === null && !this.#worthFinishing()) this.#stop(reason)
+    if (!this.#ended && this.#failure === null && !this.#worthFinishing()) this.#stop(reason, taken)
     this.#wake()
+  }
+
+  /** What was read ahead of the caller says nothing of how much it wanted. */
+  #taken(): number {
+    return this.#caller === 'reading' ? this.#received : this.#received - this.#callerLag
   }
 
   /** Somebody waits for the entry: the body flows on, even where the caller does not read it. */
@@ -147,13 +185,11 @@ export class LiveBody implements ReplyBody, Watcher {
   readonly #aborted = (): void => {
     const reason: unknown = this.#options.signal?.reason
     if (this.#ended || this.#caller === 'gone') return
-    if (this.#worthFinishing()) {
-      this.#failCaller(reason)
-      this.leave(reason)
-    } else {
-      this.#fail(reason)
-      this.#stop(reason)
-    }
+    // As fetch: what has come and was not read yet is not handed out any more, and a reader who waits for nothing is told, too.
+    this.#controller?.deref()?.error(reason)
+    this.#failCaller(reason)
+    if (this.#worthFinishing()) this.leave(reason)
+    else this.#stop(reason, this.#taken())
   }
 
   /** All of it is here: the signal is not listened to any more, but looked at before the caller gets any of it. */
@@ -163,6 +199,7 @@ export class LiveBody implements ReplyBody, Watcher {
 
   #failCaller(error: unknown): void {
     this.#callerFailure = { error }
+    if (this.#watch !== null) dropped.end(this.#watch)
     this.#wakeCaller?.()
   }
 
@@ -251,7 +288,8 @@ export class LiveBody implements ReplyBody, Watcher {
     const { expected } = this.#options
     this.#ended = true
     this.#options.signal?.removeEventListener('abort', this.#aborted)
-    if (expected !== null && expected !== this.#received && this.#sinkMode !== 'none') this.#abandonSink('interrupted')
+    if (expected !== null && expected !== this.#received) this.#cutSink(this.#received)
+    if (this.#cut) return this.#wake()
     if (this.#sinkMode === 'inline') {
       this.#sinkMode = 'none'
       const whole = concat(this.#chunks, this.#received)
@@ -262,24 +300,39 @@ export class LiveBody implements ReplyBody, Watcher {
     this.#wake()
   }
 
-  #fail(error: unknown): void {
+  #fail(error: unknown, taken: number = this.#received): void {
     if (this.#failure !== null || this.#ended) return
     this.#failure = { error }
     this.#options.signal?.removeEventListener('abort', this.#aborted)
-    this.#abandonSink('interrupted')
+    this.#cutSink(taken)
     this.#wake()
   }
 
-  /** Leaves the origin: nobody wants the rest. */
-  #stop(reason: unknown): void {
-    this.#fail(reason ?? new BodyInterrupted('the body was cancelled'))
+  /** No more will come: the store keeps what has arrived, or nothing. */
+  #cutSink(taken: number): void {
+    if (this.#sinkMode === 'none') return
+    if (!this.#sink.keeps(this.#received, taken)) return this.#abandonSink('interrupted')
+    this.#cut = true
+    if (this.#sinkMode === 'streaming') {
+      // What it has not read by then it will not read.
+      this.#patience = quietlyAfter(this.#options.stallTimeout, () => this.#abandonSink('stalled'))
+      return this.#sink.cut(null, this.#received)
+    }
+    this.#sinkMode = 'none'
+    this.#sink.cut(concat(this.#chunks, this.#received), this.#received)
+    this.#trim()
+  }
+
+  /** Leaves the origin: nobody wants the rest. `taken`: how much of it somebody had wanted. */
+  #stop(reason: unknown, taken?: number): void {
+    this.#fail(reason ?? new BodyInterrupted('the body was cancelled'), taken)
     // The connection may be gone already: there is nobody left to tell.
     this.#reader.cancel(reason).catch(() => undefined)
   }
 
   #abandonSink(reason: SinkAbandoned): void {
     if (this.#sinkMode === 'none') return
-    this.#sinkMode = 'none'
+    this.#closeSink()
     this.#sinkLag = 0
     this.#trim()
     this.#sink.abandon(reason)
@@ -306,8 +359,8 @@ export class LiveBody implements ReplyBody, Watcher {
     if (this.#callerFailure) throw this.#callerFailure.error
     const chunk = this.#chunks[this.#callerAt - this.#base]
     if (chunk === undefined) {
+      this.#callerLeft()
       if (this.#failure) throw this.#failure.error
-      this.#caller = 'gone'
       return closeBytes(controller)
     }
     this.#callerAt += 1
@@ -316,7 +369,7 @@ export class LiveBody implements ReplyBody, Watcher {
     this.#trim()
     this.#wakePump?.()
     if (this.#ended && this.#callerAt >= this.#base + this.#chunks.length) {
-      this.#caller = 'gone'
+      this.#callerLeft()
       closeBytes(controller)
     }
   }
@@ -324,18 +377,20 @@ export class LiveBody implements ReplyBody, Watcher {
   /** Enqueuing transfers the buffer: only a chunk that nobody else holds and that is its whole buffer may go without a copy. */
   #ownCopy(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
     const whole = chunk.constructor === Uint8Array && chunk.byteLength === chunk.buffer.byteLength
-    const alone = this.#sinkMode === 'none' && !this.#ended && whole
+    const alone = this.#sinkMode === 'none' && !this.#ended && !this.#cut && whole
     return alone ? (chunk as Uint8Array<ArrayBuffer>) : copyOf(chunk)
   }
 
   async #pullSink(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    while (this.#sinkAt >= this.#base + this.#chunks.length && !this.#ended && this.#sinkMode === 'streaming') {
+    while (this.#sinkAt >= this.#base + this.#chunks.length && !this.#isOver() && this.#sinkMode === 'streaming') {
       await new Promise<void>((resolve) => (this.#wakeSink = resolve))
     }
-    if (this.#sinkMode !== 'streaming') throw new BodyInterrupted('the body did not arrive whole')
+    if (this.#isSinkClosed()) return this.#failSink()
     const chunk = this.#chunks[this.#sinkAt - this.#base]
     if (chunk === undefined) {
-      this.#sinkMode = 'none'
+      const may = this.#sink.mayEnd()
+      if (!(isPromise(may) ? await may : may) || this.#isSinkClosed()) return this.#failSink()
+      this.#closeSink()
       return controller.close()
     }
     this.#sinkAt += 1
@@ -343,6 +398,25 @@ export class LiveBody implements ReplyBody, Watcher {
     controller.enqueue(chunk)
     this.#trim()
     this.#wakePump?.()
+  }
+
+  #isSinkClosed(): boolean {
+    return this.#sinkMode !== 'streaming'
+  }
+
+  #closeSink(): void {
+    this.#sinkMode = 'none'
+    clearTimeout(this.#patience)
+  }
+
+  #failSink(): never {
+    this.#closeSink()
+    throw new BodyInterrupted('the body did not arrive whole')
+  }
+
+  /** Whether the store has no more to wait for. */
+  #isOver(): boolean {
+    return this.#ended || this.#cut
   }
 
   /** Lets go of chunks that both sides have taken. */

@@ -1,12 +1,12 @@
 /**
  * Finding what is stored for a request: the entry itself, the variant of it, the parts of it (RFC 9111 sections 4, 4.1, 3.3).
  */
-import { hasHeader } from '../http/headers.ts'
+import { answer } from '../policy/answer.ts'
 import { freshUntil } from '../policy/freshness.ts'
 import { matches, selectVariant } from '../policy/select.ts'
-import type { Variant, VariantIndex } from '../policy/decision.ts'
+import type { ResponseMeta, Variant, VariantIndex } from '../policy/decision.ts'
 import type { Exchange } from './exchange.ts'
-import { headKey, partKey } from './key.ts'
+import { headKey } from './key.ts'
 import { trust } from './meta.ts'
 import { chain } from './maybe.ts'
 import type { MaybePromise, StoredEntry } from './ports.ts'
@@ -59,7 +59,7 @@ export class Lookup {
   /** `primary` is what was read under the primary key: exactly one read a plain lookup (row 197). */
   find(x: Exchange, key: string, primary: StoredEntry | undefined): MaybePromise<Found> {
     return chain(this.#select(x, primary), ({ entry, others }) =>
-      chain(entry ?? this.#secondary(x, key), (found) => {
+      chain(forMethod(x, entry) ?? this.#secondary(x, key), (found) => {
         if (found === null || found.meta.tags.length === 0) return { entry: found, primary, others, invalidated: false }
         return this.#marked(found, primary, others)
       }),
@@ -93,45 +93,41 @@ export class Lookup {
     return { entry: entry?.meta.kind === 'response' ? (entry as ResponseEntry) : null, others }
   }
 
-  /** Parts for a range, a stored HEAD for a HEAD. */
+  /** A stored HEAD for a HEAD. */
   #secondary(x: Exchange, key: string): MaybePromise<ResponseEntry | null> {
-    const { method, headers } = x.request
-    if (method === 'HEAD') return this.#readSecond(x, headKey(key))
-    return hasHeader(headers, 'range') ? this.#readSecond(x, partKey(key)) : null
+    return x.request.method === 'HEAD' ? this.#readSecond(x, headKey(key)) : null
   }
 
   async #readSecond(x: Exchange, second: string): Promise<ResponseEntry | null> {
-    const { request } = x
     const entry = await this.#guard.read(second)
     if (entry?.meta.kind !== 'response') return null
-    const { selecting } = entry.meta
-    if (selecting.length > 0) {
-      const view = await selectingView(
-        request,
-        selecting.map(([name]) => name),
-        x.effective.key.ignoredParams,
-      )
-      if (!matches(selecting, view, x.effective.policy)) return null
-    }
-    return entry as ResponseEntry
+    return (await isSelected(x, entry.meta)) ? (entry as ResponseEntry) : null
   }
 
   /** The entry a request would be answered from, fresh or not. */
   async stored(x: Exchange): Promise<ResponseEntry | undefined> {
     if (x.key === null) return undefined
-    return (await this.find(x, x.key, await this.#guard.read(x.key))).entry ?? undefined
+    const { entry } = await this.find(x, x.key, await this.#guard.read(x.key))
+    // Parts that do not hold what is asked for answer nothing.
+    if (entry === null || entry.meta.parts === null) return entry ?? undefined
+    return answer(x.request, entry.meta, entry.body.size).kind === 'whole' ? undefined : entry
   }
 
   /** Every key under which something of this primary key may be stored. */
   async keysUnder(key: string): Promise<KeysUnder> {
     const primary = await this.#guard.read(key)
-    const second = [partKey(key), headKey(key)]
-    if (primary?.meta.kind !== 'variants') return { entries: [key, ...second], indexes: [] }
+    const head = headKey(key)
+    if (primary?.meta.kind !== 'variants') return { entries: [key, head], indexes: [] }
     return {
-      entries: [...new Set([...second, ...primary.meta.variants.map((variant) => variant.key)])],
+      entries: [...new Set([head, ...primary.meta.variants.map((variant) => variant.key)])],
       indexes: [key],
     }
   }
+}
+
+/** Parts of a GET say nothing to a HEAD: neither how it would be answered, nor whether it changed. */
+function forMethod({ request }: Exchange, entry: ResponseEntry | null): ResponseEntry | null {
+  return entry !== null && entry.meta.parts !== null && request.method === 'HEAD' ? null : entry
 }
 
 /** The entry as one whose freshness ended at an instant: what may be done with stale ones may be done with it (row 242). */
@@ -141,6 +137,15 @@ function endedAt(entry: ResponseEntry, at: number): ResponseEntry {
   const lifetime = Math.max(0, meta.terms.initialAge + (at - meta.responseTime) / 1000)
   const ended = trust({ ...meta, terms: { ...meta.terms, lifetime } })
   return { ...entry, meta: ended, expiresAt: Math.min(entry.expiresAt, at) }
+}
+
+/** Whether a response was stored for the selecting headers of this request (RFC 9111 section 4.1). */
+export function isSelected({ request, effective }: Exchange, { selecting }: ResponseMeta): MaybePromise<boolean> {
+  if (selecting.length === 0) return true
+  const names = selecting.map(([name]) => name)
+  return chain(selectingView(request, names, effective.key.ignoredParams), (view) =>
+    matches(selecting, view, effective.policy),
+  )
 }
 
 function namesOf(index: VariantIndex): string[] {

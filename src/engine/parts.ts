@@ -4,15 +4,9 @@
  */
 import type { HeaderList } from '../http/message.ts'
 import type { Part, ResponseMeta } from '../policy/decision.ts'
-import { mergeParts } from '../policy/partial.ts'
+import { lengthOf, mergeParts } from '../policy/partial.ts'
+import { joined, type Piece } from './joined.ts'
 import type { StoredBody } from './ports.ts'
-
-/** A stretch of the combined body, and where its bytes are. */
-interface Segment extends Part {
-  readonly source: 'stored' | 'new'
-  /** Where `first` is in that source. */
-  readonly offset: number
-}
 
 export interface Combined {
   readonly parts: readonly Part[]
@@ -22,64 +16,51 @@ export interface Combined {
   open(): ReadableStream<Uint8Array>
 }
 
-/** The stored parts and the new one together; where they overlap, the new bytes count. */
+/** The stored parts and the new one together; where they overlap, the new bytes count. `fresh`: those of the new part. */
 export function combine(
   stored: ResponseMeta,
   body: StoredBody,
-  part: Part & { total: number | null },
-  bytes: Uint8Array,
+  part: Part & { readonly total: number | null },
+  fresh: Omit<Piece, 'length'>,
 ): Combined {
   const parts = mergeParts(stored.parts ?? [], part)
   const total = part.total ?? stored.total
-  const segments = layOut(stored.parts ?? [], part)
   const [only] = parts
   return {
     parts,
     total,
     complete: parts.length === 1 && only !== undefined && total !== null && only.first === 0 && only.last === total - 1,
-    size: parts.reduce((sum, { first, last }) => sum + last - first + 1, 0),
-    open: () => openSegments(segments, body, bytes),
+    size: parts.reduce((sum, each) => sum + lengthOf(each), 0),
+    open: () => joined(layOut(stored.parts ?? [], body, part, { ...fresh, length: lengthOf(part) })),
   }
 }
 
-function layOut(stored: readonly Part[], part: Part): Segment[] {
-  const segments: Segment[] = [{ ...part, source: 'new', offset: 0 }]
+/** What is stored before the new part, the new part, and what is stored after it. */
+function layOut(stored: readonly Part[], body: StoredBody, part: Part, fresh: Piece): Piece[] {
+  const [before, after]: [Piece[], Piece[]] = [[], []]
   let offset = 0
   for (const { first, last } of stored) {
-    const before = Math.min(last, part.first - 1)
-    if (first <= before) segments.push({ first, last: before, source: 'stored', offset })
-    const after = Math.max(first, part.last + 1)
-    if (after <= last) segments.push({ first: after, last, source: 'stored', offset: offset + after - first })
+    const end = Math.min(last, part.first - 1)
+    if (first <= end) before.push(stretch(body, offset, end - first + 1))
+    const start = Math.max(first, part.last + 1)
+    if (start <= last) after.push(stretch(body, offset + start - first, last - start + 1))
     offset += last - first + 1
   }
-  return segments.toSorted((a, b) => a.first - b.first)
+  return [...before, fresh, ...after]
 }
 
-function openSegments(segments: readonly Segment[], body: StoredBody, bytes: Uint8Array): ReadableStream<Uint8Array> {
-  let at = 0
-  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        for (;;) {
-          const segment = segments[at]
-          if (segment === undefined) return controller.close()
-          const length = segment.last - segment.first + 1
-          if (segment.source === 'new') {
-            at += 1
-            return controller.enqueue(bytes.subarray(segment.offset, segment.offset + length))
-          }
-          reader ??= body.open(segment.offset, segment.offset + length).getReader()
-          const { done, value } = await reader.read()
-          if (!done) return controller.enqueue(value)
-          reader = null
-          at += 1
-        }
-      },
-      cancel: (reason) => reader?.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  )
+function stretch(body: StoredBody, offset: number, length: number): Piece {
+  return { length, open: () => body.open(offset, offset + length) }
+}
+
+/** Where a position that is held is in the stored body. */
+export function offsetOf(parts: readonly Part[], position: number): number {
+  let offset = 0
+  for (const { first, last } of parts) {
+    if (first <= position && position <= last) return offset + position - first
+    offset += last - first + 1
+  }
+  throw new RangeError(`byte ${position} is not stored`)
 }
 
 /** The head of the whole entry that combined parts make: that of a 200 with its full length. */

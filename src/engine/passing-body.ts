@@ -5,8 +5,12 @@
  * Rule 2: the caller's abort ends it, whether it is being read or not: its reader is told the reason, and the connection is freed.
  */
 import { closeBytes, concat } from './bytes.ts'
+import { Dropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import type { OriginResponse } from './ports.ts'
+
+/** Bodies whose stream was collected before its end: nobody reads them. */
+const dropped = new Dropped<PassingBody>((body) => body.leave(undefined))
 
 export class PassingBody implements ReplyBody {
   readonly bytes: null = null
@@ -20,6 +24,7 @@ export class PassingBody implements ReplyBody {
   #controller: WeakRef<ReadableByteStreamController> | null = null
   #aborted: { readonly error: unknown } | null = null
   #onAbort: (() => void) | null = null
+  #watched: Watch<PassingBody> | null = null
 
   constructor(
     response: OriginResponse,
@@ -47,6 +52,7 @@ export class PassingBody implements ReplyBody {
   /** It has come to its end, one way or the other. */
   #over(): void {
     if (this.#onAbort !== null) this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#watched !== null) dropped.end(this.#watched)
   }
 
   /** What was left ends like what has come to its end: it is told from that. @throws the reason of the caller's abort */
@@ -57,7 +63,7 @@ export class PassingBody implements ReplyBody {
   /** Locked at once: what is locked is not emptied behind its reader's back. */
   stream(): ReadableStream<Uint8Array> {
     const reader = (this.#reader = this.#stream.getReader())
-    return new ReadableStream({
+    const stream: ReadableStream<Uint8Array> = new ReadableStream({
       type: 'bytes',
       start: (controller) => {
         if (this.#signal !== null) this.#controller = new WeakRef(controller)
@@ -68,6 +74,8 @@ export class PassingBody implements ReplyBody {
         return reader.cancel(reason)
       },
     })
+    this.#watched = dropped.watch(stream, this)
+    return stream
   }
 
   async #pull(

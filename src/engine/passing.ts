@@ -30,15 +30,19 @@ export function passedReply(
     ...facts,
   }
   const { status, statusText, body } = response
-  const head = { status, statusText, headers: stamped(x, response.headers, info) }
+  const head = { status, statusText, headers: stamped(x, response, info) }
   if (body === null || hasNoBody(x.request.method, status)) return { head, body: null, info }
   return { head, body: new PassingBody(response, body, contentLength(response), x.signal), info }
 }
 
 /** The headers with Cache-Status, where it is asked for. */
-export function stamped(x: Exchange, headers: OriginResponse['headers'], info: ReplyInfo): OriginResponse['headers'] {
+export function stamped(
+  x: Exchange,
+  { headers, originStatus }: Pick<OriginResponse, 'headers' | 'originStatus'>,
+  info: ReplyInfo,
+): OriginResponse['headers'] {
   const name = x.effective.cacheStatus
-  return name === null ? headers : appended(headers, 'cache-status', cacheStatus(name, info, null))
+  return name === null ? headers : appended(headers, 'cache-status', cacheStatus(name, info, null, originStatus))
 }
 
 /** The request with the plan's conditions in place of the caller's own. */

@@ -47,7 +47,7 @@ function whole(text: string): unknown {
 }
 
 it('takes what the cache writes for a plain response, as it is', () => {
-  for (const meta of [PLAIN, { ...PLAIN, headers: [], status: 404, decoded: false }]) {
+  for (const meta of [PLAIN, { ...PLAIN, headers: [], status: 404, decoded: false }, { ...PLAIN, total: 600_000 }]) {
     const found = plainMeta(JSON.stringify(meta))
     expect(found).toEqual(meta)
     expect(Object.keys(found ?? {})).toEqual(Object.keys(meta))

@@ -19,7 +19,7 @@ const PLAIN = new RegExp(
     String.raw`"status":([2-5]\d\d),"statusText":"([^"\\\0-\x1f\x7f]*)"`,
     String.raw`"headers":(\[(?:${LINE}(?:,${LINE})*)?\])`,
     String.raw`"requestTime":${INSTANT},"responseTime":${INSTANT}`,
-    String.raw`"terms":(\{[^{}]*\}),"tags":\[\],"parts":null,"total":null,"decoded":(true|false)\}$`,
+    String.raw`"terms":(\{[^{}]*\}),"tags":\[\],"parts":null,"total":(?:null|${INSTANT}),"decoded":(true|false)\}$`,
   ].join(','),
 )
 
@@ -50,8 +50,8 @@ export function plainMeta(text: string): ResponseMeta | null {
     terms: known,
     tags: NONE,
     parts: null,
-    total: null,
-    decoded: found[10] === 'true',
+    total: found[10] === undefined ? null : Number(found[10]),
+    decoded: found[11] === 'true',
   })
 }
 

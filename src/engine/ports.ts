@@ -78,9 +78,9 @@ export interface Store {
   /**
    * Stores the entry under `head.key`, in place of what was there. The store consumes the stream; when the stream fails, nothing
    * is stored, what was there before stays, and the write rejects with the stream's own error; so it does, with a TypeError, where the
-   * stream gives anything but Uint8Array.
+   * stream gives anything but Uint8Array. It may give the version it wrote, where it knows that without looking.
    */
-  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void>
+  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<Version | void>
   /** True if the entry still had this version and is changed; false if it is gone or was replaced. */
   update(key: string, change: EntryChange, version: Version): MaybePromise<boolean>
   /** Deletes any number of keys, ignoring missing ones; how many there were. */
@@ -119,7 +119,12 @@ export interface BatchReadingStore extends Store {
  * ```
  */
 export function isBatchReading(store: Store): store is BatchReadingStore {
-  return 'readMany' in store
+  return has(store, 'readMany')
+}
+
+/** Whether it has all of these; what is no object has nothing. */
+function has(store: unknown, ...names: readonly string[]): boolean {
+  return typeof store === 'object' && store !== null && names.every((name) => name in store)
 }
 
 /** A store that can gather short writes and make them together. */
@@ -136,7 +141,7 @@ export interface GatheringStore extends Store {
 
 /** Whether a store gathers writes. */
 export function isGathering(store: Store): store is GatheringStore {
-  return 'writeSoon' in store
+  return has(store, 'writeSoon')
 }
 
 /** An entry as listed: everything but its body. */
@@ -187,7 +192,7 @@ export interface ListableStore extends Store {
  * ```
  */
 export function isListable(store: Store): store is ListableStore {
-  return 'entries' in store && 'keys' in store && 'size' in store && 'clear' in store && 'deleteWhere' in store
+  return has(store, 'entries', 'keys', 'size', 'clear', 'deleteWhere')
 }
 
 /**
@@ -207,7 +212,7 @@ export interface LockingStore extends Store {
 
 /** Whether a store has leases, by which processes ask the origin one at a time. */
 export function isLocking(store: Store): store is LockingStore {
-  return 'lock' in store && 'renew' in store && 'unlock' in store
+  return has(store, 'lock', 'renew', 'unlock')
 }
 
 /** A store that gives entries up for room, and can say so. */
@@ -218,7 +223,7 @@ export interface EvictingStore extends Store {
 
 /** Whether a store gives entries up for room and can say so. */
 export function isEvicting(store: Store): store is EvictingStore {
-  return 'watchEvictions' in store
+  return has(store, 'watchEvictions')
 }
 
 /** Time as an argument: ms since the epoch. */
@@ -235,6 +240,8 @@ export interface OriginResponse extends ResponseHead {
   readonly undelimited?: boolean
   /** Made for the one who asked: it is passed on, and changes nothing of what others are given, not even by taking its place. */
   readonly personal?: boolean
+  /** The status the origin gave, where this was put together with what is stored (completion.ts). */
+  readonly originStatus?: number
   /** What must stay alive for an unread body to stay whole: undici empties the body of a Response that was collected. */
   readonly owner?: object
 }

@@ -6,7 +6,7 @@
  * Rule 3: either way the value itself is in no key and no stored record.
  */
 
-export const REDACTED = 'REDACTED'
+const REDACTED = 'REDACTED'
 
 /** Request headers whose values are credentials. */
 export const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([

@@ -7,7 +7,7 @@
 import { getHeader } from '../http/headers.ts'
 import { parseNoVarySearch, sameSearch } from '../http/no-vary-search.ts'
 import type { ResponseMeta, TagMark, Variant } from '../policy/decision.ts'
-import type { Keeper } from './keeper.ts'
+import type { Lifetime } from './indexes.ts'
 import { trust } from './meta.ts'
 import { NEVER, type MaybePromise } from './ports.ts'
 import type { StoreGuard } from './store-guard.ts'
@@ -22,6 +22,11 @@ const MAX_ORIGINS = 1000
 interface Known {
   readonly indexed: boolean
   readonly until: number
+}
+
+/** Who keeps the indexes: the keeper (keeper.ts). */
+interface Indexer {
+  addVariant(primary: string, variant: Variant, life: Lifetime): Promise<void>
 }
 
 /** The parts of a default key: its origin, the key of its index and its query; null where a keyFn made another. */
@@ -62,7 +67,7 @@ export class Searches {
   }
 
   /** Makes an entry known that was stored under its primary key. */
-  async add(keeper: Keeper, primary: string, meta: ResponseMeta): Promise<void> {
+  async add(keeper: Indexer, primary: string, meta: ResponseMeta): Promise<void> {
     const parts = takeApart(primary)
     const rule = searchRule(meta)
     if (parts === null || rule === null) return
@@ -76,7 +81,7 @@ export class Searches {
     }
   }
 
-  async #add(keeper: Keeper, primary: string, meta: ResponseMeta, parts: SearchKey, rule: string): Promise<void> {
+  async #add(keeper: Indexer, primary: string, meta: ResponseMeta, parts: SearchKey, rule: string): Promise<void> {
     const now = meta.responseTime
     if (!this.#origins.get(parts.origin)?.indexed) {
       const mark = trust<TagMark>({ kind: 'mark', key: originKey(parts.origin), at: now, mode: 'stale' })

@@ -9,6 +9,7 @@
  */
 import { asStoreError, StoreError } from '../errors.ts'
 import { Circuit } from './circuit.ts'
+import { clipped } from './clipped.ts'
 import type { StoreOperation, Events } from './events.ts'
 import { chain, isPromise, together } from './maybe.ts'
 import { isTrusted, isValidMeta } from './meta.ts'
@@ -28,7 +29,7 @@ import {
   type StoredEntry,
   type Version,
 } from './ports.ts'
-import { after, quietlyAfter, inTime } from './timer.ts'
+import { after, inTime, quietlyAfter, settledInTime } from './timer.ts'
 import { Tombstones } from './tombstones.ts'
 
 export interface GuardOptions {
@@ -99,9 +100,15 @@ export class StoreGuard {
   read(key: string): MaybePromise<StoredEntry | undefined> {
     const under = this.#reading.size === 0 ? undefined : this.#reading.get(key)
     if (under !== undefined) return under
-    const result = this.readAnew(key)
-    if (isPromise(result)) this.#joinable(key, result)
-    return result
+    const result = this.#asked(key)
+    if (!isPromise(result)) return result ?? undefined
+    // Until it has come; nobody who waits for it is told before.
+    const joined: Promise<StoredEntry | undefined> = this.#readLater(key, result, (entry) => {
+      if (this.#reading.get(key) === joined) this.#reading.delete(key)
+      return entry ?? undefined
+    })
+    this.#reading.set(key, joined)
+    return joined
   }
 
   /** As `read` for each of the keys, in their order; where the store can, it is asked once for all that nobody is reading. */
@@ -180,22 +187,33 @@ export class StoreGuard {
 
   /** Reads anew, and tells what is not there (undefined) from what could not be read (null). */
   readKnown(key: string): MaybePromise<StoredEntry | undefined | null> {
-    if (!this.#reads.mayCall()) return null
-    let result: MaybePromise<StoredEntry | undefined>
-    try {
-      result = this.store.read(key)
-    } catch (error) {
-      return this.#readFailed(key, error)
-    }
-    return isPromise(result) ? this.#readLater(key, result) : this.#checked(key, result)
+    const result = this.#asked(key)
+    return isPromise(result) ? this.#readLater(key, result, same) : result
   }
 
-  async #readLater(key: string, result: Promise<StoredEntry | undefined>): Promise<StoredEntry | undefined | null> {
+  /** What the store says at once, checked; or its promise, as it is. */
+  #asked(key: string): StoredEntry | undefined | null | Promise<StoredEntry | undefined> {
+    if (!this.#reads.mayCall()) return null
     try {
-      return this.#checked(key, await this.soon(result))
+      const result = this.store.read(key)
+      return isPromise(result) ? result : this.#checked(key, result)
     } catch (error) {
       return this.#readFailed(key, error)
     }
+  }
+
+  /** What `map` makes of an answer that takes a while. */
+  #readLater<T>(
+    key: string,
+    result: Promise<StoredEntry | undefined>,
+    map: (entry: StoredEntry | undefined | null) => T,
+  ): Promise<T> {
+    const limit = this.#options.readTimeout
+    return settledInTime(result, limit, {
+      answered: (entry) => map(this.#checked(key, entry)),
+      failed: (error) => map(this.#readFailed(key, error)),
+      late: () => this.#late('read', limit),
+    })
   }
 
   #readFailed(key: string, error: unknown, counts: boolean = true): null {
@@ -213,7 +231,7 @@ export class StoreGuard {
     }
     if (entry.meta.key !== key) return this.#readFailed(key, corrupt(this.store.name, 'the entry of another key'))
     if (this.#tombstones.cover(entry)) return undefined
-    return entry
+    return clipped(entry)
   }
 
   /** Nobody joins a read that began before a change: it may have seen what was there until then. */
@@ -265,7 +283,7 @@ export class StoreGuard {
     head: EntryHead,
     body: Uint8Array | ReadableStream<Uint8Array>,
     gathered: WriteOptions | null,
-  ): MaybePromise<void> {
+  ): MaybePromise<Version | void> {
     const { store } = this
     if (gathered === null || !(body instanceof Uint8Array) || !isGathering(store)) return store.write(head, body)
     return store.writeSoon(head, body, (error) => {

@@ -25,7 +25,7 @@ export function gatewayTimeout(x: Exchange, reason: string, now: number): Reply 
     now,
   }
   return {
-    head: { status: 504, statusText: 'Gateway Timeout', headers: stamped(x, headers, info) },
+    head: { status: 504, statusText: 'Gateway Timeout', headers: stamped(x, { headers }, info) },
     body: x.request.method === 'HEAD' ? null : new StoredReplyBody(inlineBody(TEXT), 0, TEXT.length, null),
     info,
   }

@@ -33,10 +33,52 @@ export async function atMost(ms: number, promise: Promise<unknown>): Promise<voi
   clearTimeout(timer)
 }
 
+/**
+ * What is made of a promise's value, or of its failure: its own, that of `answered`, or that it takes longer than `ms`. One promise and one
+ * timer, since every hit of a server pays for them.
+ */
+export function settledInTime<T, U>(
+  result: Promise<T>,
+  ms: number,
+  made: {
+    readonly answered: (value: T) => U
+    readonly failed: (error: unknown) => U
+    readonly late: () => Error
+  },
+): Promise<U> {
+  return new Promise<U>((resolve) => {
+    let isOver = false
+    const settle = (outcome: () => U): void => {
+      if (isOver) return
+      isOver = true
+      clearTimeout(timer)
+      try {
+        resolve(outcome())
+      } catch (error) {
+        resolve(made.failed(error))
+      }
+    }
+    const timer = after(ms, () => settle(() => made.failed(made.late())))
+    result.then(
+      (value) => settle(() => made.answered(value)),
+      (error: unknown) => settle(() => made.failed(error)),
+    )
+  })
+}
+
 /** A promise, or a rejection with `late()` where it takes longer than `ms`. */
 export function inTime<T>(result: Promise<T>, ms: number, timer: typeof after, late: () => Error): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const running = timer(ms, () => reject(late()))
-    result.then(resolve, reject).finally(() => clearTimeout(running))
+    result.then(
+      (value) => {
+        clearTimeout(running)
+        resolve(value)
+      },
+      (error: unknown) => {
+        clearTimeout(running)
+        reject(error)
+      },
+    )
   })
 }

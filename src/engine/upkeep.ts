@@ -34,7 +34,7 @@ export class Upkeep {
   }
 
   /**
-   * Every key under which something of a primary key may be stored (itself, its variants, its parts, its HEAD), and the same of each other query
+   * Every key under which something of a primary key may be stored (itself, its variants, its HEAD), and the same of each other query
    * whose entry answers in its place (searches.ts).
    */
   async keysUnder(key: string): Promise<KeysUnder> {

@@ -13,11 +13,6 @@ export function getHeader(list: HeaderList, name: string): string | null {
   return value
 }
 
-/** The lines of a name, one by one. */
-export function headerLines(list: HeaderList, name: string): string[] {
-  return list.filter((line) => line[0] === name).map((line) => line[1])
-}
-
 export function hasHeader(list: HeaderList, name: string): boolean {
   for (let at = 0; at < list.length; at++) if (list[at]?.[0] === name) return true
   return false
@@ -27,10 +22,6 @@ export function hasHeader(list: HeaderList, name: string): boolean {
 export function withHeader(list: HeaderList, name: string, value: string): HeaderList {
   const rest = list.filter((line) => line[0] !== name)
   return [...rest, [name, value] satisfies HeaderLine]
-}
-
-export function withoutHeaders(list: HeaderList, names: ReadonlySet<string>): HeaderList {
-  return list.some(([name]) => names.has(name)) ? list.filter(([name]) => !names.has(name)) : list
 }
 
 /** Fields that are about one connection, never about the message (RFC 9110 section 7.6.1, RFC 9111 section 3.1). */

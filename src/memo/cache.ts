@@ -15,6 +15,7 @@ import {
   checkSet,
   checkTags,
   settingsOf,
+  show,
   wrongGiven,
   type AsyncCacheOptions,
   type CallOptions,
@@ -111,7 +112,12 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
     fn: (context: LoadContext<K>) => V | PromiseLike<V>,
     options: Omit<CallOptions, 'refresh'> = NONE,
   ): Promise<V> {
-    return this.getOrSet(key, fn, { ...options, refresh: true })
+    try {
+      if (options !== NONE) checkCall(options, 'refresh')
+      return this.getOrSet(key, fn, { ...options, refresh: true })
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** The value if there is a fresh one, else undefined. */
@@ -227,7 +233,7 @@ export class AsyncCache<K = string, V = unknown> implements AsyncDisposable {
     const list = typeof tags === 'string' ? [tags] : tags
     checkTags(list, 'invalidateTags')
     if (mode !== 'delete' && mode !== 'stale')
-      throw wrongGiven('mode', `invalidateTags: mode must be 'delete' or 'stale', not ${String(mode)}`)
+      throw wrongGiven('mode', `invalidateTags: mode must be 'delete' or 'stale', not ${show(mode)}`)
     await this.#core.invalidateTags(list, mode)
   }
 

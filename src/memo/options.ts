@@ -2,7 +2,7 @@
 import { parseExpiry, parseSeconds, type Duration } from '../clients/durations.ts'
 import { isLocking, NEVER, type Clock, type Store } from '../engine/ports.ts'
 import { writeTimeoutFor } from '../engine/store-guard.ts'
-import { OptionError, nearest } from '../errors.ts'
+import { isOptionsObject, nearest, OptionError } from '../errors.ts'
 import { FOREVER, type Expiry } from '../policy/options.ts'
 import { DEFAULT_EVICTION, EVICTION_NAMES } from '../stores/eviction/by-name.ts'
 import type { EvictionName } from '../stores/eviction/policy.ts'
@@ -218,7 +218,8 @@ function expect(holds: (value: unknown) => boolean, forms: string): Check {
   }
 }
 
-function show(value: unknown): string {
+/** A wrong value as a message shows it; of objects only what they are. */
+export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
   return typeof value === 'object' && value !== null ? Object.prototype.toString.call(value) : String(value)
 }
@@ -276,7 +277,7 @@ const CHECKS: { readonly [Name in keyof Required<AsyncCacheOptions<never, never>
   maxSize: expect((value) => typeof value === 'number' && value >= 1, 'a number of at least 1'),
   sizeOf: fn,
   eviction: expect(
-    (value) => value === 'ttl' || value === 'tlru' || EVICTION_NAMES.includes(String(value)),
+    (value) => value === 'ttl' || value === 'tlru' || (typeof value === 'string' && EVICTION_NAMES.includes(value)),
     `one of ttl, tlru, ${EVICTION_NAMES.join(', ')}`,
   ),
   clone: expect(
@@ -332,8 +333,7 @@ function checkNames(options: object, checks: object, where: string): void {
 
 /** @throws OptionError for what is no object to have options in */
 export function checkObject(options: unknown, where: string): void {
-  const isObject = typeof options === 'object' && options !== null
-  if (isObject && !Array.isArray(options) && !(options instanceof Date)) return
+  if (isOptionsObject(options)) return
   const isDuration = typeof options === 'number' || typeof options === 'string' || options instanceof Date
   const hint = isDuration ? '; a duration is given as { ttl: ... }' : ''
   throw wrongGiven('options', `${where}: options must be an object, not ${show(options)}${hint}`)
@@ -367,8 +367,8 @@ export function checkTags(tags: unknown, where: string): void {
 
 /** @throws OptionError, with the nearest type of event */
 export function checkEvent(type: unknown, where: string): void {
-  if (EVENT_TYPES.has(String(type))) return
-  const near = nearest(String(type), EVENT_TYPES)
+  if (typeof type === 'string' && EVENT_TYPES.has(type)) return
+  const near = typeof type === 'string' ? nearest(type, EVENT_TYPES) : undefined
   const hint = near === undefined ? `there are *, ${[...EVENT_TYPES].join(', ')}` : `did you mean ${near}?`
   throw wrongGiven('type', `${where}: there is no event ${show(type)}; ${hint}`)
 }

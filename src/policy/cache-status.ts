@@ -38,14 +38,14 @@ function forwardedFor({ outcome, reason, revalidated, collapsed, failure }: Cach
   return FORWARDED[outcome]
 }
 
-/** `ttl`: seconds of freshness left, negative once stale; null: unknown. */
-export function cacheStatus(name: string, facts: CacheStatusFacts, ttl: number | null): string {
+/** `ttl`: seconds of freshness left, negative once stale; null: unknown. `origin`: its status, where the answer has another. */
+export function cacheStatus(name: string, facts: CacheStatusFacts, ttl: number | null, origin?: number): string {
   const parts = [serializeName(name)]
   const forwarded = forwardedFor(facts)
   if (forwarded !== undefined) parts.push(`fwd=${forwarded}`)
   // Section 2.1: what came from nowhere was no hit, either.
   else if (facts.fromCache) parts.push('hit')
-  const status = facts.revalidated ? 304 : facts.failure
+  const status = facts.revalidated ? 304 : (facts.failure ?? origin)
   if (typeof status === 'number') parts.push(`fwd-status=${status}`)
   if (forwarded !== undefined && facts.stored && !facts.fromCache) parts.push('stored')
   if (facts.collapsed) parts.push('collapsed')

@@ -27,6 +27,8 @@ export interface Terms {
   readonly keep?: number
   /** Sliding expiration: the seconds that a hit gives it anew (row 88). Absent: hits change nothing. */
   readonly sliding?: number
+  /** The 304 or HEAD that brought these terms said no-store: nothing of it is stored (section 5.2.2.5). Never among what is stored. */
+  readonly noStore?: true
 }
 
 export type LifetimeSource =
@@ -45,6 +47,15 @@ export type LifetimeSource =
 export interface Part {
   readonly first: number
   readonly last: number
+}
+
+/** What an incomplete entry lacks of what is asked for (RFC 9111 section 3.3). Inclusive positions. */
+export interface Lack {
+  readonly wanted: Part
+  /** From its first missing byte to its last. */
+  readonly missing: Part
+  /** The strong validator that the rest is asked for with, in If-Range. */
+  readonly validator: string
 }
 
 /**
@@ -69,7 +80,10 @@ export interface ResponseMeta {
   readonly tags: readonly string[]
   /** Ranges held, in ascending order, when the entry is incomplete; null: the whole representation. */
   readonly parts: readonly Part[] | null
-  /** The complete length of the representation where `parts` is not null; null: unknown. */
+  /**
+   * The complete length of the representation where `parts` is not null; null: unknown. Of a whole, the length its body must have, where less
+   * of it may be stored (engine/clipped.ts); null: all that is stored is the whole.
+   */
   readonly total: number | null
   /** The body is stored decoded although Content-Encoding is in the headers (fetch decodes): it cannot serve ranges. */
   readonly decoded: boolean
@@ -159,8 +173,11 @@ export type Answer =
 export type Plan =
   /** Forward untouched; neither read nor store. Unsafe methods still invalidate. */
   | { readonly kind: 'bypass'; readonly reason: BypassReason }
-  /** Forward; the answer may be stored. `conditions` are added to the request (validators of other variants, section 4.3.1). */
-  | { readonly kind: 'miss'; readonly reason: MissReason; readonly conditions: HeaderList }
+  /**
+   * Forward; the answer may be stored. `conditions` are added to the request (validators of other variants, section 4.3.1). `lack`: parts of
+   * it are stored, and the rest may be asked for alone (section 3.3).
+   */
+  | { readonly kind: 'miss'; readonly reason: MissReason; readonly conditions: HeaderList; readonly lack?: Lack }
   /** Answer from the store; `refresh` asks for a revalidation in the background although the entry is fresh (row 143). */
   | {
       readonly kind: 'hit'

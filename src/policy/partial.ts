@@ -4,6 +4,8 @@ import { getHeader } from '../http/headers.ts'
 import type { HeaderList, ResponseHead } from '../http/message.ts'
 import { sameValidators } from './conditional.ts'
 import type { Part, ResponseMeta } from './decision.ts'
+import { isFresh } from './freshness.ts'
+import type { PolicyOptions } from './options.ts'
 import { hasStrongDate } from './strong-date.ts'
 
 /**
@@ -33,6 +35,22 @@ function shareStrongValidator(stored: ResponseMeta, response: { readonly headers
 /** Section 4.3.3: whether a part that the origin sent shows that a stored whole is no longer what it has. */
 export function isOutdatedBy(stored: ResponseMeta, part: ResponseHead): boolean {
   return stored.parts === null && !sameValidators(part, stored)
+}
+
+/** How many bytes a part is. */
+export function lengthOf({ first, last }: Part): number {
+  return last - first + 1
+}
+
+/**
+ * Whether a stored whole may give way to the beginning of what the origin has in its place: it answers nobody any more, fresh or stale, and
+ * could not be confirmed, either.
+ */
+export function givesWayTo(response: ResponseHead, stored: ResponseMeta, now: number, options: PolicyOptions): boolean {
+  const { staleWhileRevalidate, staleIfError, keep = 0 } = stored.terms
+  const windows = [staleWhileRevalidate, staleIfError, keep, options.staleWhileRevalidate, options.staleIfError]
+  if (isFresh(stored, now) || options.serveStaleWhenDisconnected || windows.some((window) => window > 0)) return false
+  return isOutdatedBy(stored, response)
 }
 
 /** The parts in ascending order, what touches or overlaps joined. */

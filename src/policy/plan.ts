@@ -15,6 +15,7 @@ import { conditionsFor, conditionsForVariants } from './conditional.ts'
 import type { Answer, BypassReason, Demand, Plan, ResponseMeta, RevalidateReason, Variant } from './decision.ts'
 import { isEarly } from './early.ts'
 import { freshUntil, hasValidator, isFresh } from './freshness.ts'
+import { lackOf } from './lack.ts'
 import type { PolicyOptions } from './options.ts'
 import { forbidsStale, mayServeStale, onError, staleness } from './stale.ts'
 
@@ -79,7 +80,7 @@ export function plan(request: RequestHead, demand: Demand, stored: Stored, now: 
   const { meta } = stored
   const reply = meta === null ? null : answer(request, meta, stored.size)
   if (meta === null || reply === null || (meta.parts !== null && reply.kind === 'whole')) {
-    return onlyIfCached ? { kind: 'unsatisfiable', reason: 'only-if-cached' } : missed(request, stored)
+    return onlyIfCached ? { kind: 'unsatisfiable', reason: 'only-if-cached' } : missed(request, stored, options)
   }
   if (isForOthers(request, meta, options))
     return onlyIfCached
@@ -104,11 +105,18 @@ interface Used {
   readonly onlyIfCached: boolean
 }
 
-function missed(request: RequestHead, { meta, variants }: Stored): Plan {
-  if (meta !== null) return { kind: 'miss', reason: 'partial-miss', conditions: [] }
+function missed(request: RequestHead, { meta, variants }: Stored, options: PolicyOptions): Plan {
+  if (meta !== null) return partlyMissed(request, meta, options)
   if (variants.length === 0) return { kind: 'miss', reason: 'uri-miss', conditions: [] }
   const own = request.headers.some(([name]) => name.startsWith('if-') || name === 'range')
   return { kind: 'miss', reason: 'vary-miss', conditions: own ? [] : conditionsForVariants(variants) }
+}
+
+function partlyMissed(request: RequestHead, meta: ResponseMeta, options: PolicyOptions): Plan {
+  if (isForOthers(request, meta, options)) return { kind: 'miss', reason: 'authorization-miss', conditions: [] }
+  const lack = lackOf(request, meta)
+  const plain = { kind: 'miss', reason: 'partial-miss', conditions: [] } as const
+  return lack === null ? plain : { ...plain, lack }
 }
 
 /** The Fetch standard's force-cache and only-if-cached take any stored response, however old. */
@@ -164,9 +172,14 @@ function mustValidate(
   if (meta.terms.noCache) return 'no-cache'
   if (invalidated) return 'invalidated'
   if (now < meta.responseTime - CLOCK_SLACK) return 'clock'
-  if (directives.maxAge !== null && age > directives.maxAge) return 'request-max-age'
+  if (directives.maxAge !== null && tooOld(age, directives.maxAge)) return 'request-max-age'
   if (directives.minFresh !== null && (freshUntil(meta) - now) / 1000 < directives.minFresh) return 'request-min-fresh'
   return null
+}
+
+/** Section 5.2.1.1. max-age=0 is how clients ask for a validation: how fast the first answer came must not decide whether they get one. */
+function tooOld(age: number, maxAge: number): boolean {
+  return age > maxAge || maxAge === 0
 }
 
 /** What the user wants revalidated; RFC 8246 section 2: an immutable response has nothing to revalidate while it is fresh. */

@@ -30,7 +30,7 @@ export const REASONS: Readonly<Record<Reason, Explanation>> = {
     sentence: 'Responses are stored for this URL, but none for these selecting headers.',
     rfc: 'RFC 9111 section 4.1',
   },
-  'partial-miss': { sentence: 'The stored parts do not hold the range.', rfc: 'RFC 9111 section 3.3' },
+  'partial-miss': { sentence: 'The stored parts do not hold all of it.', rfc: 'RFC 9111 section 3.3' },
   'authorization-miss': {
     sentence: 'The request says who asks, and what is stored for others does not say that it is for all.',
     rfc: 'RFC 9111 section 3.5',

@@ -174,14 +174,16 @@ function termsOf(facts: LifetimeInput): Terms {
   const overridden = options.override && own !== null
   const span = lifetime(facts)
   const sliding = slidingSeconds(span, facts.initialAge, own, options)
+  const noStore = becameNoStore(directives) && !overridden
   return Object.freeze({
     ...span,
     initialAge: facts.initialAge,
-    noCache: (directives.noCache || becameNoStore(directives)) && !overridden,
+    noCache: noStore || (directives.noCache && !overridden),
     mustRevalidate: !overridden && mustRevalidate(directives, options),
     immutable: directives.immutable,
     ...staleWindows(directives, options),
     ...(sliding === undefined ? {} : { sliding }),
+    ...(noStore ? { noStore } : {}),
   })
 }
 
@@ -198,7 +200,7 @@ function staleWindows(
   return keep > Math.max(staleWhileRevalidate, staleIfError) ? { ...windows, keep } : windows
 }
 
-/** Section 5.2.2.5: only a 304 can make no-store of what is stored already: then nothing is answered from it without asking. */
+/** Section 5.2.2.5: only an update can make no-store of what is stored already. It answers who asked, and is kept no longer (keeper.ts). */
 function becameNoStore({ noStore, mustUnderstand }: CacheControl): boolean {
   return noStore && !mustUnderstand
 }

@@ -1,5 +1,7 @@
 /** Serving stale (RFC 9111 section 4.2.4, RFC 5861). */
-import type { CacheControl } from '../http/cache-control.ts'
+import { parseCacheControl, type CacheControl } from '../http/cache-control.ts'
+import { getHeader } from '../http/headers.ts'
+import type { HeaderList } from '../http/message.ts'
 import type { ResponseMeta } from './decision.ts'
 import { freshUntil } from './freshness.ts'
 import type { PolicyOptions } from './options.ts'
@@ -40,4 +42,19 @@ export function onError(
   if (!invalidated && mayServeStale(meta, request, now, options)) return 'stale'
   if (!options.serveStaleWhenDisconnected) return 'fail'
   return invalidated || forbidsStale(meta) ? 'gateway-timeout' : 'stale'
+}
+
+/**
+ * Whether what was planned may still be done when the origin has failed: on a server, a route further in, known only since its handler
+ * ran, may allow less than was in force before.
+ * @param asked when the origin was asked, by which it was planned; undefined: not by this request
+ */
+export function mayHide(
+  meta: ResponseMeta,
+  request: HeaderList,
+  options: PolicyOptions,
+  asked: number | undefined,
+): boolean {
+  if (options.serveStaleWhenDisconnected) return true
+  return mayServeStale(meta, parseCacheControl(getHeader(request, 'cache-control')), asked ?? -Infinity, options)
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { Addresses } from './addresses.ts'
-import { resolveServerOptions } from './options.ts'
+import { resolveServerOptions } from './settings.ts'
 
 const addresses = (options = {}): Addresses => new Addresses(resolveServerOptions(options, 'test'))
 

@@ -6,7 +6,7 @@ import { primaryKey } from '../engine/key.ts'
 import { isPlainEffective } from '../engine/plain-hit.ts'
 import type { MaybePromise } from '../engine/ports.ts'
 import type { HeaderList } from '../http/message.ts'
-import type { RouteSettings, ServerSettings } from './options.ts'
+import type { RouteSettings, ServerSettings } from './settings.ts'
 
 export interface Address {
   /** Absolute, serialised, without a fragment. */
@@ -20,6 +20,8 @@ export interface Address {
   readonly purges: boolean
   /** Answers in a row, or nearly so, that could not be shared; counted where somebody asks for the next one. */
   refusals: number
+  /** When an answer was last looked at that could not be shared, in ms. */
+  lookedAt: number
 }
 
 /** A host and perhaps a port: nothing that would become a part of a path or of another host. */
@@ -127,6 +129,7 @@ export class Addresses {
       plain: key !== null && isPlainEffective(settings.effective),
       purges,
       refusals: 0,
+      lookedAt: Number.NEGATIVE_INFINITY,
     }
     if (!isLong) known.add(target, address)
     return address

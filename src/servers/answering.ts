@@ -77,7 +77,10 @@ export function looksShareable(status: number, field: string | null, expires: bo
   return !noStore && !isPrivate
 }
 
-/** A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2); what a HEAD itself brought says it among its fields. */
-export function lengthForHead({ facts, entry }: StoredReply): number | null {
-  return facts.headOnly && entry.meta.method !== 'HEAD' ? entry.body.size : null
+/**
+ * A HEAD tells the length of what a GET would bring (RFC 9110 section 9.3.2); what a HEAD itself brought says it among its fields. A 304
+ * tells none: there are those who wait for as many bytes.
+ */
+export function lengthForHead({ facts, entry, status }: StoredReply): number | null {
+  return facts.headOnly && entry.meta.method !== 'HEAD' && status !== 304 ? entry.body.size : null
 }

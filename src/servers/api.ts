@@ -1,5 +1,6 @@
 /** What every server cache offers besides answering requests. */
 import type { ResponseCache } from '../clients/cache-view.ts'
+import { checkListening } from '../clients/validate.ts'
 import type { CacheEvent, CacheEventOf, CacheEventType } from '../engine/events.ts'
 import type { CacheStats } from '../engine/stats.ts'
 import type { PurgeQuery, ServerCache } from './server-cache.ts'
@@ -25,8 +26,10 @@ export function apiOf(cache: ServerCache): ServerCacheApi {
     cache: cache.entries,
     purge: (query) => cache.purge(query),
     invalidateTags: (tags, mode) => cache.entries.invalidateTags(tags, mode),
-    on: (type: CacheEventType | '*', listener: (event: never) => void) =>
-      cache.on(type, listener as (event: CacheEvent) => void),
+    on(type: CacheEventType | '*', listener: (event: never) => void) {
+      checkListening(type, listener)
+      return cache.on(type, listener as (event: CacheEvent) => void)
+    },
     stats: () => cache.stats(),
     close: () => cache.close(),
   }

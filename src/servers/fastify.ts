@@ -6,9 +6,11 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Duration } from '../clients/durations.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
-import { NodeGate, type VisitOptions } from './node-gate.ts'
+import { NodeGate } from './node-gate.ts'
+import type { VisitOptions } from './node-visit.ts'
 import { forwarded, isHttps, type AskedBy } from './node-request.ts'
-import { ruleSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
+import type { RouteOptions, ServerCacheOptions } from './options.ts'
+import { ruleSettings, type RouteSettings } from './settings.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
 

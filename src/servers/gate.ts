@@ -1,12 +1,12 @@
 /** What both gates do alike, whatever their messages are made of. */
 import type { ReplyInfo } from '../engine/exchange.ts'
-import type { Origin } from '../engine/ports.ts'
+import type { Clock, Origin } from '../engine/ports.ts'
 import type { ResponseEntry } from '../engine/reply.ts'
 import { inTime, quietlyAfter } from '../engine/timer.ts'
 import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, ResponseHead } from '../http/message.ts'
 import type { Address } from './addresses.ts'
-import type { RouteSettings } from './options.ts'
+import type { RouteSettings } from './settings.ts'
 
 /** What a cache further in may change of a visit: the route that is in force. */
 export interface Inside {
@@ -51,6 +51,22 @@ export function isHopeless(address: Address): boolean {
   if (address.refusals >= PATIENCE) return true
   address.refusals += 1
   return false
+}
+
+/** So many refusals are looked at one by one; of more, one in a while is: to look at a Response makes it slower to send. */
+const LOOKS = 64
+
+/** Milliseconds until the next look. */
+const WHILE = 1000
+
+/** Whether an answer under a hopeless key is looked at for whether it can be shared: then the next one is asked for as any other is. */
+export function isLookedAt(address: Address, clock: Clock): boolean {
+  if (address.refusals < LOOKS) return true
+  const now = clock.now()
+  // A clock that was set back is no reason to wait for it.
+  if (now >= address.lookedAt && now - address.lookedAt < WHILE) return false
+  address.lookedAt = now
+  return true
 }
 
 /** Fields that are made where the handler makes none. */

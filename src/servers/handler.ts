@@ -3,9 +3,12 @@
  *
  * @module
  */
+import { shown } from '../clients/shown.ts'
+import { OptionError } from '../errors.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
 import type { ServerCacheOptions } from './options.ts'
 import { ServerCache } from './server-cache.ts'
+import { checkHandler, checkObject } from './validate.ts'
 import { checkFunction, waitUntilAmong, type WaitUntil } from './wait-until.ts'
 import { WebGate } from './web-gate.ts'
 import { FINISH } from './web-visit.ts'
@@ -54,11 +57,19 @@ export function cached<Q extends Request, Rest extends readonly unknown[]>(
   handler: (request: Q, ...rest: Rest) => Response | Promise<Response>,
   options: HandlerCacheOptions = {},
 ): CachedHandler<Q, Rest> {
+  checkHandler(handler, 'cached')
+  checkObject(options, 'cached')
   const { waitUntil, ...shared } = options
   checkFunction(waitUntil, 'waitUntil')
   const cache = new ServerCache(shared, 'cached', FINISH)
   const gate = new WebGate(cache)
   const call = async (request: Q, ...rest: Rest): Promise<Response> => {
+    if (typeof request?.url !== 'string' || typeof request.headers?.get !== 'function')
+      throw new OptionError(
+        'ERR_OPTION_VALUE',
+        'request',
+        `a cached handler is called with a Request, not with ${shown(request)}`,
+      )
     // Requests made anew are of the visitor's own class.
     const run = (given: Request): Response | Promise<Response> => handler(given as Q, ...rest)
     return gate.enter({ request, run, again: run, waitUntil: waitUntil ?? waitUntilAmong(rest) })

@@ -7,9 +7,11 @@ import type { Context, ExecutionContext, MiddlewareHandler } from 'hono'
 import { isPromise } from '../engine/maybe.ts'
 import { OptionError } from '../errors.ts'
 import { apiOf, type ServerCacheApi } from './api.ts'
-import { routeSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
+import type { RouteOptions, ServerCacheOptions } from './options.ts'
+import { routeSettings, type RouteSettings } from './settings.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
+import { checkObject } from './validate.ts'
 import { waitUntilAmong } from './wait-until.ts'
 import { WebGate } from './web-gate.ts'
 import { FINISH, type WebVisit } from './web-visit.ts'
@@ -58,6 +60,7 @@ export interface HonoCache extends MiddlewareHandler, ServerCacheApi {
  * ```
  */
 export function responseCache(options: HonoCacheOptions = {}): HonoCache {
+  checkObject(options, 'responseCache')
   const { app, ...shared } = options
   if (app !== undefined && typeof (app as { fetch?: unknown } | null)?.fetch !== 'function')
     throw new OptionError('ERR_OPTION_VALUE', 'app', 'app must be the application: an object with fetch')

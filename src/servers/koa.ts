@@ -5,9 +5,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { apiOf, type ServerCacheApi } from './api.ts'
-import { NodeGate, type VisitOptions } from './node-gate.ts'
+import { NodeGate } from './node-gate.ts'
+import type { VisitOptions } from './node-visit.ts'
 import { forwarded, type AskedBy } from './node-request.ts'
-import { routeSettings, type RouteOptions, type RouteSettings, type ServerCacheOptions } from './options.ts'
+import type { RouteOptions, ServerCacheOptions } from './options.ts'
+import { routeSettings, type RouteSettings } from './settings.ts'
 import { ServerCache } from './server-cache.ts'
 import { isSignedIn } from './signed-in.ts'
 

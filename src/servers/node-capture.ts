@@ -4,56 +4,90 @@
  * Rule 1: nothing is undone: our methods stay on the response and pass on to those that were there before, so that what others
  *   put on top of them, or had put underneath, goes on working (compression, logging).
  * Rule 2: what the handler gives is held for as long as the decision takes, a few microtasks; then it flows as if we were not there.
- * Rule 3: the store's copy is a copy: what the handler does to its buffers afterwards cannot be seen there.
+ * Rule 3: what node would refuse is refused when it is given, whether it is held or not.
+ * Rule 4: a handler that goes on when its visitor has left, and does not mind that, ends an answer like any other: it is stored. One that
+ *   minds (it listens for that, or is piped from a stream) or has stopped leaves nothing behind (RELIABILITY A11).
  */
-import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { LeaderLeft } from '../engine/single-flight.ts'
-import type { HeaderLine, HeaderList, ResponseHead } from '../http/message.ts'
-import { phraseOf } from './node-before.ts'
+import { quietlyAfter, type Timer } from '../engine/timer.ts'
+import type { HeaderList, ResponseHead } from '../http/message.ts'
+import {
+  besideOthers,
+  bytesOf,
+  checkLength,
+  coded,
+  endArguments,
+  headOf,
+  takeHead,
+  writeArguments,
+  type Callback,
+  type Chunk,
+  type Given,
+} from './node-given.ts'
+import { departureOf, hasLeft } from './node-minds.ts'
+import { holdPartings } from './node-parting.ts'
+import { pretend, type Pretence } from './node-pretence.ts'
+import { Tap } from './node-tap.ts'
 
-type Encoding = BufferEncoding
-type Callback = (error?: Error | null) => void
-type Given = string | Uint8Array
-
-interface Held {
-  readonly chunk: Given
-  readonly encoding: Encoding | undefined
-  readonly done: Callback | undefined
+interface Held extends Given {
+  readonly chunk: Chunk
 }
 
 /** The methods of a response that send. */
 export interface Sender {
   writeHead(this: ServerResponse, ...args: unknown[]): ServerResponse
-  write(this: ServerResponse, chunk: Given, encoding?: Encoding, done?: Callback): boolean
+  write(this: ServerResponse, chunk: Chunk, encoding?: BufferEncoding, done?: Callback): boolean
   end(this: ServerResponse, ...args: unknown[]): ServerResponse
   flushHeaders(this: ServerResponse): void
 }
 
 const LEFT_BEFORE = 'the visitor left before the handler answered'
+const LEFT = 'the visitor left before the response was whole'
 
-/** Bytes the store may be behind before it is given up. */
-const MAX_BEHIND = 16 * 1024 * 1024
+const UNSENT = 'the answer could not be sent'
+
+/** Bytes that are held before the handler is told to wait. */
+const HOLD = 65_536
+
+const late = (): Error => coded(new Error('write after end'), 'ERR_STREAM_WRITE_AFTER_END')
+
+/** Milliseconds a handler whose visitor has left may take between two writes: others may wait for its answer. */
+const STOPPED = 2000
 
 export class Capture {
   /** What the handler answers with, once it does; rejects when the visitor leaves before that. */
   readonly head: Promise<ResponseHead>
   readonly #response: ServerResponse
   readonly #before: Sender
+  readonly #own = ((...args: unknown[]) => this.#writeHead(args)) as ServerResponse['writeHead']
+  /** Whether somebody is told, in the handler's turn, that the visitor leaves. */
+  readonly #minds: () => boolean
   #state: 'holding' | 'passing' | 'swallowing' = 'holding'
   #direct = false
-  #headArguments: unknown[] | null = null
+  #headArguments: readonly unknown[] | null = null
   #gotHead = false
   #held: Held[] = []
   #heldBytes = 0
   #ended = false
+  /** Whether it ended with the last of what it gave. */
+  #endedWithChunk = false
+  /** Why what it gives is not whole; null: it is, or may be. */
+  #broken: string | null = null
   #flushed = false
-  /** The status while the response pretends to be sent; null: it does not. */
-  #status: number | null = null
+  #pretence: Pretence | null = null
   #onEnd: Callback | undefined
+  /** What the handler does to an answer that it has ended and that is still held. */
+  #afterwards: (() => void)[] = []
+  /** The turn in which it ended it is over: node would have sent it. */
+  #isLate = false
+  #partAsEver: () => void = () => undefined
   #onOver: (() => void) | null = null
   #onUnwanted: (() => void) | null = null
   #isUnwanted = false
-  #tap: ReadableStreamDefaultController<Uint8Array> | null = null
+  #tap: Tap | null = null
+  /** Runs while a handler goes on whose visitor has left. */
+  #stopped: Timer | undefined
   #resolve: (head: ResponseHead) => void = () => undefined
   #reject: (error: Error) => void = () => undefined
 
@@ -67,11 +101,12 @@ export class Capture {
       this.#reject = reject
     })
     this.head.catch(() => undefined)
-    response.writeHead = ((...args: unknown[]) => this.#writeHead(args)) as ServerResponse['writeHead']
+    response.writeHead = this.#own
     response.write = ((...args: unknown[]) => this.#write(args)) as ServerResponse['write']
     response.end = ((...args: unknown[]) => this.#end(args)) as ServerResponse['end']
     response.flushHeaders = () => this.#flushHeaders()
     response.once('close', () => this.#closed())
+    this.#minds = departureOf(response)
   }
 
   /** Whether the handler has ended its answer. */
@@ -105,21 +140,14 @@ export class Capture {
 
   /** The body for the store, from its first byte. To be taken before `pass` or `swallow`. */
   tap(): ReadableStream<Uint8Array> {
-    const held = this.#held.map(({ chunk, encoding }) => new Uint8Array(bytesOf(chunk, encoding)))
-    return new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          for (const chunk of held) if (chunk.length > 0) controller.enqueue(chunk)
-          if (this.#ended) controller.close()
-          else this.#tap = controller
-        },
-        cancel: () => {
-          this.#tap = null
-          if (!this.#ended) this.#giveUp()
-        },
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: 0 }),
-    )
+    const tap = new Tap(() => {
+      if (!this.#ended) this.#giveUp()
+    })
+    for (const { chunk, encoding } of this.#held) tap.feed(bytesOf(chunk, encoding))
+    if (this.#broken !== null) tap.break(this.#broken)
+    else if (this.#ended) tap.end()
+    else this.#tap = tap
+    return tap.stream
   }
 
   /** The visitor gets what the handler gives, with these fields beside its own. */
@@ -131,25 +159,26 @@ export class Capture {
     if (this.#headArguments !== null) this.#before.writeHead.apply(response, besideOthers(this.#headArguments))
     const held = this.#held
     this.#held = []
-    const last = this.#ended ? held.pop() : undefined
+    const last = this.#endedWithChunk ? held.pop() : undefined
+    if (this.#flushed) this.#directly(() => this.#before.flushHeaders.call(response))
     for (const { chunk, encoding, done } of held) this.#passOn(chunk, encoding, done)
-    if (this.#flushed && !this.#ended) this.#directly(() => this.#before.flushHeaders.call(response))
     if (this.#ended) this.#passEnd(last)
-    else if (held.length > 0) queueMicrotask(() => response.emit('drain'))
+    else if (held.length > 0) this.#drain()
   }
 
-  #passOn(chunk: Given, encoding: Encoding | undefined, done: Callback | undefined): boolean {
+  #passOn(chunk: Chunk, encoding: BufferEncoding | undefined, done: Callback | undefined): boolean {
     return this.#before.write.call(this.#response, chunk, encoding ?? 'utf8', done)
   }
 
-  #passEnd(last: Held | undefined): void {
-    const done = (): void => {
-      last?.done?.()
-      this.#onEnd?.()
-    }
+  #passEnd(last: Given | undefined): void {
+    this.#sendEnd({ chunk: last?.chunk, encoding: last?.encoding, done: this.#onEnd })
+    for (const then of this.#afterwards.splice(0)) then()
+  }
+
+  #sendEnd({ chunk, encoding, done }: Given): void {
     this.#directly(() => {
-      if (last === undefined) this.#before.end.call(this.#response, done)
-      else this.#before.end.call(this.#response, last.chunk, last.encoding ?? 'utf8', done)
+      if (chunk === undefined) this.#before.end.call(this.#response, done)
+      else this.#before.end.call(this.#response, chunk, encoding ?? 'utf8', done)
     })
   }
 
@@ -157,12 +186,20 @@ export class Capture {
   swallow(): void {
     this.#unpretend()
     this.#state = 'swallowing'
+    this.#afterwards = []
     const held = this.#held
     this.#held = []
     // A handler that waits for its writes to be taken goes on, as it does with those that come later.
     for (const { done } of held) if (done !== undefined) queueMicrotask(done)
     if (this.#ended) this.#onEnd?.()
-    else queueMicrotask(() => this.#response.emit('drain'))
+    else this.#drain()
+  }
+
+  /** Whoever waits may go on, when the store can take it where the answer is for nobody else. */
+  #drain(): void {
+    const go = (): void => void this.#response.emit('drain')
+    if (this.#state === 'swallowing' && this.#tap !== null) this.#tap.whenRoom(go)
+    else queueMicrotask(go)
   }
 
   /** The original methods, for sending something else. */
@@ -194,86 +231,134 @@ export class Capture {
 
   #writeHead(args: unknown[]): ServerResponse {
     if (this.#state === 'passing' || this.#direct) return this.#before.writeHead.apply(this.#response, args)
-    if (!this.#gotHead) {
-      this.#headArguments = args
-      this.#begin()
-    }
+    if (!this.#gotHead) this.#begin(args)
+    else if (this.#pretence !== null)
+      throw coded(new Error('Cannot write headers after they are sent to the client'), 'ERR_HTTP_HEADERS_SENT')
     return this.#response
   }
 
   #flushHeaders(): void {
     if (this.#state === 'passing' || this.#direct) return this.#before.flushHeaders.call(this.#response)
-    this.#flushed = true
     this.#begin()
+    this.#flushed = !this.#ended
   }
 
   #write(args: unknown[]): boolean {
-    const given = parse(args)
-    if (given.chunk === undefined) return true
-    if (this.#direct) return this.#before.write.call(this.#response, given.chunk, given.encoding ?? 'utf8', given.done)
-    const held = { ...given, chunk: given.chunk }
-    if (this.#ended) return false
+    if (this.#direct) return Reflect.apply(this.#before.write, this.#response, args) as boolean
+    if (this.#ended) return this.#writeLate(args)
+    const held = writeArguments(args)
+    // As node does: not of the first, with which the head is made.
+    if (this.#gotHead) this.#checkLength(held, false)
     this.#begin()
     this.#feed(held)
     if (this.#state === 'passing') return this.#passOn(held.chunk, held.encoding, held.done)
-    if (this.#state === 'swallowing') {
-      if (held.done !== undefined) queueMicrotask(held.done)
-      return true
-    }
+    if (this.#state === 'swallowing') return this.#swallowed(held.done)
     this.#held.push(held)
     this.#heldBytes += held.chunk.length
-    return this.#heldBytes < 65_536
+    return this.#heldBytes < HOLD
+  }
+
+  /** Written for the store alone: as fast as that takes it. */
+  #swallowed(done: Callback | undefined): boolean {
+    const tap = this.#tap
+    if (tap?.isFull !== true) {
+      if (done !== undefined) queueMicrotask(done)
+      return true
+    }
+    tap.whenRoom(() => {
+      done?.()
+      this.#response.emit('drain')
+    })
+    return false
+  }
+
+  #writeLate(args: unknown[]): boolean {
+    const write = (): boolean => Reflect.apply(this.#before.write, this.#response, args) as boolean
+    if (this.#state === 'passing') return write()
+    const { done } = writeArguments(args)
+    if (this.#state === 'holding' && !this.#isLate) this.#afterwards.push(write)
+    else if (done !== undefined) queueMicrotask(() => done(late()))
+    return false
   }
 
   #end(args: unknown[]): ServerResponse {
     if (this.#direct) return this.#before.end.apply(this.#response, args)
-    if (this.#ended) return this.#response
-    const { chunk, encoding, done } = parse(args)
+    if (this.#ended) return this.#endLate(args)
+    const given = endArguments(args)
+    const { chunk, encoding, done } = given
+    this.#begin()
+    this.#checkLength(given, true)
     this.#ended = true
+    this.#endedWithChunk = chunk !== undefined
+    clearTimeout(this.#stopped)
+    // Broken off by the handler itself, and ended all the same.
+    if (this.#state !== 'swallowing' && this.#isGone) this.breakOff(LEFT)
     if (chunk !== undefined) this.#feed({ chunk, encoding, done })
     // The tap may be there while the answer is still held: the end is for both.
-    this.#endTap()
+    this.#tap?.end()
+    this.#tap = null
     this.#onOver?.()
     if (this.#state === 'holding') {
       if (chunk !== undefined) this.#held.push({ chunk, encoding, done: undefined })
       this.#onEnd = done
-      this.#begin()
+      this.#holdEnd()
       return this.#response
     }
-    if (this.#state === 'swallowing') {
-      if (done !== undefined) queueMicrotask(done)
-    } else
-      this.#directly(() => {
-        if (chunk === undefined) this.#before.end.call(this.#response, done)
-        else this.#before.end.call(this.#response, chunk, encoding ?? 'utf8', done)
-      })
+    if (this.#state !== 'swallowing') this.#sendEnd(given)
+    else if (done !== undefined) queueMicrotask(done)
     return this.#response
   }
 
-  #begin(): void {
-    if (this.#gotHead) return
-    this.#gotHead = true
-    // A framework that finds its visitor gone ends the response as it is: that is no answer.
-    if (this.#response.socket?.destroyed) this.#reject(new LeaderLeft(LEFT_BEFORE))
-    else this.#resolve(headOf(this.#response, this.#headArguments ?? []))
-    this.#pretend()
+  #endLate(args: unknown[]): ServerResponse {
+    const end = (): ServerResponse => this.#directly(() => this.#before.end.apply(this.#response, args))
+    if (this.#state === 'passing') return end()
+    const { done } = endArguments(args)
+    if (this.#state === 'holding' && !this.#isLate) this.#afterwards.push(end)
+    else if (done !== undefined) queueMicrotask(done)
+    return this.#response
   }
 
-  /** To the handler, what it has answered with is sent: an error that comes after it must not change what is being held. */
-  #pretend(): void {
+  /** An answer that is whole is out, for node, before whatever is done to it or its connection next. */
+  #holdEnd(): void {
+    this.#pretence?.ended()
+    queueMicrotask(() => (this.#isLate = true))
+    this.#partAsEver = holdPartings(this.#response, (parting) => {
+      if (this.#state !== 'holding') return false
+      this.#afterwards.push(parting)
+      return true
+    })
+  }
+
+  /** @throws TypeError or RangeError for what node:http would refuse */
+  #begin(args: unknown[] | null = null): void {
+    if (this.#gotHead || (args === null && this.#beginAbove())) return
+    const given = this.#state === 'holding' ? takeHead(this.#response, args ?? []) : (args ?? [])
+    this.#headArguments = args === null ? null : given
+    this.#gotHead = true
+    // A framework that finds its visitor gone ends the response as it is: that is no answer.
+    if (this.#isGone) this.#reject(new LeaderLeft(LEFT_BEFORE))
+    else this.#resolve(headOf(this.#response, given))
+    if (this.#state === 'holding') this.#pretence = pretend(this.#response)
+  }
+
+  /** As node does where no head was written: those who wait on top of us for the head (on-headers) are called before it is looked at. */
+  #beginAbove(): boolean {
     const response = this.#response
-    if (this.#state !== 'holding' || Object.hasOwn(response, 'headersSent')) return
-    this.#status = response.statusCode
-    Object.defineProperty(response, 'headersSent', { get: () => true, configurable: true })
-    Object.defineProperty(response, 'writableEnded', { get: () => this.#ended, configurable: true })
+    if (this.#state === 'holding' && response.writeHead !== this.#own) response.writeHead(response.statusCode)
+    return this.#gotHead
+  }
+
+  #checkLength({ chunk, encoding }: Given, isAll: boolean): void {
+    if (!this.#response.strictContentLength || this.#state !== 'holding') return
+    const all = [...this.#held, ...(chunk === undefined ? [] : [{ chunk, encoding }])]
+    const length = all.reduce((sum, each) => sum + bytesOf(each.chunk, each.encoding).length, 0)
+    checkLength(this.#response, this.#headArguments ?? [], length, isAll)
   }
 
   #unpretend(): void {
-    if (this.#status === null) return
-    Reflect.deleteProperty(this.#response, 'headersSent')
-    Reflect.deleteProperty(this.#response, 'writableEnded')
-    this.#response.statusCode = this.#status
-    this.#status = null
+    this.#pretence?.drop()
+    this.#pretence = null
+    this.#partAsEver()
   }
 
   /** Nobody wants the body but the visitor. */
@@ -283,92 +368,50 @@ export class Capture {
 
   #feed({ chunk, encoding }: Held): void {
     if (this.#tap === null) return
-    const bytes = bytesOf(chunk, encoding)
-    // Not slice(): that of a Buffer shares its memory.
-    if (bytes.length > 0) this.#tap.enqueue(new Uint8Array(bytes))
-    if ((this.#tap.desiredSize ?? 0) >= -MAX_BEHIND) return
-    this.#breakTap('the store is too slow for this response')
-    // Not in the middle of a write of the handler's.
-    queueMicrotask(() => this.#giveUp())
+    this.#tap.feed(bytesOf(chunk, encoding))
+    if (!this.#tap.isOpen) this.#tap = null
+    if (this.#stopped !== undefined) this.#waitOn()
   }
 
-  #endTap(): void {
-    this.#tap?.close()
+  /** What the handler gives is not whole, whether the store has begun with it or is about to. */
+  breakOff(why: string = UNSENT): void {
+    this.#broken = why
+    this.#tap?.break(why)
     this.#tap = null
   }
 
-  #breakTap(why: string): void {
-    this.#tap?.error(new Error(why))
-    this.#tap = null
+  get #isGone(): boolean {
+    const { destroyed, socket } = this.#response
+    return destroyed || socket?.destroyed === true
   }
 
   #closed(): void {
     if (this.#ended) return
-    this.#breakTap('the visitor left before the response was whole')
     if (!this.#gotHead) this.#reject(new LeaderLeft(LEFT_BEFORE))
+    else if (this.#state === 'passing' && this.#tap?.isOpen && hasLeft(this.#response) && !this.#minds()) this.#goOn()
+    else this.breakOff(LEFT)
   }
-}
 
-function parse(args: unknown[]): {
-  chunk: Given | undefined
-  encoding: Encoding | undefined
-  done: Callback | undefined
-} {
-  const done = args.find((arg) => typeof arg === 'function') as Callback | undefined
-  const [chunk, encoding] = args
-  return {
-    chunk: typeof chunk === 'string' || chunk instanceof Uint8Array ? chunk : undefined,
-    encoding: typeof chunk === 'string' && typeof encoding === 'string' ? (encoding as Encoding) : undefined,
-    done,
+  /** Rule 4: from now on it writes for the store alone, until that wants no more. */
+  #goOn(): void {
+    this.#state = 'swallowing'
+    this.#onUnwanted = () => this.#stop()
+    this.#waitOn()
+    this.#drain()
   }
-}
 
-function bytesOf(chunk: Given, encoding: Encoding | undefined): Uint8Array {
-  return typeof chunk === 'string' ? Buffer.from(chunk, encoding ?? 'utf8') : chunk
-}
-
-type Fields = OutgoingHttpHeaders | readonly OutgoingHttpHeader[]
-
-/** Status and fields as they will be sent: those set one by one, and over them those given to writeHead. */
-function headOf(response: ServerResponse, [status, second, third]: unknown[]): ResponseHead {
-  const headers = linesOf(response.getHeaders())
-  const given = (typeof second === 'string' ? third : second) as Fields | undefined | null
-  const more = given === undefined || given === null ? [] : linesOf(given)
-  const replaced = new Set(more.map(([name]) => name))
-  return {
-    status: typeof status === 'number' ? status : response.statusCode,
-    statusText: typeof second === 'string' ? second : phraseOf(response),
-    headers: more.length === 0 ? headers : [...headers.filter(([name]) => !replaced.has(name)), ...more],
+  #waitOn(): void {
+    clearTimeout(this.#stopped)
+    this.#stopped = quietlyAfter(STOPPED, () => {
+      this.breakOff(LEFT)
+      this.#stop()
+    })
   }
-}
 
-/** node:http takes pairs only where no field was set one by one: names and values in turn it always takes. */
-function besideOthers(args: unknown[]): unknown[] {
-  return args.map((arg) => (Array.isArray(arg) && Array.isArray(arg[0]) ? linesOf(arg as Fields).flat() : arg))
-}
-
-/** A field among the arguments of writeHead. */
-export function givenField([, second, third]: readonly unknown[], wanted: string): unknown {
-  const given = typeof second === 'string' ? third : second
-  if (typeof given !== 'object' || given === null) return undefined
-  if (Array.isArray(given)) return linesOf(given).find(([name]) => name === wanted)?.[1]
-  for (const name in given) {
-    if (name.length === wanted.length && name.toLowerCase() === wanted) return (given as OutgoingHttpHeaders)[name]
+  /** Nobody wants any more of it: as without a cache. */
+  #stop(): void {
+    clearTimeout(this.#stopped)
+    this.#stopped = undefined
+    this.#state = 'passing'
   }
-  return undefined
-}
-
-/** Header lines of what node:http takes: an object, a flat array, or an array of pairs. */
-export function linesOf(fields: Fields): HeaderLine[] {
-  if (!Array.isArray(fields)) return Object.entries(fields).flatMap(([name, value]) => lines(name, value))
-  if (Array.isArray(fields[0])) return (fields as [string, OutgoingHttpHeader][]).flatMap(([n, v]) => lines(n, v))
-  const all: HeaderLine[] = []
-  for (let at = 0; at + 1 < fields.length; at += 2) all.push(...lines(String(fields[at]), fields[at + 1]))
-  return all
-}
-
-function lines(name: string, value: OutgoingHttpHeader | undefined): HeaderLine[] {
-  if (value === undefined) return []
-  const lower = name.toLowerCase()
-  return Array.isArray(value) ? value.map((one): HeaderLine => [lower, one]) : [[lower, String(value)]]
 }

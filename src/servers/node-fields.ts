@@ -8,6 +8,7 @@ export const HAS_IDENTITY = 4
 export const IS_AUTHORIZED = 8
 export const HAS_BODY = 16
 export const IS_FORWARDED = 32
+export const HAS_PRECONDITION = 64
 
 const BITS: readonly (readonly [bit: number, names: readonly string[]])[] = [
   [ASKS_PART, ['if-none-match', 'if-modified-since', 'range', 'expect']],
@@ -15,6 +16,7 @@ const BITS: readonly (readonly [bit: number, names: readonly string[]])[] = [
   [IS_AUTHORIZED, ['authorization']],
   [HAS_BODY, ['transfer-encoding', 'content-length']],
   [IS_FORWARDED, ['x-forwarded-host', 'x-forwarded-proto']],
+  [HAS_PRECONDITION, ['if-match', 'if-unmodified-since']],
 ]
 
 export class FieldScan {

@@ -8,19 +8,20 @@
  * Rule 3: a key whose last answers could not be shared costs a look-up and no more.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { CacheClient } from '../clients/client.ts'
 import type { AlreadyRead } from '../engine/engine.ts'
 import { isPromise } from '../engine/maybe.ts'
 import { StoredReply } from '../engine/reply.ts'
+import { warn } from '../engine/warning.ts'
 import { FORWARDED, type Address } from './addresses.ts'
 import { answered } from './answering.ts'
-import { isHopeless, isRefusal, neverAsk, UNSAFE, type Inside } from './gate.ts'
+import { isHopeless, isRefusal, neverAsk, UNSAFE } from './gate.ts'
 import {
   ASKS_PART,
   FieldScan,
   HAS_BODY,
   HAS_DIRECTIVES,
   HAS_IDENTITY,
+  HAS_PRECONDITION,
   hasTwoHosts,
   hostOf,
   IS_AUTHORIZED,
@@ -36,41 +37,12 @@ import {
   requestLines,
   type AskedBy,
 } from './node-request.ts'
-import { sendReply } from './node-send.ts'
+import { sendFailure, sendReply } from './node-send.ts'
+import type { Visit, VisitOptions } from './node-visit.ts'
 import { VISIT, watch, type Visited } from './node-watch.ts'
 import { sendWhole } from './node-whole.ts'
-import type { RouteSettings } from './options.ts'
 import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
-
-/** What an adapter adds to a visit. */
-export interface VisitOptions {
-  /** Settings of the route, where the adapter knows it. */
-  readonly route?: RouteSettings | undefined
-  /** Whether a user or a session came with the request; asked when the handler has answered. */
-  signedIn?(): boolean
-  /** What the framework tells its handlers of a proxy in front; asked where the request says that there is one. */
-  askedBy?(request: IncomingMessage): AskedBy
-  /** As the framework reads what a proxy says, where `trustProxy` says that it is to be believed. */
-  forwarded?(): AskedBy
-  /** Called before the handler's turn, where something that it did not make may be sent yet. */
-  begin?(): void
-  /** Called before something is sent that the handler did not make. */
-  answering?(): void
-  /** Called after that, once it is certain that the handler will not run: the adapter must keep its hands off the response. */
-  done?(): void
-}
-
-export interface Visit extends Inside {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly proceed: () => void
-  readonly options: VisitOptions
-  readonly address: Address
-  readonly client: CacheClient
-  /** The request carries Authorization. */
-  readonly authorized: boolean
-}
 
 const NO_OPTIONS: VisitOptions = Object.freeze({})
 
@@ -79,6 +51,8 @@ export class NodeGate {
   readonly #fields: FieldScan
   /** What keeps a request from being a plain one. */
   readonly #special: number
+  /** Whether a framework was asked what it makes of a proxy that we were told to believe. */
+  #compared = false
 
   constructor(cache: ServerCache) {
     this.#cache = cache
@@ -105,9 +79,10 @@ export class NodeGate {
     const bits = this.#fields.of(request.headers)
     const address = this.#addressOf(request, options, target, (bits & IS_FORWARDED) !== 0)
     const { method } = request
-    // A GET with a body asks for more than its URL says: it is the handler's own affair (RELIABILITY 106).
-    const fat = (bits & HAS_BODY) !== 0 && (method === 'GET' || method === 'HEAD')
-    if (address === null || fat || response.headersSent) return proceed()
+    // A GET with a body asks for more than its URL says (RELIABILITY 106), and If-Match and If-Unmodified-Since are not for a cache to
+    // judge (RFC 9111 section 4.3.2): they are the handler's own affair.
+    const own = (bits & (HAS_BODY | HAS_PRECONDITION)) !== 0 && (method === 'GET' || method === 'HEAD')
+    if (address === null || (own && !address.purges) || response.headersSent) return proceed()
     const several = (bits & IS_FORWARDED) !== 0 && this.#isAnyOf(request, options)
     const key = (bits & HAS_IDENTITY) === 0 && !several ? address.key : null
     const plain = address.plain && method === 'GET' && (bits & this.#special) === 0
@@ -149,8 +124,24 @@ export class NodeGate {
     const by = settings.trustProxy
       ? (options.forwarded?.() ?? forwarded(request))
       : (options.askedBy?.(request) ?? askedOfExpress(request))
+    if (settings.trustProxy && !this.#compared) this.#compare(request, options, by)
     if (by.secure === null) return null
     return addresses.of(target, by.host ?? host, by.secure ?? isEncrypted(request), options.route)
+  }
+
+  /** Once, where there is a framework to ask: keys of other names than its handlers see are of no use to anybody. */
+  #compare(request: IncomingMessage, options: VisitOptions, by: AskedBy): void {
+    const { app } = request as { app?: { settings?: unknown } }
+    if (options.askedBy === undefined && app?.settings === undefined) return
+    this.#compared = true
+    const own = options.askedBy?.(request) ?? askedOfExpress(request)
+    const host = hostOf(request.headers)
+    const secure = isEncrypted(request)
+    if ((own.host ?? host) === (by.host ?? host) && (own.secure ?? secure) === (by.secure ?? secure)) return
+    warn(
+      'KEEPFRESH_TRUST_PROXY',
+      "trustProxy is true, but the application does not believe its proxy: its handlers see another host or scheme than their answers are kept under. Set it up to believe the proxy ('trust proxy' of Express, `proxy` of Koa, `trustProxy` of Fastify), and leave the cache's trustProxy out",
+    )
   }
 
   /** Whether a proxy is believed that names several hosts or schemes, of which a handler may go by any (RELIABILITY 103). */
@@ -190,7 +181,14 @@ export class NodeGate {
   #hit(request: IncomingMessage, response: ServerResponse, reply: StoredReply, asksPart: boolean, url: string): void {
     const { bytes } = reply.entry.body
     const { cacheStatus } = this.#cache.settings
-    if (!asksPart && bytes !== null && bytes.length > 0) return sendWhole(response, reply, bytes, cacheStatus)
+    if (!asksPart && bytes !== null && bytes.length > 0) {
+      try {
+        return sendWhole(response, reply, bytes, cacheStatus)
+      } catch (error) {
+        this.#cache.report(error)
+        return sendFailure(response)
+      }
+    }
     const sent = sendReply(response, answered(reply, headOf(request, url)), cacheStatus)
     sent.catch((error: unknown) => this.#cache.report(error))
   }

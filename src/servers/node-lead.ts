@@ -12,14 +12,14 @@ import { StoredReply } from '../engine/reply.ts'
 import { LeaderLeft } from '../engine/single-flight.ts'
 import { atMost } from '../engine/timer.ts'
 import { hasHeader } from '../http/headers.ts'
-import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
+import type { HeaderLine, RequestHead, ResponseHead } from '../http/message.ts'
 import { answered, isUnchanged, notModifiedHeaders, refusesByItself, statusOf } from './answering.ts'
 import { etagOf } from './etag.ts'
 import { isPersonal, ownFields, refreshed } from './gate.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
-import { isFieldName, isFieldValue } from './node-fields.ts'
-import type { Visit } from './node-gate.ts'
+import { isSendable } from './node-given.ts'
+import type { Visit } from './node-visit.ts'
 import {
   askConditionally,
   askedBySomebody,
@@ -28,7 +28,7 @@ import {
   originalConditions,
   visitorsHead,
 } from './node-request.ts'
-import { begin, sendReply, senderOf } from './node-send.ts'
+import { begin, gathered, sendFailure, sendReply, senderOf } from './node-send.ts'
 import { isOut, letGo, listenersOf, shadow, type Listening } from './node-shadow.ts'
 import type { ServerCache } from './server-cache.ts'
 
@@ -150,7 +150,7 @@ export class NodeLead {
     if (capture !== null) return this.#handled(capture, reply)
     // A 504 of our own: only-if-cached, with nothing stored.
     options.answering?.()
-    begin(response, reply.head.status, reply.head.statusText, flat(reply.head.headers))
+    begin(response, reply.head.status, reply.head.statusText, gathered(reply.head.headers))
     response.end(reply.body?.bytes)
     options.done?.()
   }
@@ -171,7 +171,7 @@ export class NodeLead {
     clear(response)
     const names = new Set(fields.map(([name]) => name))
     const lines = [...kept.filter(([name]) => !names.has(name) && name !== 'transfer-encoding'), ...fields]
-    begin(response, 304, '', flat(lines), capture.original)
+    begin(response, 304, '', gathered(lines), capture.original)
     capture.original.end.call(response)
     if (this.#early !== null && body instanceof LiveBody && !capture.isOver)
       letGo(request, response, begun, this.#early, capture)
@@ -212,25 +212,16 @@ export class NodeLead {
   #passAnyway(capture: Capture): void {
     const { response } = this.#visit
     try {
-      capture.untap()
+      capture.breakOff()
       if (this.#conditional && this.#own?.status === 304)
         throw new Error('the handler confirmed what cannot be read any more')
       capture.pass([])
     } catch (error) {
       this.#cache.report(error)
-      if (response.headersSent) return void response.destroy()
-      if (this.#conditional) capture.swallow()
-      clear(response)
-      begin(response, 500, '', [], capture.original)
-      capture.original.end.call(response)
+      if (this.#conditional && !response.headersSent) capture.swallow()
+      sendFailure(response, capture.original)
     }
   }
-}
-
-/** Whether node:http would send it: what it refuses is not kept either, but fails as it would without a cache. */
-function isSendable({ status, headers }: ResponseHead): boolean {
-  if (!Number.isInteger(status) || status < 100 || status > 999) return false
-  return headers.every(([name, value]) => isFieldName(name) && isFieldValue(value))
 }
 
 function statusField(response: ServerResponse, own: string): HeaderLine {
@@ -240,10 +231,6 @@ function statusField(response: ServerResponse, own: string): HeaderLine {
 
 function clear(response: ServerResponse): void {
   for (const name of response.getHeaderNames()) response.removeHeader(name)
-}
-
-function flat(headers: HeaderList): string[] {
-  return headers.flatMap(([name, value]) => [name, value])
 }
 
 /** A session that the handler prolonged or ended with its 304 is this visitor's alone; what was set in front is there already. */

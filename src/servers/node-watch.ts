@@ -7,8 +7,8 @@ import type { CacheClient } from '../clients/client.ts'
 import type { Address } from './addresses.ts'
 import { looksShareable } from './answering.ts'
 import type { Inside } from './gate.ts'
-import { givenField } from './node-capture.ts'
-import type { RouteSettings } from './options.ts'
+import { givenField } from './node-given.ts'
+import type { RouteSettings } from './settings.ts'
 
 export const VISIT: unique symbol = Symbol('keepfresh visit')
 

@@ -5,10 +5,14 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { apiOf, type ServerCacheApi } from './api.ts'
-import { NodeGate, type VisitOptions } from './node-gate.ts'
+import { setPhrase } from './node-before.ts'
+import { NodeGate } from './node-gate.ts'
+import type { VisitOptions } from './node-visit.ts'
 import { askedOfExpress } from './node-request.ts'
-import { routeSettings, type RouteOptions, type ServerCacheOptions } from './options.ts'
+import type { RouteOptions, ServerCacheOptions } from './options.ts'
+import { routeSettings } from './settings.ts'
 import { ServerCache } from './server-cache.ts'
+import { checkHandler } from './validate.ts'
 
 export { cacheControl, cacheTags } from './cache-control.ts'
 export type { CacheDirectives } from './cache-control.ts'
@@ -62,10 +66,11 @@ export function responseCache(options: ServerCacheOptions = {}): NodeCache {
       return (request, response, next) => gate.enter(request, response, next, route, targetOf(request))
     },
     wrap(handler: NodeHandler, rule?: RouteOptions): NodeHandler {
+      checkHandler(handler, 'wrap')
       const route = rule === undefined ? undefined : routeSettings(cache.settings.plain, rule)
       // An application of Express is a handler, too: what it believes of a proxy, it says itself.
-      const app = 'settings' in handler ? handler : undefined
-      const visit: VisitOptions = { route, askedBy: (request) => askedOfExpress(request, app) }
+      const visit: VisitOptions =
+        'settings' in handler ? { route, askedBy: (request) => askedOfExpress(request, handler) } : { route }
       return (request, response) => {
         gate.enter(request, response, () => run(handler, request, response, cache), visit, targetOf(request))
       }
@@ -82,6 +87,7 @@ function targetOf(request: IncomingMessage): string | undefined {
 function run(handler: NodeHandler, request: IncomingMessage, response: ServerResponse, cache: ServerCache): void {
   const failed = (error: unknown): void => {
     if (!response.headersSent) {
+      forgetBody(response)
       response.statusCode = 500
       response.end()
     } else if (!response.writableEnded) response.destroy()
@@ -99,4 +105,11 @@ function run(handler: NodeHandler, request: IncomingMessage, response: ServerRes
   } catch (error) {
     failed(error)
   }
+}
+
+/** What was said of an answer that will not come, or could not be sent. */
+function forgetBody(response: ServerResponse): void {
+  setPhrase(response, '')
+  for (const name of response.getHeaderNames())
+    if (name.startsWith('content-') || name === 'transfer-encoding') response.removeHeader(name)
 }

@@ -20,8 +20,9 @@ import { getHeader, hasHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, RequestHead, ResponseHead } from '../http/message.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import { Addresses } from './addresses.ts'
-import { resolveServerOptions, type RouteSettings, type ServerCacheOptions, type ServerSettings } from './options.ts'
-import { checkNames } from '../clients/validate.ts'
+import type { ServerCacheOptions } from './options.ts'
+import { resolveServerOptions, type RouteSettings, type ServerSettings } from './settings.ts'
+import { boolean, checkMembers, expect, type Check } from '../clients/validate.ts'
 import { OptionError, StateError } from '../errors.ts'
 
 /** What to purge; several conditions purge what meets any of them. */
@@ -37,6 +38,21 @@ export interface PurgeQuery {
   pattern?: UrlPatternLike
   /** Everything. */
   all?: boolean
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const texts = expect(
+  (value: unknown) => isText(value) || (Array.isArray(value) && value.every(isText)),
+  'a non-empty string or an array of such',
+)
+
+const PURGES: { readonly [K in keyof Required<PurgeQuery>]: Check | null } = {
+  url: texts,
+  tag: texts,
+  key: texts,
+  prefix: expect(isText, 'a non-empty string'),
+  pattern: null,
+  all: boolean,
 }
 
 /** Fields that ask for less than the whole answer, or about the way to it: not for the handler of an answer that is kept. */
@@ -201,12 +217,13 @@ export class ServerCache {
 
   /** Purges by URL, tag, prefix, or all of it. How many entries went; those of a tag are not counted, they are marked. */
   async purge(query: PurgeQuery): Promise<number> {
-    checkNames(query, ['url', 'tag', 'key', 'prefix', 'pattern', 'all'], 'purge')
+    checkMembers(query, PURGES, 'purge')
     const { url, tag, key, prefix, pattern, all } = query
     if (all === true) return this.#purgeAll()
     const start = prefix === undefined ? undefined : this.#absolute(prefix)
+    const urls = url === undefined ? [] : [url].flat().map((each) => this.#absolute(each))
     let count = 0
-    if (url !== undefined) count += await this.entries.delete({ url: [url].flat().map((each) => this.#absolute(each)) })
+    if (urls.length > 0) count += await this.entries.delete({ url: urls })
     if (key !== undefined) count += await this.entries.delete({ key })
     if (tag !== undefined) await this.entries.invalidateTags(tag, 'delete')
     if (start !== undefined) count += await this.entries.delete({ pattern: startingWith(start) })

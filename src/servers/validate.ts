@@ -1,6 +1,7 @@
 /** Checking the options of server caches: unknown names with the nearest known one, wrong values with what is accepted. */
-import { nearest, OptionError } from '../errors.ts'
+import { isOptionsObject, nearest, OptionError } from '../errors.ts'
 import { CACHE_CHECKS, expect, RULE_CHECKS, type Check } from '../clients/validate.ts'
+import { shown } from '../clients/shown.ts'
 import { parseExpiry, type Duration } from '../clients/durations.ts'
 import type { RouteOptions, ServerCacheOptions } from './options.ts'
 
@@ -42,8 +43,8 @@ const SERVER: { readonly [K in keyof Required<ServerCacheOptions>]: Check } = {
   broadcast: CACHE_CHECKS.broadcast,
   clock: CACHE_CHECKS.clock,
   routes: expect(
-    (value: unknown) => typeof value === 'object' && value !== null,
-    'an object or an array of [pattern, rule]',
+    (value: unknown) => Array.isArray(value) || isOptionsObject(value),
+    'an object from globs to durations or rules, or an array of [pattern, duration or rule]',
   ),
   requestDirectives: boolean,
   etag: boolean,
@@ -67,7 +68,22 @@ function isPurge(value: unknown): boolean {
   return typeof authorize === 'function' || (typeof token === 'string' && token.length >= 16)
 }
 
+/** @throws OptionError for what can hold no options */
+export function checkObject(options: unknown, where: string): void {
+  if (isOptionsObject(options)) return
+  const message = `${where} takes an object of options such as { ttl: '5m' }, not ${shown(options)}`
+  throw new OptionError('ERR_OPTION_VALUE', 'options', message)
+}
+
+/** @throws OptionError for what is no function that answers requests */
+export function checkHandler(handler: unknown, where: string): void {
+  if (typeof handler === 'function') return
+  const message = `${where}: the handler must be a function that answers a request, not ${shown(handler)}`
+  throw new OptionError('ERR_OPTION_VALUE', 'handler', message)
+}
+
 function check(options: object, checks: Readonly<Record<string, Check>>, where: string): void {
+  checkObject(options, where)
   for (const [name, value] of Object.entries(options)) {
     const known = Object.hasOwn(checks, name) ? checks[name] : undefined
     if (known === undefined) {
@@ -81,8 +97,6 @@ function check(options: object, checks: Readonly<Record<string, Check>>, where: 
 
 /** @throws OptionError */
 export function checkServerOptions(options: object, where: string): void {
-  if (typeof options !== 'object' || options === null)
-    throw new OptionError('ERR_OPTION_VALUE', 'options', `${where} takes an object of options`)
   check(options, SERVER, where)
 }
 

@@ -15,7 +15,7 @@ import type { MaybePromise } from '../engine/ports.ts'
 import { StoredReply, type ResponseEntry } from '../engine/reply.ts'
 import { FORWARDED, type Address } from './addresses.ts'
 import { answered } from './answering.ts'
-import { isHopeless, isRefusal, neverAsk, UNSAFE } from './gate.ts'
+import { isHopeless, isLookedAt, isRefusal, neverAsk, UNSAFE } from './gate.ts'
 import { answerPurge } from './purge.ts'
 import type { ServerCache } from './server-cache.ts'
 import { WebLead } from './web-lead.ts'
@@ -27,7 +27,7 @@ import {
   hasDirectives,
   hasIdentity,
   headOfRequest,
-  isFat,
+  isHandlersOwn,
   namesAnotherHost,
   namesSeveral,
 } from './web-request.ts'
@@ -49,8 +49,9 @@ export class WebGate {
     if (client === null) return this.#whenReady(of)
     const address = addressOf(request, cache, route)
     const { headers, method } = request
-    // A socket is being opened: each is its visitor's own. So is an answer to a GET with a body (RELIABILITY 106).
-    if (address === null || headers.get('upgrade') === 'websocket' || isFat(request)) return of.run(request, false)
+    // A socket is being opened: each is its visitor's own. So is an answer to a GET with a body (RELIABILITY 106) or with If-Match.
+    if (address === null || headers.get('upgrade') === 'websocket' || (isHandlersOwn(request) && !address.purges))
+      return of.run(request, false)
     const { settings } = address
     const key = hasIdentity(headers, cache.addresses.identities) || namesSeveral(request, cache) ? null : address.key
     const refuse = (entry: ResponseEntry): boolean => isRefusal(entry) && headers.has('cookie')
@@ -92,15 +93,17 @@ export class WebGate {
     return storedResponse(answered(reply, headOfRequest(request, url)), cacheStatus)
   }
 
-  /** Rule 3: only the head of the response is looked at, for a sign that the next one may be shared. */
+  /** Rule 3: only the head of the response is looked at, and not of every one, for a sign that the next may be shared. */
   #watch(of: WebVisit, address: Address, { engine }: CacheClient, key: string): MaybePromise<Response> {
     const passed: WebInside = { settings: address.settings, somebody: false }
     enclose(of.request, passed)
-    return chain(of.run(of.request, false), (response) => {
+    const run = of.run(of.request, false)
+    if (!isLookedAt(address, this.#cache.settings.client.clock)) return run
+    return chain(run, (response) => {
       if (mayBeShared(response, passed.settings)) {
         engine.expectAgain(key)
         address.refusals = 0
-      }
+      } else address.refusals += 1
       return response
     })
   }

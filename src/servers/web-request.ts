@@ -2,7 +2,7 @@
 import type { HeaderList, RequestHead } from '../http/message.ts'
 import { FORWARDED, type Address } from './addresses.ts'
 import { conditionsOf } from './etag.ts'
-import type { RouteSettings } from './options.ts'
+import type { RouteSettings } from './settings.ts'
 import { CONDITIONS, type ServerCache } from './server-cache.ts'
 
 /** Null: not a request for us. */
@@ -41,11 +41,15 @@ export function headOfRequest({ method, headers }: Request, url: string): Reques
   return { method, url, headers: [...headers] }
 }
 
-/** Whether a GET or a HEAD says that it has a body: it asks for more than its URL says. */
-export function isFat({ method, headers }: Request): boolean {
+/**
+ * Whether a GET or a HEAD is the handler's own affair: it has a body, and so asks for more than its URL says, or it has conditions that
+ * are not for a cache to judge (RFC 9111 section 4.3.2).
+ */
+export function isHandlersOwn({ method, headers }: Request): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false
   const length = headers.get('content-length')
-  return (length !== null && length !== '0') || headers.has('transfer-encoding')
+  if ((length !== null && length !== '0') || headers.has('transfer-encoding')) return true
+  return headers.has('if-match') || headers.has('if-unmodified-since')
 }
 
 /**

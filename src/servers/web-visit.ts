@@ -4,7 +4,7 @@ import type { MaybePromise } from '../engine/ports.ts'
 import type { Address } from './addresses.ts'
 import { looksShareable } from './answering.ts'
 import type { Inside } from './gate.ts'
-import type { RouteSettings } from './options.ts'
+import type { RouteSettings } from './settings.ts'
 
 /** What an adapter says about a visit. */
 export interface WebVisit {

@@ -260,6 +260,23 @@ describe('who is what', () => {
     }
   })
 
+  it('row 225: where none of what is there can be read, there is nothing to list; where nothing can be asked, that is told', async () => {
+    for (const { store, map, spoil } of spoilable()) {
+      if (store.name !== 'unstorage') continue
+      await store.write(sampleHead('k'), new Uint8Array(5))
+      spoil()
+      expect(await Array.fromAsync(store.keys())).toEqual([])
+      expect((await store.size()).entries).toBe(0)
+      await store.clear()
+      expect([...map.keys()]).toEqual([])
+      await store.write(sampleHead('k'), new Uint8Array(5))
+      map.get = () => {
+        throw new RangeError('down')
+      }
+      await expect(Array.fromAsync(store.keys())).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+    }
+  })
+
   it('a write that Keyv only reports is an error; who was given stays open, unless asked', async () => {
     const keyv = new Keyv()
     keyv.on('error', () => undefined)

@@ -10,7 +10,7 @@
 import { concat } from '../engine/bytes.ts'
 import { OptionError, StoreError } from '../errors.ts'
 import type { ListableStore, ListedEntry, Store, StoredBody } from '../engine/ports.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, checkStore } from './options.ts'
 
 export interface CopyOptions {
   /** Called after each entry, with the counts so far. What it throws ends the copying. */
@@ -65,8 +65,10 @@ export async function copyEntries(from: ListableStore, to: Store, options: CopyO
     onProgress: { type: 'function' },
     filter: { type: 'function' },
     concurrency: { type: 'number', range: [1, 1000] },
-    signal: { type: 'object' },
+    signal: { type: 'object', has: ['throwIfAborted'] },
   })
+  checkStore('copyEntries', 'from', from, ['entries'])
+  checkStore('copyEntries', 'to', to)
   if (from === to)
     throw new OptionError('ERR_OPTION_VALUE', 'to', 'copyEntries: `to` is the store that is copied from.')
   const copying = new Copying(from, to, options, await keysOf(from, options))

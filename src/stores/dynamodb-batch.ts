@@ -14,7 +14,7 @@ import type { DynamoNames } from './dynamodb-names.ts'
 const DELETES = 25
 const READS = 100
 /** Requests under way at once. */
-export const PARALLEL = 8
+const PARALLEL = 8
 /** Items looked at for one page of a scan: a page is read by one call that holds the event loop. */
 const PAGE = 250
 const FIRST_PAUSE = 20

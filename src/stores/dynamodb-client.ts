@@ -5,7 +5,6 @@
  * written into an expression (RELIABILITY 139).
  */
 import { StateError } from '../errors.ts'
-import type { DynamoSettings } from './dynamodb-options.ts'
 import { missingPeer } from './peer.ts'
 
 /** A `DynamoDBClient` of `@aws-sdk/client-dynamodb`, version 3. */
@@ -98,11 +97,20 @@ async function load(): Promise<Sdk> {
   return { DynamoDBClient, commands }
 }
 
+/** What a client is made of. */
+interface ClientSettings {
+  readonly client: DynamoClientLike | null
+  readonly clientOptions: object
+  readonly maxAttempts: number
+  readonly connectTimeout: number
+  readonly requestTimeout: number
+}
+
 /**
  * Loads the package, and makes a client where none was given. Nothing is connected to yet.
  * @throws StateError ERR_MISSING_PEER
  */
-export async function openClient(settings: DynamoSettings): Promise<Opened> {
+export async function openClient(settings: ClientSettings): Promise<Opened> {
   const { DynamoDBClient, commands } = await load()
   const { client: given, clientOptions, maxAttempts, connectTimeout, requestTimeout } = settings
   // Many requests at once wait for a socket; that is no reason to write to the console, which the SDK does after a while.

@@ -33,6 +33,7 @@ import { LARGEST_VALUE, optionsOfUrl, settingsOf, type DynamoOptions } from './d
 import { arranged } from './listing.ts'
 import { deleteSelected } from './record-listing.ts'
 import { checkSize, storeBody } from './store-body.ts'
+import { SYSTEM_CLOCK } from './system-clock.ts'
 
 export type { DynamoOptions } from './dynamodb-options.ts'
 export type { DynamoClientLike } from './dynamodb-client.ts'
@@ -41,8 +42,6 @@ export type { DynamoClientLike } from './dynamodb-client.ts'
 const SURELY_FITS = 64 * 1024
 /** More than what a record and a checksum add to a head and a body. */
 const RECORD = 64
-
-const SYSTEM: Clock = { now: () => Date.now() }
 
 /**
  * Entries in a DynamoDB table, which may hold other things, and other caches under other namespaces.
@@ -74,7 +73,7 @@ export class DynamoStore implements ListableStore, BatchReadingStore, LockingSto
    * @param clock ms since the epoch; by it items get their lifetimes, and leases end
    * @throws OptionError for a wrong option
    */
-  constructor(options: string | DynamoOptions = {}, clock: Clock = SYSTEM) {
+  constructor(options: string | DynamoOptions = {}, clock: Clock = SYSTEM_CLOCK) {
     const settings = settingsOf(options)
     const { maxEntrySize, inlineSize, consistentRead } = settings
     this.limits = { maxEntrySize, inlineSize, persistent: true, shared: true }

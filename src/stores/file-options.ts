@@ -3,7 +3,8 @@ import * as nodeFs from 'node:fs'
 import type { Clock } from '../engine/ports.ts'
 import type { FileSystem } from './file-system.ts'
 import { placeOf } from './folders.ts'
-import { checkOptions, givenOf, wrong, type OptionRule } from './options.ts'
+import { checkOptions, CLOCK_RULE, givenOf, wrong, type OptionRule } from './options.ts'
+import { SYSTEM_CLOCK } from './system-clock.ts'
 
 export interface FileOptions {
   /** The directory; `~` is the home folder, parent folders are made. It must be new, empty, or a keepfresh store. Default `http_cache`. */
@@ -67,7 +68,7 @@ const RULES: Readonly<Record<keyof FileOptions, OptionRule>> = {
   sync: { type: 'boolean' },
   busyTimeout: { type: 'number', range: [0, 2_147_483_647] },
   strict: { type: 'boolean' },
-  clock: { type: 'object' },
+  clock: CLOCK_RULE,
   fs: { type: 'object' },
 }
 
@@ -81,6 +82,8 @@ export function settingsOf(given: string | FileOptions): FileSettings {
   const set = givenOf<FileOptions>(options)
   checkNames(set)
   const { dir = 'http_cache', maxBytes = Infinity, maxEntrySize = Infinity, extension } = set
+  if (set.blockBytes !== undefined && set.blockBytes > maxBytes)
+    throw wrong('FileStore', 'blockBytes', 'must be at most `maxBytes`: not one file would fit')
   const defaults = {
     useTemp: false,
     useCacheDir: false,
@@ -92,7 +95,7 @@ export function settingsOf(given: string | FileOptions): FileSettings {
     sync: false,
     busyTimeout: 5000,
     strict: false,
-    clock: { now: () => Date.now() },
+    clock: SYSTEM_CLOCK,
     fs: nodeFs,
   } as const
   return {

@@ -188,7 +188,7 @@ describe('files', () => {
     const calls: string[] = []
     const fs = watched((name) => void calls.push(name))
     for (const [sync, expected] of [
-      [false, ['open', 'read', 'close']],
+      [false, ['open', 'read', 'closeSync']],
       [true, ['openSync', 'readSync', 'closeSync']],
     ] as const) {
       const store = make({ fs, sync })
@@ -296,7 +296,7 @@ describe('files', () => {
       () => undefined,
       (name, args, result) => {
         if (name === 'open' && typeof result === 'number') open.add(result)
-        if (name === 'close') open.delete(Number(args[0]))
+        if (name === 'close' || name === 'closeSync') open.delete(Number(args[0]))
       },
     )
     const store = make({ fs })
@@ -324,7 +324,7 @@ describe('files', () => {
       () => undefined,
       (name, _, result) => {
         if (name === 'open' && typeof result === 'number') most = Math.max(most, (open += 1))
-        if (name === 'close') open -= 1
+        if (name === 'close' || name === 'closeSync') open -= 1
       },
     )
     const store = make({ fs })
@@ -492,7 +492,9 @@ function watched(
             done(error, result)
           }
         }
-        return original.apply(target, args) as unknown
+        const result: unknown = original.apply(target, args)
+        if (typeof done !== 'function') answered(name, args, result)
+        return result
       }
     },
   })

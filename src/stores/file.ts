@@ -32,6 +32,7 @@ import { digestOf, openDirectory, type Layout } from './file-layout.ts'
 import { Leases } from './file-leases.ts'
 import { Leftovers } from './file-leftovers.ts'
 import { Mutexes } from './file-mutex.ts'
+import { checkSingle } from './options.ts'
 import { settingsOf, type FileOptions, type FileSettings } from './file-options.ts'
 import { EntryReader, type Loaded } from './file-reader.ts'
 import { Files, reason } from './file-system.ts'
@@ -96,6 +97,7 @@ export class FileStore implements ListableStore, BatchReadingStore, LockingStore
    * @throws OptionError for a wrong option; with `strict`, StoreError where the directory cannot be opened
    */
   constructor(options: string | FileOptions = {}) {
+    checkSingle('FileStore', arguments.length, "{ dir: 'http_cache', ... }")
     this.#settings = settingsOf(options)
     const { dir, inlineSize, maxEntrySize, strict } = this.#settings
     this.dir = dir

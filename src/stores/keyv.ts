@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
-import { checkOptions, wrong } from './options.ts'
+import { checkOptions, CLOCK_RULE, wrong } from './options.ts'
 import { outcomeOf } from './read-many.ts'
 import { ListableRecordStore } from './record-listing.ts'
 import { RecordStore } from './record-store.ts'
@@ -196,7 +196,7 @@ function bytesOf(value: unknown): Uint8Array | undefined {
 function factsOf(keyv: unknown, options: KeyvStoreOptions): { persistent: boolean; shared: boolean } {
   if (!isKeyvLike(keyv)) throw wrong('KeyvStore', 'keyv', 'must be an instance of Keyv, version 5 or later')
   const boolean = { type: 'boolean' } as const
-  const own = { persistent: boolean, shared: boolean, disconnect: boolean, clock: { type: 'object' } as const }
+  const own = { persistent: boolean, shared: boolean, disconnect: boolean, clock: CLOCK_RULE }
   checkOptions('KeyvStore', options, { ...SLOT_RULES, ...own })
   const persistent = options.persistent ?? !isOverMap(keyv)
   return { persistent, shared: options.shared ?? persistent }

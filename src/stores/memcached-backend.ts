@@ -47,14 +47,10 @@ export class MemcachedBackend implements BatchBackend {
     this.#end = end
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    try {
-      const value = await this.#client.get(this.#keys.entry(key))
-      return value === undefined || !isChunked(value) ? value : await this.#whole(key, value)
-    } catch (error) {
-      if (error instanceof DownError) return undefined
-      throw error
-    }
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#client
+      .get(this.#keys.entry(key))
+      .then((value) => (value === undefined || !isChunked(value) ? value : this.#whole(key, value)), downAsMissing)
   }
 
   async getMany(keys: readonly string[]): Promise<readonly Found[]> {
@@ -75,8 +71,7 @@ export class MemcachedBackend implements BatchBackend {
     try {
       return (await this.#isWhole(key, frame)) ? frame : undefined
     } catch (error) {
-      if (error instanceof DownError) return undefined
-      throw error
+      return downAsMissing(error)
     }
   }
 
@@ -140,6 +135,12 @@ export class MemcachedBackend implements BatchBackend {
   #exptime(ttl: number | null): number {
     return exptimeOf(ttl, this.#clock.now())
   }
+}
+
+/** Rule 3. @throws whatever else it is that failed */
+function downAsMissing(error: unknown): undefined {
+  if (error instanceof DownError) return undefined
+  throw error
 }
 
 /** Whether a frame's chunk length is not 0; what is no frame at all is found out by whoever decodes it. */

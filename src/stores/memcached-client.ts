@@ -10,6 +10,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { OptionError, StoreError } from '../errors.ts'
 import { groupsOf } from './groups-of.ts'
 import { MemcachedConnection } from './memcached-connection.ts'
+import { Generations } from './memcached-generations.ts'
 import {
   deletion,
   MOST_KEYS,
@@ -101,6 +102,8 @@ const DEFAULT_TIMEOUT = 2000
 export class MemcachedClient implements MemcachedBatchCommands {
   readonly #connections: readonly MemcachedConnection[]
   readonly #ring: HashRing | null
+  /** Where the keys asked for lately are: each of them was checked. */
+  readonly #known = new Generations<MemcachedConnection>()
 
   /**
    * @param servers as in the store's option `servers`
@@ -119,7 +122,10 @@ export class MemcachedClient implements MemcachedBatchCommands {
     this.#ring = list.servers.length === 1 ? null : new HashRing(list.servers.map(({ name }) => name))
   }
 
-  /** `host:port` of the server that has a key. */
+  /**
+   * `host:port` of the server that has a key.
+   * @throws OptionError ERR_KEY
+   */
   serverOf(key: string): string {
     return this.#connectionOf(key).server.name
   }
@@ -130,7 +136,6 @@ export class MemcachedClient implements MemcachedBatchCommands {
 
   async getMany(keys: readonly string[]): Promise<readonly Found[]> {
     const found = new Map<string, Found>()
-    for (const key of keys) assertKey(key)
     const groups = Map.groupBy(new Set(keys), (key) => this.#connectionOf(key))
     await Promise.all([...groups].map(([connection, some]) => retrieveInto(found, connection, some)))
     return keys.map((key) => found.get(key))
@@ -187,7 +192,6 @@ export class MemcachedClient implements MemcachedBatchCommands {
   /** What `take` makes of the reply, unless the server says that it could not do it. */
   #send<T>(key: string, request: Request, take: (reply: Reply) => T): Promise<T> {
     try {
-      assertKey(key)
       const connection = this.#connectionOf(key)
       return connection.send(request, (reply) => take(checked(reply, connection.server.name)))
     } catch (error) {
@@ -195,9 +199,14 @@ export class MemcachedClient implements MemcachedBatchCommands {
     }
   }
 
+  /** @throws OptionError ERR_KEY */
   #connectionOf(key: string): MemcachedConnection {
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    assertKey(key)
     const connection = this.#connections[this.#ring === null ? 0 : this.#ring.indexOf(key)]
     if (connection === undefined) throw new StoreError('ERR_STORE_FAILED', 'There is no memcached server.')
+    this.#known.set(key, connection)
     return connection
   }
 }

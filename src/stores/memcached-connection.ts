@@ -137,18 +137,20 @@ export class MemcachedConnection {
     const commands = together(this.#pending.splice(this.#pending.length - this.#unsent))
     this.#unsent = 0
     let lines = ''
-    socket.cork()
+    let isCorked = false
     for (const command of commands) {
       this.#pending.push(command)
       const { text, data } = command.request
       lines += text
       if (data === null) continue
+      if (!isCorked) socket.cork()
+      isCorked = true
       socket.write(lines, 'latin1')
       socket.write(data)
       lines = LINE_BREAK
     }
     if (lines !== '') socket.write(lines, 'latin1')
-    socket.uncork()
+    if (isCorked) socket.uncork()
   }
 
   #read(socket: Socket, bytes: Buffer): void {

@@ -6,19 +6,24 @@
  *     {namespace}:l:{H}          a lease
  */
 import { keyHash } from './key-hash.ts'
+import { Generations } from './memcached-generations.ts'
 
 /** Printable ASCII without spaces, short enough for what follows it in 250 bytes. */
 export const NAMESPACE: RegExp = /^[\x21-\x7e]{1,150}$/
 
 export class MemcachedKeys {
   readonly #prefix: string
+  /** The names of entries asked for lately: the same text again, of which a client knows the server. */
+  readonly #entries = new Generations<string>()
 
   constructor(namespace: string) {
     this.#prefix = `${namespace}:`
   }
 
   entry(key: string): string {
-    return `${this.#prefix}e:${keyHash(key)}`
+    let name = this.#entries.get(key)
+    if (name === undefined) this.#entries.set(key, (name = `${this.#prefix}e:${keyHash(key)}`))
+    return name
   }
 
   chunk(key: string, id: string, n: number): string {

@@ -21,7 +21,8 @@ const TOGETHER = 16
 const NOTHING: readonly RetrievedValue[] = []
 
 /** The same commands, or fewer that bring the same. */
-export function together(pending: readonly Pending[]): Pending[] {
+export function together(pending: readonly Pending[]): readonly Pending[] {
+  if (pending.length === 1) return pending
   const commands: Pending[] = []
   let gets = new Map<string, Pending>()
   const end = (): void => {

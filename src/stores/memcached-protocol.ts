@@ -47,6 +47,9 @@ const STORAGE: Readonly<Record<Storage, RegExp>> = {
 /** Keys that are asked for by one command: what they bring is one reply, which a server does not interrupt. */
 export const MOST_KEYS: number = 100
 const NONE: readonly string[] = []
+const END = /^END$/
+const DELETED = /^(DELETED|NOT_FOUND)$/
+const TOUCHED = /^(TOUCHED|NOT_FOUND)$/
 const LONGEST_LINE = 2048
 /** The largest value that a server may announce, in bytes: far more than any server's item size. */
 const LARGEST_VALUE = 256 * 1024 * 1024
@@ -55,7 +58,7 @@ const CARRIAGE_RETURN = 13
 
 /** @param keys different ones, at most MOST_KEYS */
 export function retrieval(command: 'get' | 'gets', keys: readonly string[]): Request {
-  return { text: `${command} ${keys.join(' ')}\r\n`, data: null, keys, ends: /^END$/ }
+  return { text: `${command} ${keys.join(' ')}\r\n`, data: null, keys, ends: END }
 }
 
 export function storage(command: Storage, key: string, data: Uint8Array, exptime: number, cas: string = ''): Request {
@@ -64,11 +67,11 @@ export function storage(command: Storage, key: string, data: Uint8Array, exptime
 }
 
 export function deletion(key: string): Request {
-  return { text: `delete ${key}\r\n`, data: null, keys: NONE, ends: /^(DELETED|NOT_FOUND)$/ }
+  return { text: `delete ${key}\r\n`, data: null, keys: NONE, ends: DELETED }
 }
 
 export function touching(key: string, exptime: number): Request {
-  return { text: `touch ${key} ${exptime}\r\n`, data: null, keys: NONE, ends: /^(TOUCHED|NOT_FOUND)$/ }
+  return { text: `touch ${key} ${exptime}\r\n`, data: null, keys: NONE, ends: TOUCHED }
 }
 
 export const VERSION: Request = { text: 'version\r\n', data: null, keys: NONE, ends: /^VERSION / }
@@ -130,6 +133,7 @@ export class ReplyParser {
   }
 
   #readLine(): string | null {
+    if (this.#readEnd()) return 'END'
     const end = this.#bytes.indexOf(LINE_FEED, this.#at)
     const length = (end < 0 ? this.#bytes.length : end) - this.#at
     if (length > LONGEST_LINE) throw new ProtocolError('a line without an end')
@@ -138,6 +142,16 @@ export class ReplyParser {
     const line = this.#bytes.toString('latin1', this.#at, end - 1)
     this.#at = end + 1
     return line
+  }
+
+  /** The line that ends nearly every reply: nothing has to be looked for, and no text made. */
+  #readEnd(): boolean {
+    const bytes = this.#bytes
+    const at = this.#at
+    if (bytes[at] !== 0x45 || bytes[at + 1] !== 0x4e || bytes[at + 2] !== 0x44) return false
+    if (bytes[at + 3] !== CARRIAGE_RETURN || bytes[at + 4] !== LINE_FEED) return false
+    this.#at = at + 5
+    return true
   }
 
   /** Whether the value is complete. */

@@ -12,6 +12,7 @@ import { MemcachedLocks } from './memcached-locks.ts'
 import { settingsOf, type MemcachedOptions } from './memcached-options.ts'
 import { allAnswer, StrictCommands } from './memcached-strict.ts'
 import { RecordStore } from './record-store.ts'
+import { SYSTEM_CLOCK } from './system-clock.ts'
 
 export { MemcachedClient } from './memcached-client.ts'
 export type {
@@ -45,7 +46,7 @@ export class MemcachedStore extends RecordStore implements LockingStore {
    * @param clock what lifetimes are counted by; the system's by default
    * @throws OptionError for an unknown option or a wrong value
    */
-  constructor(options: string | MemcachedOptions = {}, clock: Clock = { now: () => Date.now() }) {
+  constructor(options: string | MemcachedOptions = {}, clock: Clock = SYSTEM_CLOCK) {
     const { namespace, client: given, servers, connection, strict, limits, chunkSize } = settingsOf(options)
     const [commands, end] = given === null ? made(new MemcachedClient(servers, connection)) : [given, nothing]
     const client = strict ? new StrictCommands(commands) : commands

@@ -6,7 +6,7 @@
  * Rule 3: no timers; expired entries go when their turn comes, or by deleteWhere.
  */
 import { inlineBody } from '../engine/bytes.ts'
-import { nearest, OptionError, StoreError } from '../errors.ts'
+import { StoreError } from '../errors.ts'
 import { DEFAULT_EVICTION, EVICTION_NAMES, makePolicy } from './eviction/by-name.ts'
 import type { EvictionName, EvictionNode, EvictionPolicy } from './eviction/policy.ts'
 import type {
@@ -22,6 +22,7 @@ import type {
   Version,
 } from '../engine/ports.ts'
 import { ordered, selects } from './listing.ts'
+import { checkOptions, wrong, type OptionRule } from './options.ts'
 import { checkSize, collectBody } from './store-body.ts'
 
 /** Told of an entry that had to go, its body's size in bytes, and which bound was met. */
@@ -79,7 +80,7 @@ export class MemoryStore implements ListableStore, EvictingStore {
   #closed = false
 
   constructor(options: MemoryStoreOptions = {}) {
-    checkOptions(options)
+    checkOptions('MemoryStore', options, RULES)
     const {
       maxEntries = 10_000,
       maxBytes = 64 * 1024 * 1024,
@@ -126,6 +127,8 @@ export class MemoryStore implements ListableStore, EvictingStore {
     while (this.#slots.size >= this.#maxEntries || this.#bytes + cost > this.#maxBytes) {
       if (!this.#evict(this.#slots.size >= this.#maxEntries ? 'entries' : 'bytes')) break
     }
+    // Who was told of an eviction may have written this very key.
+    this.#remove(head.key)
     const entry: StoredEntry = { ...head, version: ++this.#version, body: inlineBody(bytes) }
     this.#slots.set(head.key, { entry, cost, node: this.#policy.insert(head.key) })
     this.#bytes += cost
@@ -149,7 +152,9 @@ export class MemoryStore implements ListableStore, EvictingStore {
     return true
   }
 
+  /** @throws OptionError */
   watchEvictions(listener: EvictionListener): () => void {
+    if (typeof listener !== 'function') throw wrong('MemoryStore', 'listener', 'must be a function')
     this.#watchers.add(listener)
     return () => void this.#watchers.delete(listener)
   }
@@ -231,33 +236,13 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0))
 }
 
-const OPTIONS = ['maxEntries', 'maxBytes', 'maxEntrySize', 'eviction', 'random', 'onEvict']
+const atLeast = (least: number): OptionRule => ({ type: 'number', from: least })
 
-function checkOptions(options: MemoryStoreOptions): void {
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue
-    const near = nearest(name, OPTIONS)
-    throw new OptionError(
-      'ERR_OPTION_UNKNOWN',
-      name,
-      `MemoryStore: unknown option ${name}; ${near ? `did you mean ${near}?` : `known are ${OPTIONS.join(', ')}`}`,
-    )
-  }
-  for (const name of ['maxEntries', 'maxBytes', 'maxEntrySize'] as const) {
-    const value = options[name]
-    if (value !== undefined && !(typeof value === 'number' && value >= (name === 'maxEntrySize' ? 0 : 1))) {
-      throw new OptionError(
-        'ERR_OPTION_VALUE',
-        name,
-        `MemoryStore: ${name} must be a number of at least ${name === 'maxEntrySize' ? 0 : 1}`,
-      )
-    }
-  }
-  if (options.eviction !== undefined && !EVICTION_NAMES.includes(options.eviction)) {
-    throw new OptionError(
-      'ERR_OPTION_VALUE',
-      'eviction',
-      `MemoryStore: eviction must be one of ${EVICTION_NAMES.join(', ')}`,
-    )
-  }
+const RULES: Readonly<Record<keyof Required<MemoryStoreOptions>, OptionRule>> = {
+  maxEntries: atLeast(1),
+  maxBytes: atLeast(1),
+  maxEntrySize: atLeast(0),
+  eviction: { type: 'string', among: EVICTION_NAMES },
+  random: { type: 'function' },
+  onEvict: { type: 'function' },
 }

@@ -8,14 +8,12 @@
  *    process has nothing else to wait for than timers and connections; a process that listens keeps it (RELIABILITY 161).
  */
 import { StoreError } from '../errors.ts'
+import { Attempts } from './attempts.ts'
 import { collectionsOf, makeClient, type Collections, type OwnClient } from './mongodb-driver.ts'
 import { commandError, connectError, isUnconnected, timeoutError } from './mongodb-errors.ts'
 import type { MongoSettings } from './mongodb-options.ts'
 import { Deadlines } from './deadlines.ts'
 
-/** Pauses between attempts to connect, in ms: the first, then twice as long each time, up to the longest. */
-const FIRST_PAUSE = 50
-const LONGEST_PAUSE = 2000
 /** Resources that a process has whose client is idle, and that has nothing else to do; not those of a server. */
 const IDLE: ReadonlySet<string> = new Set(['TCPSocketWrap', 'TLSWrap', 'PipeWrap', 'TTYWrap', 'Timeout', 'Immediate'])
 
@@ -30,9 +28,7 @@ export class MongoConnection {
   #reconnecting: Promise<unknown> | null = null
   /** With `strict`: the first connection, until it is there; for ever where it failed. */
   #checked: Promise<void> | null = null
-  #failure: Error | null = null
-  #pause = FIRST_PAUSE
-  #retryAt = -Infinity
+  readonly #attempts = new Attempts()
   /** Commands begun and ended. */
   #begun = 0
   #ended = 0
@@ -92,7 +88,8 @@ export class MongoConnection {
   }
 
   #open(): Promise<Collections> {
-    if (this.#failure !== null && performance.now() < this.#retryAt) return Promise.reject(this.#failure)
+    const { refusal } = this.#attempts
+    if (refusal !== null) return Promise.reject(refusal)
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = null
     })
@@ -104,16 +101,12 @@ export class MongoConnection {
       const own = (this.#own = await makeClient(this.#settings))
       // By itself the driver would go on with a client whose first attempt failed, and never connect it again.
       await own.connect()
-      this.#failure = null
-      this.#pause = FIRST_PAUSE
+      this.#attempts.succeeded()
       this.#watchIdle()
       return (this.#collections = collectionsOf(own, this.#settings))
     } catch (error) {
       await this.#end()
-      this.#failure = connectError(error)
-      this.#retryAt = performance.now() + this.#pause
-      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-      throw this.#failure
+      throw this.#attempts.failed(connectError(error))
     }
   }
 

@@ -2,7 +2,6 @@
  * What we use of the package `mongodb`, as structural types: its own never get into our declarations. It is loaded when the first
  * client of ours is made.
  */
-import type { MongoSettings } from './mongodb-options.ts'
 import { missingPeer } from './peer.ts'
 
 /** A `MongoClient` of the package `mongodb`. */
@@ -68,7 +67,10 @@ const BSON = {
   serializeFunctions: false,
 }
 
-export function collectionsOf(client: MongoClientLike, { database: name, collection }: MongoSettings): Collections {
+export function collectionsOf(
+  client: MongoClientLike,
+  { database: name, collection }: { readonly database: string; readonly collection: string },
+): Collections {
   const database = client.db(name) as Database
   const names = [collection, `${collection}.chunks`, `${collection}.locks`] as const
   return {
@@ -86,8 +88,16 @@ export interface OwnClient extends MongoClientLike {
   on(event: 'error', listener: (error: unknown) => void): unknown
 }
 
+/** What a client is made of. */
+interface ClientSettings {
+  readonly url: string
+  readonly clientOptions: object
+  readonly connectTimeout: number
+  readonly commandTimeout: number
+}
+
 /** @throws StateError ERR_MISSING_PEER; the driver's error where it does not take the URL or an option */
-export async function makeClient(settings: MongoSettings): Promise<OwnClient> {
+export async function makeClient(settings: ClientSettings): Promise<OwnClient> {
   const { url, clientOptions, connectTimeout, commandTimeout } = settings
   const Client = await load()
   const ours = {

@@ -33,8 +33,10 @@ import {
   type Frame,
 } from '../engine/record.ts'
 import { CHECKSUM, chunkedBody, summed, unsummed } from './chunks.ts'
+import { checkClock, wrong } from './options.ts'
 import { outcomeNow, outcomeOf } from './read-many.ts'
 import { Recent } from './recent.ts'
+import { SYSTEM_CLOCK } from './system-clock.ts'
 import { checkSize, pieces, storeBody, type BodyReader } from './store-body.ts'
 
 /** What a key-value store must be able to do. All may answer at once or by a promise. */
@@ -78,7 +80,24 @@ function isBatch(backend: RecordBackend): backend is BatchBackend {
 
 /** Chunks of a write that never came to its end go after this long (ms), where values have lifetimes. */
 const ORPHAN_LIFE = 3_600_000
-const SYSTEM: Clock = { now: () => Date.now() }
+
+const METHODS = [
+  'get',
+  'set',
+  'replace',
+  'remove',
+  'getChunk',
+  'setChunk',
+  'keepChunks',
+  'dropChunks',
+  'close',
+] as const
+
+function checkBackend(backend: Partial<RecordBackend> | null | undefined): void {
+  const missing = METHODS.filter((name) => typeof backend?.[name] !== 'function')
+  if (missing.length > 0) throw wrong('RecordStore', 'backend', `is an object that has ${missing.join(', ')}, too`)
+  if (typeof backend?.limits !== 'object') throw wrong('RecordStore', 'backend', 'says its limits')
+}
 
 export class RecordStore implements BatchReadingStore {
   readonly name: string
@@ -89,7 +108,10 @@ export class RecordStore implements BatchReadingStore {
   readonly #heads = new Recent<{ readonly version: string; readonly head: EntryHead }>()
   #closed = false
 
-  constructor(backend: RecordBackend, clock: Clock = SYSTEM) {
+  /** @throws OptionError for what is no backend, or no clock */
+  constructor(backend: RecordBackend, clock: Clock = SYSTEM_CLOCK) {
+    checkBackend(backend)
+    checkClock('RecordStore', clock)
     this.backend = backend
     this.#clock = clock
     this.name = backend.name
@@ -139,20 +161,27 @@ export class RecordStore implements BatchReadingStore {
     })
   }
 
-  async write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): Promise<void> {
+  async write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): Promise<Version> {
     this.assertOpen()
+    let version = ''
+    const publish = async (whole: Uint8Array | ChunkedAs): Promise<void> => {
+      version = await this.#publish(head, whole)
+    }
     await storeBody(body, {
       key: head.key,
       limits: this.limits,
-      whole: (bytes) => this.#publish(head, bytes),
-      long: async (reader, ahead) => this.#publish(head, await this.#writeChunks(head, reader, ahead)),
+      whole: publish,
+      long: async (reader, ahead) => publish(await this.#writeChunks(head, reader, ahead)),
     })
+    return version
   }
 
-  async #publish(head: EntryHead, body: Uint8Array | ChunkedAs): Promise<void> {
-    const before = await this.backend.set(head.key, encodeRecord(head, body), this.#ttl(head.keepUntil))
+  async #publish(head: EntryHead, body: Uint8Array | ChunkedAs): Promise<string> {
+    const frame = encodeRecord(head, body)
+    const before = await this.backend.set(head.key, frame, this.#ttl(head.keepUntil))
     this.#heads.delete(head.key)
     await this.#drop(head.key, before)
+    return hexOf(frame.subarray(16, 24))
   }
 
   async #writeChunks(head: EntryHead, reader: BodyReader, ahead: readonly Uint8Array[]): Promise<ChunkedAs> {

@@ -6,7 +6,7 @@
  *    entry ends it, in the same step, where the entry has none.
  */
 import { StoreError } from '../errors.ts'
-import type { StoreLimits } from '../engine/ports.ts'
+import type { StoreLimits, Version } from '../engine/ports.ts'
 import { frameHeader, hexOf } from '../engine/record.ts'
 import { groupsOf } from './groups-of.ts'
 import { RedisConnection } from './redis-connection.ts'
@@ -14,10 +14,12 @@ import { isUnknownScript } from './redis-errors.ts'
 import { RedisKeys } from './redis-keys.ts'
 import type { RedisSettings } from './redis-options.ts'
 import { REMOVE, RENEW, REPLACE, SET, UNLOCK, type Script } from './redis-scripts.ts'
+import { RedisTracking } from './redis-tracking.ts'
 import { RedisWalk } from './redis-walk.ts'
 import { outcomeOf } from './read-many.ts'
 import type { ListableBackend } from './record-listing.ts'
 import type { BatchBackend } from './record-store.ts'
+import type { Tracking } from './tiered-coherence.ts'
 
 /** Chunks that no entry names yet live this long, in ms, where their entry will live for ever. */
 const ORPHAN_LIFE = 3_600_000
@@ -138,6 +140,17 @@ export class RedisBackend implements ListableBackend, BatchBackend {
 
   unlock(name: string, owner: string): Promise<boolean> {
     return this.#script(UNLOCK, [this.#keys.lock(name)], [owner], isOne)
+  }
+
+  tracking(): Tracking {
+    return new RedisTracking(this.#connection, this.#keys, (key, version) => this.#has(key, version))
+  }
+
+  /** The version of a frame is in its bytes 16 to 23. */
+  #has(key: string, version: Version): Promise<boolean> {
+    const name = this.#keys.entry(key)
+    const isIt = (reply: unknown): boolean => hexOf(bytesOf(reply) ?? new Uint8Array()) === version
+    return this.#connection.run(name, ['GETRANGE', name, '16', '23'], isIt)
   }
 
   heads(): AsyncGenerator<Uint8Array[]> {

@@ -3,6 +3,8 @@
  * library that is not installed.
  */
 
+import type { RedisServer } from './redis-links.ts'
+
 /** A client of the `redis` package (version 5 or later), or a pool of them. */
 export interface NodeRedisClient {
   readonly isOpen: boolean
@@ -71,6 +73,8 @@ export interface RedisClient {
   send(key: string, command: RedisCommand): Promise<unknown>
   /** For each server that has keys, what sends it a command. */
   primaries(): Promise<readonly ((command: RedisCommand) => Promise<unknown>)[]>
+  /** Each server that has keys, as far as the client knows by now, to hear from. */
+  servers(): Promise<readonly RedisServer[]>
   on(event: string, listener: (...args: unknown[]) => void): void
   off(event: string, listener: (...args: unknown[]) => void): void
   /** Connects where the client does that by itself when it is first used. */

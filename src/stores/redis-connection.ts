@@ -6,15 +6,13 @@
  * 3. A client that was given to us is never opened or closed, only waited for; and left as it was found.
  */
 import { StoreError } from '../errors.ts'
+import { Attempts } from './attempts.ts'
 import type { RedisClient, RedisCommand } from './redis-client.ts'
 import { Deadlines } from './deadlines.ts'
 import { commandError, connectError, timeoutError } from './redis-errors.ts'
+import type { RedisServer } from './redis-links.ts'
 import { makeClient, type OwnClient } from './redis-open.ts'
 import type { RedisSettings } from './redis-options.ts'
-
-/** Pauses between attempts to connect, in ms: the first, then twice as long each time, up to the longest. */
-const FIRST_PAUSE = 50
-const LONGEST_PAUSE = 2000
 
 /** Error events are reported by the commands that fail; a listener there must be. */
 const heard = (): void => undefined
@@ -26,10 +24,8 @@ export class RedisConnection {
   #client: RedisClient | null
   #own: OwnClient | null = null
   #connecting: Promise<RedisClient> | null = null
-  #failure: Error | null = null
+  readonly #attempts = new Attempts()
   #wasReady = false
-  #pause = FIRST_PAUSE
-  #retryAt = -Infinity
   #closed = false
 
   constructor(settings: RedisSettings) {
@@ -86,21 +82,24 @@ export class RedisConnection {
     return senders.map((send) => (command) => this.#answered(send(command), (reply) => reply))
   }
 
+  /** Each server that has keys, as far as is known by now, to hear from. */
+  async servers(): Promise<readonly RedisServer[]> {
+    const client = await this.client()
+    return client.servers()
+  }
+
   async #connect(): Promise<RedisClient> {
     if (this.#closed) throw new StoreError('ERR_STORE_CLOSED', 'the redis store is closed')
-    const isOver = this.#settings.strict && !this.#wasReady
-    if (this.#failure !== null && (isOver || performance.now() < this.#retryAt)) throw this.#failure
+    const { refusal, failure } = this.#attempts
+    const refused = this.#settings.strict && !this.#wasReady ? failure : refusal
+    if (refused !== null) throw refused
     try {
       const client = await this.#attempt()
-      this.#failure = null
-      this.#pause = FIRST_PAUSE
+      this.#attempts.succeeded()
       this.#wasReady = true
       return client
     } catch (error) {
-      this.#retryAt = performance.now() + this.#pause
-      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-      this.#failure = connectFailure(error, this.#subject)
-      throw this.#failure
+      throw this.#attempts.failed(connectFailure(error, this.#subject))
     }
   }
 

@@ -1,11 +1,12 @@
 /** Clients of the `ioredis` package, and what looks like them: one server, sentinels, a cluster. */
+import { ioredisLink, type RedisServer } from './redis-links.ts'
 import type { ClientState, Ioredis, RedisClient, RedisCommand } from './redis-client.ts'
 
 type Listener = (...args: unknown[]) => void
 
 interface IoredisDetails {
   readonly isCluster?: unknown
-  readonly options?: { readonly keyPrefix?: unknown }
+  readonly options?: { readonly keyPrefix?: unknown; readonly host?: unknown; readonly port?: unknown }
   nodes?(role: 'master'): readonly Ioredis[]
 }
 
@@ -37,8 +38,18 @@ export class IoredisAdapter implements RedisClient {
   }
 
   async primaries(): Promise<readonly ((command: RedisCommand) => Promise<unknown>)[]> {
-    const nodes = this.spread ? (this.#client.nodes?.('master') ?? []) : [this.#client]
-    return nodes.map((node) => (command: RedisCommand) => sendTo(node, command))
+    return this.#nodes().map((node) => (command: RedisCommand) => sendTo(node, command))
+  }
+
+  async servers(): Promise<readonly RedisServer[]> {
+    return this.#nodes().map((node) => {
+      const { host, port } = node.options ?? {}
+      return { id: `${String(host)}:${String(port)}`, link: () => ioredisLink(node) }
+    })
+  }
+
+  #nodes(): readonly (Ioredis & IoredisDetails)[] {
+    return this.spread ? (this.#client.nodes?.('master') ?? []) : [this.#client]
   }
 
   on(event: string, listener: Listener): void {

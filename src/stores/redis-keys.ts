@@ -15,7 +15,8 @@ const ENTRY = /^[\w-]{43}\}$/
 const CHUNK = /^[\w-]{43}\}:[0-9a-f]{16}:\d+$/
 
 export class RedisKeys {
-  readonly #entries: string
+  /** What the names of entries, and of nothing else, begin with. */
+  readonly entryPrefix: string
   readonly #chunks: string
   readonly #locks: string
   /** What SCAN is to match for entries. */
@@ -25,15 +26,15 @@ export class RedisKeys {
 
   /** @param prefix what the client itself puts before every key, and SCAN does not know of */
   constructor(namespace: string, prefix: string = '') {
-    this.#entries = `${namespace}:e:{`
+    this.entryPrefix = `${namespace}:e:{`
     this.#chunks = `${namespace}:c:{`
     this.#locks = `${namespace}:l:{`
-    this.entryPattern = `${literal(prefix + this.#entries)}*`
+    this.entryPattern = `${literal(prefix + this.entryPrefix)}*`
     this.chunkPattern = `${literal(prefix + this.#chunks)}*`
   }
 
   entry(key: string): string {
-    return `${this.#entries}${keyHash(key)}}`
+    return `${this.entryPrefix}${keyHash(key)}}`
   }
 
   chunk(key: string, id: string, n: number): string {
@@ -45,7 +46,7 @@ export class RedisKeys {
   }
 
   isEntry(name: string): boolean {
-    return name.startsWith(this.#entries) && ENTRY.test(name.slice(this.#entries.length))
+    return name.startsWith(this.entryPrefix) && ENTRY.test(name.slice(this.entryPrefix.length))
   }
 
   isChunk(name: string): boolean {

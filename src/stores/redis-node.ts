@@ -1,5 +1,6 @@
 /** Clients of the `redis` package: one server or a pool, a cluster, sentinels. */
 import { isReply } from './redis-errors.ts'
+import { nodeLink, notSupported, type RedisLink, type RedisServer } from './redis-links.ts'
 import type {
   ClientState,
   NodeRedisClient,
@@ -35,6 +36,7 @@ abstract class NodeAdapter<C extends NodeRedisClient | NodeRedisCluster | NodeRe
 
   abstract send(key: string, command: RedisCommand): Promise<unknown>
   abstract primaries(): Promise<readonly ((command: RedisCommand) => Promise<unknown>)[]>
+  abstract servers(): Promise<readonly RedisServer[]>
 
   on(event: string, listener: Listener): void {
     this.client.on(event, listener)
@@ -56,15 +58,38 @@ export class NodeStandalone extends NodeAdapter<NodeRedisClient> {
   async primaries(): Promise<readonly ((command: RedisCommand) => Promise<unknown>)[]> {
     return [(command) => this.client.sendCommand(command, OPTIONS)]
   }
+
+  async servers(): Promise<readonly RedisServer[]> {
+    return [{ id: 'the server', link: () => nodeLink(this.client) }]
+  }
 }
 
+/** Makes a connection to the server that a node names. */
+export type LinkTo = (node: { readonly host: string; readonly port: number }) => RedisLink
+
 export class NodeSentinel extends NodeAdapter<NodeRedisSentinel> {
+  readonly #linkTo: LinkTo | null
+
+  /** @param linkTo null: the client was given, and does not tell what it connects with */
+  constructor(client: NodeRedisSentinel, linkTo: LinkTo | null = null) {
+    super(client)
+    this.#linkTo = linkTo
+  }
+
   send(_key: string, command: RedisCommand): Promise<unknown> {
     return this.client.sendCommand(false, command, OPTIONS)
   }
 
   async primaries(): Promise<readonly ((command: RedisCommand) => Promise<unknown>)[]> {
     return [(command) => this.client.sendCommand(false, command, OPTIONS)]
+  }
+
+  async servers(): Promise<readonly RedisServer[]> {
+    const linkTo = this.#linkTo
+    if (linkTo === null) throw notSupported('a sentinel client of `redis`')
+    const { host, port } = (this.client.getMasterNode() ?? {}) as { host?: unknown; port?: unknown }
+    if (typeof host !== 'string' || typeof port !== 'number') throw new Error('there is no primary at the moment')
+    return [{ id: `${host}:${port}`, link: () => linkTo({ host, port }) }]
   }
 
   /** It looks for the primary again when it is used, and otherwise only when a sentinel has news. */
@@ -82,8 +107,26 @@ export class NodeCluster extends NodeAdapter<NodeRedisCluster> {
   }
 
   async primaries(): Promise<readonly ((command: RedisCommand) => Promise<unknown>)[]> {
-    const nodes = await Promise.all(this.client.masters.map((node) => this.client.nodeClient(node)))
-    return nodes.filter(isNode).map((node) => (command: RedisCommand) => node.sendCommand(command, OPTIONS))
+    const nodes = await this.#nodes()
+    return nodes.map(
+      ({ node }) =>
+        (command: RedisCommand) =>
+          node.sendCommand(command, OPTIONS),
+    )
+  }
+
+  async servers(): Promise<readonly RedisServer[]> {
+    const nodes = await this.#nodes()
+    return nodes.map(({ node, address }) => ({ id: address, link: () => nodeLink(node) }))
+  }
+
+  async #nodes(): Promise<readonly { readonly node: NodeRedisClient; readonly address: string }[]> {
+    const { masters } = this.client
+    const nodes = await Promise.all(masters.map((master) => this.client.nodeClient(master)))
+    return nodes.flatMap((node, index) => {
+      const { address } = (masters[index] ?? {}) as { address?: unknown }
+      return isNode(node) ? [{ node, address: String(address ?? index) }] : []
+    })
   }
 }
 

@@ -8,7 +8,8 @@
  */
 import { missingPeer } from './peer.ts'
 import type { NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient } from './redis-client.ts'
-import { NodeSentinel, NodeStandalone, OwnNodeCluster } from './redis-node.ts'
+import { linkOf, ONCE, PLAIN, type NodeCopy } from './redis-links.ts'
+import { NodeSentinel, NodeStandalone, OwnNodeCluster, type LinkTo } from './redis-node.ts'
 import type { RedisSettings } from './redis-options.ts'
 
 /** A client of ours, not connected yet. */
@@ -22,7 +23,7 @@ type Made<C> = C & { readonly isOpen: boolean; connect(): Promise<unknown>; dest
 
 /** What we use of the package. */
 interface RedisPackage {
-  createClient(options: object): Made<NodeRedisClient>
+  createClient(options: object): Made<NodeRedisClient> & NodeCopy
   createCluster(options: object): Made<NodeRedisCluster>
   createSentinel(options: object): Made<NodeRedisSentinel>
 }
@@ -48,7 +49,11 @@ export async function makeClient(settings: RedisSettings): Promise<OwnClient> {
   if (sentinel !== null) {
     const nodeClientOptions = connectionOptions(settings, clientOptions['nodeClientOptions'])
     const made = redis.createSentinel({ ...clientOptions, ...sentinel, nodeClientOptions })
-    return own(made, new NodeSentinel(made))
+    const linkTo: LinkTo = (node) => {
+      const socket: Loose = isObject(nodeClientOptions['socket']) ? nodeClientOptions['socket'] : {}
+      return linkOf(redis.createClient({ ...nodeClientOptions, ...PLAIN, socket: { ...socket, ...node, ...ONCE } }))
+    }
+    return own(made, new NodeSentinel(made, linkTo))
   }
   const options = connectionOptions(settings, clientOptions)
   const made = redis.createClient(settings.url === null ? options : { ...options, url: settings.url })

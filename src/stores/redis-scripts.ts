@@ -12,7 +12,7 @@ function script(source: string): Script {
 }
 
 /** The code of the error reply when a chunk of the entry to be published is not there any more. */
-export const CHUNK_GONE = 'KEEPFRESHGONE'
+const CHUNK_GONE = 'KEEPFRESHGONE'
 
 /**
  * Puts a frame in place of what is there and returns the first 36 bytes of that. The chunks it names must be there; where it has

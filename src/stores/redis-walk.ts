@@ -62,11 +62,13 @@ export class RedisWalk {
     return sum
   }
 
-  /** Removes all that is ours. */
+  /** Removes all that is ours. In a cluster each name is in a slot of its own: there it is a command each, all sent at once. */
   async clear(): Promise<void> {
+    const { spread } = await this.#connection.client()
     for (const [pattern, isOurs] of this.#walks()) {
       for await (const names of this.#scan(pattern, isOurs)) {
-        await Promise.all(names.map((name) => this.#connection.run(name, ['UNLINK', name], Number)))
+        const groups = spread ? names.map((name) => [name]) : [names]
+        await Promise.all(groups.map((group) => this.#connection.run(group[0] ?? '', ['UNLINK', ...group], Number)))
       }
     }
   }

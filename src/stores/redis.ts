@@ -9,6 +9,7 @@ import type { LockingStore } from '../engine/ports.ts'
 import { ListableRecordStore } from './record-listing.ts'
 import { RedisBackend } from './redis-backend.ts'
 import { settingsOf, type RedisOptions } from './redis-options.ts'
+import type { Tracking, TrackingStore } from './tiered-coherence.ts'
 
 export type { RedisClusterOptions, RedisOptions, RedisSentinelOptions } from './redis-options.ts'
 export type { Ioredis, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClientLike } from './redis-client.ts'
@@ -29,7 +30,7 @@ export type { Ioredis, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, Red
  * console.log(response.ok) // true
  * ```
  */
-export class RedisStore extends ListableRecordStore implements LockingStore {
+export class RedisStore extends ListableRecordStore implements LockingStore, TrackingStore {
   declare protected readonly backend: RedisBackend
 
   /**
@@ -48,6 +49,16 @@ export class RedisStore extends ListableRecordStore implements LockingStore {
   async ready(): Promise<void> {
     this.assertOpen()
     await this.backend.ready()
+  }
+
+  /**
+   * A channel on which Redis itself tells of every change to an entry, whoever made it: what a TieredStore over this store listens to.
+   * It takes one more connection to each primary, from when it is subscribed to until it is closed.
+   * @throws StoreError ERR_STORE_CLOSED
+   */
+  tracking(): Tracking {
+    this.assertOpen()
+    return this.backend.tracking()
   }
 
   /** @throws StoreError */

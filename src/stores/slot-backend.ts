@@ -55,6 +55,8 @@ export const SLOT_RULES: Readonly<Record<string, OptionRule>> = {
 
 /** Names asked for at once. */
 const TOGETHER = 200
+/** Lifetimes over 68 years (ms) are none: in seconds they are more than some of what is behind can take, and refuses. */
+const LONGEST = 2_147_483_647_000
 
 export class SlotBackend<S extends Slots> implements BatchBackend {
   readonly name: string
@@ -102,7 +104,7 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
     return this.#turns.run([key], async () => {
       const name = this.#nameOf(key)
       const [before] = await this.slots.get([name])
-      await this.slots.put(name, value, ttl)
+      await this.slots.put(name, value, lifetime(ttl))
       return readOf(before)
     })
   }
@@ -111,7 +113,7 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
     return this.#turns.run([key], async () => {
       const before = await this.get(key)
       if (before === undefined || Buffer.compare(before.subarray(16, 24), version) !== 0) return false
-      await this.slots.put(this.#nameOf(key), value, ttl)
+      await this.slots.put(this.#nameOf(key), value, lifetime(ttl))
       return true
     })
   }
@@ -136,7 +138,7 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
   }
 
   setChunk(_key: string, id: string, n: number, value: Uint8Array, ttl: number | null): Promise<void> {
-    return this.slots.put(this.#chunkName(id, n), value, ttl)
+    return this.slots.put(this.#chunkName(id, n), value, lifetime(ttl))
   }
 
   async keepChunks(_key: string, id: string, count: number, ttl: number | null): Promise<void> {
@@ -144,7 +146,7 @@ export class SlotBackend<S extends Slots> implements BatchBackend {
     for (let n = 0; n < count; n++) {
       const name = this.#chunkName(id, n)
       const value = await this.#value(name)
-      if (value !== undefined) await this.slots.put(name, value, ttl)
+      if (value !== undefined) await this.slots.put(name, value, lifetime(ttl))
     }
   }
 
@@ -164,11 +166,25 @@ export class ListableSlotBackend extends SlotBackend<ListableSlots> implements L
     for await (const [name, value] of this.slots.names(`${this.prefix}:e:`)) {
       if (value !== null) yield [value]
       else if (names.push(name) >= TOGETHER) {
-        yield present(await this.slots.get(names))
+        yield await this.#present(names)
         names = []
       }
     }
-    if (names.length > 0) yield present(await this.slots.get(names))
+    if (names.length > 0) yield await this.#present(names)
+  }
+
+  /**
+   * What can be read of what is there.
+   * @throws StoreError where nothing can, not even that there is nothing under another name: it is not the values that are at fault
+   */
+  async #present(names: readonly string[]): Promise<readonly Uint8Array[]> {
+    const values = await this.slots.get(names)
+    const [first] = values
+    if (first instanceof StoreError && values.every((value) => value instanceof StoreError)) {
+      const [nothing] = await this.slots.get([`${this.prefix}:n`])
+      if (nothing instanceof StoreError) throw first
+    }
+    return values.map(readOf).filter((value) => value !== undefined)
   }
 
   /** What the entries say of themselves: frames, and bodies beside them. */
@@ -185,16 +201,13 @@ export class ListableSlotBackend extends SlotBackend<ListableSlots> implements L
   }
 }
 
+function lifetime(ttl: number | null): number | null {
+  return ttl === null || ttl > LONGEST ? null : ttl
+}
+
 /** What was there, as far as it can be read: what cannot is replaced and removed all the same. */
 function readOf(value: SlotValue): Uint8Array | undefined {
   return value instanceof StoreError ? undefined : value
-}
-
-/** What can be read of what is there. @throws StoreError where nothing can: then it is not the values that are at fault */
-function present(values: readonly SlotValue[]): readonly Uint8Array[] {
-  const [first] = values
-  if (first instanceof StoreError && values.every((value) => value instanceof StoreError)) throw first
-  return values.map(readOf).filter((value) => value !== undefined)
 }
 
 function besideOf(frame: Uint8Array): number {

@@ -103,7 +103,34 @@ it('what was kept of a store that is closed is not given any more', () => {
 })
 
 it('more than there is room for is read anew', () => {
-  for (let n = 0; n < 200; n++) void store.write(head(`k${n}`), new Uint8Array(60_000).fill(n))
-  for (let round = 0; round < 3; round++)
-    for (let n = 0; n < 200; n++) expect(store.read(`k${n}`)?.body.bytes?.[59_999]).toBe(n)
+  const many = new SqliteStore({ path: file(), driver: Counting })
+  for (let n = 0; n < 400; n++) void many.write(head(`k${n}`), new Uint8Array(60_000).fill(n))
+  const round = (): number => {
+    rows = 0
+    for (let n = 0; n < 400; n++) expect(many.read(`k${n}`)?.body.bytes?.[59_999]).toBe(n % 256)
+    return rows
+  }
+  for (let n = 0; n < 3; n++) round()
+  for (let n = 0; n < 6; n++) expect(round()).toBeLessThanOrEqual(400)
+  many.close()
+})
+
+it('what is read much oftener than the rest stays, and what comes to be takes its place', () => {
+  const many = new SqliteStore({ path: file(), driver: Counting })
+  for (let n = 0; n < 400; n++) void many.write(head(`k${n}`), new Uint8Array(60_000).fill(n))
+  /** Rows read for a hundred reads of ten, among a loop over all. */
+  const loop = (from: number): number => {
+    rows = 0
+    for (let n = 0; n < 400; n++) {
+      many.read(`k${n}`)
+      for (let m = 0; m < 10; m++) many.read(`k${from + m}`)
+    }
+    return rows
+  }
+  for (const from of [0, 200]) {
+    loop(from)
+    loop(from)
+    expect(loop(from)).toBeLessThan(700)
+  }
+  many.close()
 })

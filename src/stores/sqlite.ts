@@ -38,6 +38,7 @@ import { nameOf } from './sqlite-key.ts'
 import { listed } from './sqlite-listing.ts'
 import { SqliteLocks } from './sqlite-locks.ts'
 import { SqliteMany } from './sqlite-many.ts'
+import { checkSingle } from './options.ts'
 import { settingsOf, type SqliteOptions, type SqliteSettings } from './sqlite-options.ts'
 import { purge } from './sqlite-purge.ts'
 import { SqliteRecent } from './sqlite-recent.ts'
@@ -97,6 +98,7 @@ export class SqliteStore implements ListableStore, BatchReadingStore, GatheringS
    * @throws OptionError for a wrong option; with `strict`, StoreError where the file cannot be opened
    */
   constructor(options: string | SqliteOptions = {}) {
+    checkSingle('SqliteStore', arguments.length, "{ path: 'http.db', ... }")
     this.#settings = settingsOf(options)
     const { path, inlineSize, maxEntrySize, memory, strict, readOnly, busyTimeout } = this.#settings
     this.path = path

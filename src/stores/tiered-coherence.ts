@@ -1,9 +1,10 @@
 /**
  * How processes tell each other what they changed, so that none answers from its memory with what another one deleted (feature B8).
  *
- * The port only: tiered-redis.ts does it by publish and subscribe, tiered-polling.ts by a log in any store.
+ * The ports only: tiered-redis.ts does it by publish and subscribe, tiered-polling.ts by a log in any store, and a server that
+ * tells of changes by itself through the store that is on it (redis-tracking.ts).
  */
-import type { MaybePromise } from '../engine/ports.ts'
+import type { MaybePromise, Store, Version } from '../engine/ports.ts'
 
 /** What a tiered store is told. */
 export interface CoherenceListener {
@@ -21,4 +22,26 @@ export interface Coherence {
   subscribe(listener: CoherenceListener): void
   /** Ends it; idempotent. What was given (a client, a store) is left open. */
   close(): MaybePromise<void>
+}
+
+/**
+ * A channel by which the server itself tells what anyone changed: by the names that the store has for its keys, those that this process
+ * changed among them. Nothing has to be published: `publish` rejects where the server refuses to tell.
+ */
+export interface Tracking extends Coherence {
+  /** What `changed` calls a key. */
+  nameOf(key: string): string
+  /** Whether there is this version of the entry, without reading it. */
+  has(key: string, version: Version): Promise<boolean>
+}
+
+/** A store on a server that tells of changes. */
+export interface TrackingStore extends Store {
+  /** Another channel each time; it ends before the store does. */
+  tracking(): Tracking
+}
+
+/** Whether the server behind a store tells of changes. */
+export function isTracking(store: Store): store is TrackingStore {
+  return 'tracking' in store
 }

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isValidMeta, isWrappedMeta } from '../engine/meta.ts'
 import { NEVER, type EntryMeta, type Store, type StoredEntry } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, checkStore } from './options.ts'
 import type { Coherence, CoherenceListener } from './tiered-coherence.ts'
 
 export interface PollingOptions {
@@ -51,7 +51,8 @@ interface Log {
  * ```
  */
 export function pollingCoherence(store: Store, options: PollingOptions = {}): Coherence & { poll(): Promise<void> } {
-  checkOptions('pollingCoherence', options, { interval: { type: 'number' }, key: { type: 'string' } })
+  checkOptions('pollingCoherence', options, { interval: { type: 'number', from: 0 }, key: { type: 'string' } })
+  checkStore('pollingCoherence', 'store', store)
   return new Polling(store, (options.interval ?? 1) * 1000, options.key ?? 'keepfresh:changes')
 }
 

@@ -67,6 +67,23 @@ describe('row 220: a store by key or URL', () => {
     expect(() => other.read('a')).toThrow(/closed/)
   })
 
+  it('close waits for all of them, whatever the first says; several failures are told together', async () => {
+    const [one, two, slow] = [new MemoryStore(), new MemoryStore(), new MemoryStore()]
+    const store = routed({ stores: { one, two, slow }, route: () => 'slow' })
+    let isClosed = false
+    const failing = async (): Promise<never> => Promise.reject(new Error('boom'))
+    Object.assign(one, { close: failing })
+    Object.assign(two, { close: failing })
+    Object.assign(slow, {
+      close: async () => {
+        for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate)
+        isClosed = true
+      },
+    })
+    await expect(store.close()).rejects.toMatchObject({ errors: [new Error('boom'), new Error('boom')] })
+    expect(isClosed).toBe(true)
+  })
+
   it('many keys are asked for at each store, and one that fails costs its own', async () => {
     const far = new FaultyStore(new MemoryStore())
     const store = new RoutedStore({

@@ -23,7 +23,7 @@ import {
   type Version,
 } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
-import { checkOptions, wrong } from './options.ts'
+import { checkOptions, checkStore, wrong } from './options.ts'
 import { locksOf, type Listing } from './passed-on.ts'
 import { outcomeNow, outcomeOf, readManyOf } from './read-many.ts'
 import { arranged } from './listing.ts'
@@ -70,6 +70,7 @@ export class RoutedStore implements BatchReadingStore {
     // One store may be there under several names: it is listed, and closed, once.
     const all = [...new Set(this.#stores.values())]
     if (all.length === 0) throw wrong('RoutedStore', 'stores', 'must hold at least one store')
+    for (const [name, store] of this.#stores) checkStore('RoutedStore', `stores.${name}`, store)
     if (typeof options.route !== 'function') throw wrong('RoutedStore', 'route', 'must be a function')
     this.#route = options.route
     this.limits = {
@@ -126,7 +127,7 @@ export class RoutedStore implements BatchReadingStore {
     return outcomes
   }
 
-  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void> {
+  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<Version | void> {
     return this.#for(head.key).write(head, body)
   }
 
@@ -139,8 +140,14 @@ export class RoutedStore implements BatchReadingStore {
     return sum(await Promise.all([...groups].map(([store, some]) => store.delete(some))))
   }
 
+  /** Closes all of them. @throws the error of the first that could not be closed, or AggregateError of several */
   async close(): Promise<void> {
-    await Promise.all(Array.from(new Set(this.#stores.values()), async (store) => store.close()))
+    const closing = Array.from(new Set(this.#stores.values()), async (store) => store.close())
+    const outcomes = await Promise.allSettled(closing)
+    const errors = outcomes.flatMap((outcome): unknown[] => (outcome.status === 'rejected' ? [outcome.reason] : []))
+    if (errors.length > 1)
+      throw new AggregateError(errors, `${errors.length} stores of a routed one could not be closed.`)
+    if (errors.length === 1) throw errors[0]
   }
 }
 

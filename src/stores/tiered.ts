@@ -6,7 +6,10 @@
  *   With a coherence channel changes arrive; while it is down, the bound is that of having none.
  * Rule 3: what was asked for before a change is not kept after it (tiered-flights.ts).
  * Rule 4: memory holds what the far store hands over whole (small bodies); long ones stream from the far store.
- * Rule 5: a version is the far store's, or one of ours for what was just written: `update` looks up which version that became.
+ * Rule 5: a version is the far store's, or one of ours for what was just written where it does not tell: `update` looks up which
+ *   version that became.
+ * Rule 6: a server that tells of every change (Tracking) tells of ours, too. The first time it tells of what was written from here, it is
+ *   asked whether that is still there, a few bytes: in what it tells, our change and another's can be one.
  */
 import { chain, isPromise } from '../engine/maybe.ts'
 import {
@@ -16,7 +19,6 @@ import {
   type Clock,
   type EntryChange,
   type EntryHead,
-  type EntryMeta,
   type ListableStore,
   type LockingStore,
   type MaybePromise,
@@ -27,43 +29,19 @@ import {
   type Version,
 } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
-import { MemoryStore, type MemoryStoreOptions } from './memory.ts'
-import { checkOptions, wrong } from './options.ts'
+import { MemoryStore } from './memory.ts'
 import { locksOf, type Listing } from './passed-on.ts'
-import type { Coherence } from './tiered-coherence.ts'
+import { isTracking, type Coherence, type Tracking } from './tiered-coherence.ts'
 import { readManyOf } from './read-many.ts'
 import { Flights, type Flight } from './tiered-flights.ts'
+import { Near } from './tiered-near.ts'
+import { BLIND_TTL, checkTiers, COHERENT_TTL, type TieredOptions } from './tiered-options.ts'
 
-export type { Coherence, CoherenceListener } from './tiered-coherence.ts'
+export type { Coherence, CoherenceListener, Tracking, TrackingStore } from './tiered-coherence.ts'
+export type { TieredOptions } from './tiered-options.ts'
 export { pollingCoherence, type PollingOptions } from './tiered-polling.ts'
 export { redisCoherence, type PublishingClient, type RedisCoherenceOptions } from './tiered-redis.ts'
 export { routed, RoutedStore, type RoutedKey, type RoutedOptions } from './tiered-routed.ts'
-
-export interface TieredOptions<F extends Store = Store> {
-  /** The memory in front: a store, or the options of one. Default: a MemoryStore with its defaults. */
-  readonly near?: MemoryStore | MemoryStoreOptions
-  /** The store behind it, which decides. It is closed with the tiered store. */
-  readonly far: F
-  /** How long memory answers without asking the far store: seconds, or Infinity. Default 5; with `coherence`, 60. */
-  readonly nearTtl?: number
-  /** What tells processes of each other's changes. Default: none. It is closed with the store. */
-  readonly coherence?: Coherence
-  /** Ms that only go forward, for tests. Default performance.now. */
-  readonly clock?: Clock
-}
-
-/** Without a channel that tells of changes: seconds. */
-const BLIND_TTL = 5
-const COHERENT_TTL = 60
-
-/** What is known of an entry in memory, by its metadata. */
-interface Tag {
-  readonly version: Version
-  /** When the far store was known to have it. */
-  readonly at: number
-  /** The entry as handed out, made at the first hit. */
-  entry: StoredEntry | null
-}
 
 /** Begins the versions of what was written here and not read back yet. */
 const OURS = '\0near '
@@ -82,13 +60,18 @@ const OURS = '\0near '
 export class TieredStore implements BatchReadingStore {
   readonly name: string
   readonly limits: StoreLimits
-  readonly #near: MemoryStore
+  readonly #near: Near
   readonly #far: Store
   readonly #coherence: Coherence | null
+  /** The channel, where it is the server's own. */
+  readonly #tracking: Tracking | null
+  /** Nobody asked for a channel: that there is none is no error. */
+  readonly #isImplied: boolean
   readonly #clock: Clock
   readonly #ttl: number
-  readonly #flights = new Flights()
-  readonly #tags = new WeakMap<EntryMeta, Tag>()
+  /** While the channel is down. */
+  readonly #blindTtl: number
+  readonly #flights: Flights
   #isConnected = false
   #written = 0
   #closed = false
@@ -96,13 +79,22 @@ export class TieredStore implements BatchReadingStore {
   /** @throws OptionError ERR_OPTION_UNKNOWN, ERR_OPTION_VALUE */
   constructor(options: TieredOptions) {
     checkTiers(options)
-    const { near = {}, far, coherence = null, clock = { now: () => performance.now() } } = options
+    const { near = {}, far, coherence: channel, clock = { now: () => performance.now() } } = options
+    const tracking = (channel ?? 'tracking') === 'tracking' && isTracking(far) ? far.tracking() : null
+    const coherence = typeof channel === 'object' ? channel : tracking
     const { nearTtl = coherence === null ? BLIND_TTL : COHERENT_TTL } = options
-    this.#near = near instanceof MemoryStore ? near : new MemoryStore(near)
+    const nameOf = tracking && ((key: string): string => tracking.nameOf(key))
+    this.#near = new Near(near instanceof MemoryStore ? near : new MemoryStore(near), clock, nameOf)
+    this.#flights = new Flights(nameOf)
     this.#far = far
     this.#coherence = coherence
+    this.#tracking = tracking
+    this.#isImplied = channel === undefined
     this.#clock = clock
     this.#ttl = nearTtl * 1000
+    // Who says how long, and nothing of a channel, says it of memory without one.
+    const isSaid = this.#isImplied && options.nearTtl !== undefined
+    this.#blindTtl = isSaid ? this.#ttl : Math.min(this.#ttl, BLIND_TTL * 1000)
     this.name = `tiered ${far.name}`
     this.limits = far.limits
     if (isListable(far)) Object.assign(this, this.#listing(far))
@@ -112,7 +104,7 @@ export class TieredStore implements BatchReadingStore {
         locksOf(() => far),
       )
     coherence?.subscribe({
-      changed: (keys) => this.#forget(keys),
+      changed: (keys) => (tracking !== null && keys !== null ? this.#told(keys, tracking) : this.#forget(keys)),
       connected: (isConnected) => {
         this.#isConnected = isConnected
         this.#forget(null)
@@ -140,15 +132,12 @@ export class TieredStore implements BatchReadingStore {
 
   /** What memory may answer. */
   #readNear(key: string): StoredEntry | undefined {
-    const near = this.#near.read(key)
-    const tag = near === undefined ? undefined : this.#tags.get(near.meta)
-    if (near === undefined || tag === undefined || this.#clock.now() - tag.at >= this.#bound()) return undefined
-    return (tag.entry ??= { ...near, version: tag.version })
+    return this.#near.read(key, this.#bound())
   }
 
   /** Rule 2, in ms. */
   #bound(): number {
-    return this.#coherence === null || this.#isConnected ? this.#ttl : Math.min(this.#ttl, BLIND_TTL * 1000)
+    return this.#coherence === null || this.#isConnected ? this.#ttl : this.#blindTtl
   }
 
   #readFar(key: string): MaybePromise<StoredEntry | undefined> {
@@ -198,31 +187,35 @@ export class TieredStore implements BatchReadingStore {
   /** Rule 3. */
   #arrived(flight: Flight, entry: StoredEntry | undefined, at: number): void {
     const isCurrent = this.#flights.end(flight)
-    if (entry !== undefined && isCurrent && !this.#closed) this.#keep(entry, entry.body.bytes, entry.version, at)
-    else if (isCurrent && !this.#closed) this.#near.delete([flight.key])
-  }
-
-  /** Puts a copy into memory, where it fits there; nothing else stays under its key. */
-  #keep(head: EntryHead, bytes: Uint8Array | null, version: Version, at: number): void {
-    const { key, meta, createdAt, expiresAt, keepUntil } = head
-    if (this.#closed) return
-    if (bytes === null || bytes.length > this.#near.limits.maxEntrySize) return void this.#near.delete([key])
-    try {
-      // A copy: what the far store handed out may be a view of something larger.
-      this.#near.write({ key, meta, createdAt, expiresAt, keepUntil }, new Uint8Array(bytes))
-      this.#tags.set(meta, { version, at, entry: null })
-    } catch (error) {
-      // Too large for the memory as a whole: it is read from the far store, which has it.
-      this.#near.delete([key])
-      if (!(error instanceof StoreError && error.code === 'ERR_STORE_FULL')) throw error
-    }
+    if (!isCurrent || this.#closed) return
+    if (entry === undefined) this.#near.drop([flight.key])
+    else this.#near.keep(entry, entry.body.bytes, { version: entry.version, at, isUntold: false })
   }
 
   #forget(keys: readonly string[] | null): void {
     if (this.#closed) return
     this.#flights.changed(keys)
-    if (keys === null) this.#near.clear()
-    else this.#near.delete(keys)
+    this.#near.drop(keys)
+  }
+
+  /** Rule 6. */
+  #told(names: readonly string[], tracking: Tracking): void {
+    if (this.#closed) return
+    this.#flights.told(names)
+    for (const key of this.#near.keysOf(names)) {
+      const tag = this.#near.tag(key)
+      if (tag?.isUntold !== true) this.#near.drop([key])
+      else {
+        tag.isUntold = false
+        void this.#check(key, tag.version, tracking)
+      }
+    }
+  }
+
+  /** Memory does not keep what the far store has not, or does not say that it has. */
+  async #check(key: string, version: Version, tracking: Tracking): Promise<void> {
+    const isThere = await tracking.has(key, version).catch(() => false)
+    if (!isThere && !this.#closed && this.#near.tag(key)?.version === version) this.#near.drop([key])
   }
 
   #ours(): Version {
@@ -232,18 +225,26 @@ export class TieredStore implements BatchReadingStore {
   async write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): Promise<void> {
     this.#assertOpen()
     const { key } = head
-    const flight = this.#flights.start(key)
+    const flight = this.#flights.start(key, this.#tracking !== null)
     const at = this.#clock.now()
     let isCurrent = false
-    await this.#changing([key], async () => {
+    const written = await this.#changing([key], async () => {
       try {
-        await this.#far.write(head, body)
+        return await this.#far.write(head, body)
       } finally {
         isCurrent = this.#flights.end(flight)
       }
     })
-    if (isCurrent && body instanceof Uint8Array) this.#keep(head, body, this.#ours(), at)
+    if (isCurrent && body instanceof Uint8Array) this.#keepOwn(head, body, written ?? null, at, flight)
     await this.#publish([key])
+  }
+
+  /** What was written or changed from here; `version`: null where the far store does not tell. */
+  #keepOwn(head: EntryHead, body: Uint8Array | null, version: Version | null, at: number, { isTold }: Flight): void {
+    if (this.#closed || (isTold && version === null)) return
+    const tracking = version === null ? null : this.#tracking
+    this.#near.keep(head, body, { version: version ?? this.#ours(), at, isUntold: tracking !== null && !isTold })
+    if (version !== null && tracking !== null && isTold) void this.#check(head.key, version, tracking)
   }
 
   /** A change of the far store: afterwards memory has nothing from before it, and when it failed, others have not either. */
@@ -261,9 +262,9 @@ export class TieredStore implements BatchReadingStore {
 
   async update(key: string, change: EntryChange, version: Version): Promise<boolean> {
     this.#assertOpen()
-    const flight = this.#flights.start(key)
+    const flight = this.#flights.start(key, this.#tracking !== null)
     const at = this.#clock.now()
-    const before = this.#nearWith(key, version)
+    const before = this.#near.ofVersion(key, version)
     let isCurrent = false
     const done = await this.#changing([key], async () => {
       try {
@@ -274,15 +275,9 @@ export class TieredStore implements BatchReadingStore {
       }
     })
     if (!done) return false
-    if (isCurrent && before !== null) this.#keep({ ...before, ...change }, before.body.bytes, this.#ours(), at)
+    if (isCurrent && before !== null) this.#keepOwn({ ...before, ...change }, before.body.bytes, null, at, flight)
     await this.#publish([key])
     return true
-  }
-
-  /** The entry in memory, if it is of this version. */
-  #nearWith(key: string, version: Version): StoredEntry | null {
-    const near = this.#near.read(key)
-    return near !== undefined && this.#tags.get(near.meta)?.version === version ? near : null
   }
 
   /** The far store's version of what was written from here; null: it has another entry by now. */
@@ -301,6 +296,7 @@ export class TieredStore implements BatchReadingStore {
   }
 
   async #publish(keys: readonly string[] | null): Promise<void> {
+    if (this.#isImplied) return
     try {
       await this.#coherence?.publish(keys)
     } catch (cause) {
@@ -379,19 +375,4 @@ function isSame(a: StoredEntry, b: StoredEntry): boolean {
     a.body.size === b.body.size &&
     JSON.stringify(a.meta) === JSON.stringify(b.meta)
   )
-}
-
-function checkTiers(options: TieredOptions): void {
-  const object = { type: 'object' } as const
-  checkOptions('TieredStore', options, {
-    near: object,
-    far: object,
-    nearTtl: { type: 'number' },
-    coherence: object,
-    clock: object,
-  })
-  const { far, nearTtl = BLIND_TTL } = options
-  if (typeof far?.read !== 'function') throw wrong('TieredStore', 'far', 'must be a store')
-  if (!(nearTtl > 0))
-    throw wrong('TieredStore', 'nearTtl', 'must be more than 0 seconds: without it, use the far store itself')
 }

@@ -7,7 +7,7 @@
  * Rule 4: names and turns are those of slot-backend.ts.
  */
 import type { Clock } from '../engine/ports.ts'
-import { checkOptions, wrong } from './options.ts'
+import { checkOptions, CLOCK_RULE, wrong } from './options.ts'
 import { outcomeOf } from './read-many.ts'
 import { ListableRecordStore } from './record-listing.ts'
 import {
@@ -107,6 +107,6 @@ function checkUnstorage(storage: unknown, options: UnstorageStoreOptions): void 
   if (!isUnstorageLike(storage))
     throw wrong('UnstorageStore', 'storage', 'must be what createStorage() of unstorage made')
   const boolean = { type: 'boolean' } as const
-  const own = { persistent: boolean, shared: boolean, dispose: boolean, clock: { type: 'object' } as const }
+  const own = { persistent: boolean, shared: boolean, dispose: boolean, clock: CLOCK_RULE }
   checkOptions('UnstorageStore', options, { ...SLOT_RULES, ...own })
 }

@@ -2,7 +2,7 @@
  * A store whose entries a wrapper changes on their way in and back out: compression, encryption, signatures (feature B10).
  *
  * Rule 1: the store inside sees metadata of kind 'wrapped' and a body that is the wrapper's; it is a store like any other to it.
- * Rule 2: what the store inside can do (list, lock, read many at once), the wrapped one can; what it cannot, this one does not claim to.
+ * Rule 2: what the store inside can do (list, lock, read many at once, track), the wrapped one can; what it cannot, this one does not claim to.
  * Rule 3: what cannot be unwrapped is ERR_STORE_CORRUPT when it is read, and skipped when it is listed.
  * Rule 4: nothing waits that need not: over a synchronous store small entries are read synchronously.
  */
@@ -28,10 +28,12 @@ import {
   type StoreSize,
   type Version,
 } from '../engine/ports.ts'
+import { checkStore } from './options.ts'
 import { locksOf } from './passed-on.ts'
 import { outcomeOf } from './read-many.ts'
 import { Recent } from './recent.ts'
 import { arranged } from './listing.ts'
+import { isTracking, type Tracking } from './tiered-coherence.ts'
 
 export type Bytes = Uint8Array | ReadableStream<Uint8Array>
 
@@ -100,7 +102,7 @@ class WrappedStore<S extends Store> implements Store {
     this.#heads.set(key, { key: stored.key, meta, createdAt, expiresAt, keepUntil, version })
   }
 
-  write(head: EntryHead, body: Bytes): MaybePromise<void> {
+  write(head: EntryHead, body: Bytes): MaybePromise<Version | void> {
     return chain(this.wrapper.wrap(head, body), (parcel) => this.inner.write(parcel.head, parcel.body))
   }
 
@@ -133,6 +135,17 @@ function batchReadsOf(inner: BatchReadingStore, made: WrappedStore<Store>, wrapp
       chain(inner.readMany(keys.map((key) => wrapper.nameOf(key))), (stored) =>
         together(keys.map((key, index) => made.unwrapped(key, stored[index]))),
       ),
+  }
+}
+
+/** The channel of the store inside, which knows keys by the names they have there. */
+function trackingOf(inner: Tracking, wrapper: Wrapper): Tracking {
+  return {
+    nameOf: (key) => inner.nameOf(wrapper.nameOf(key)),
+    has: (key, version) => inner.has(wrapper.nameOf(key), version),
+    publish: (keys) => inner.publish(keys),
+    subscribe: (listener) => inner.subscribe(listener),
+    close: () => inner.close(),
   }
 }
 
@@ -186,8 +199,10 @@ function soundOrNull<T>(make: () => T): T | null {
 
 /** The store, wrapped: listable if it is listable, locking if it is locking. */
 export function wrapStore(inner: Store, wrapper: Wrapper): Store {
+  checkStore(wrapper.title, 'store', inner)
   const made = isListable(inner) ? new ListableWrapped(inner, wrapper) : new WrappedStore(inner, wrapper)
   if (isBatchReading(inner)) Object.assign(made, batchReadsOf(inner, made, wrapper))
+  if (isTracking(inner)) Object.assign(made, { tracking: () => trackingOf(inner.tracking(), wrapper) })
   return isLocking(inner)
     ? Object.assign(
         made,

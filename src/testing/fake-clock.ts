@@ -44,5 +44,9 @@ export class FakeClock implements Clock {
 /** @throws OptionError */
 function ms(given: number, option: string): number {
   if (Number.isFinite(given)) return given
-  throw new OptionError('ERR_OPTION_VALUE', option, `FakeClock: give milliseconds, a number, not '${String(given)}'`)
+  throw new OptionError(
+    'ERR_OPTION_VALUE',
+    option,
+    `FakeClock: give milliseconds, a number, not ${typeof given === 'object' ? 'an object' : `'${String(given)}'`}`,
+  )
 }

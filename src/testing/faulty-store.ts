@@ -84,7 +84,7 @@ export class FaultyStore implements Store {
     )
   }
 
-  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<void> {
+  write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<Version | void> {
     const fault = this.#fault('write')
     if (fault === 'never-drain') return new Promise(() => undefined)
     return fault === undefined ? this.#inner.write(head, body) : failing(fault, named('write'))

@@ -3,6 +3,7 @@
  */
 import { isListable, NEVER, type ListableStore, type MaybePromise, type Store } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
+import { checkOptions, wrong } from '../stores/options.ts'
 import { batches } from './batch-conformance.ts'
 import { all, bodyOf, bytesOf, equal, KEYS, mustRead, ok, same, sideBySide, streamed, type It } from './checks.ts'
 import { locks } from './lock-conformance.ts'
@@ -28,7 +29,16 @@ export interface ConformanceOptions {
  * storeConformance({ name: 'my store', make: () => new MemoryStore(), describe, test })
  * ```
  */
-export function storeConformance({ name, make, describe, test }: ConformanceOptions): void {
+export function storeConformance(options: ConformanceOptions): void {
+  checkOptions('storeConformance', options, {
+    name: { type: 'string' },
+    make: { type: 'function' },
+    describe: { type: 'function' },
+    test: { type: 'function' },
+  })
+  for (const option of ['name', 'make', 'describe', 'test'] as const)
+    if (options[option] === undefined) throw wrong('storeConformance', option, 'must be given')
+  const { name, make, describe, test } = options
   const it = (title: string, body: (store: Store) => Promise<void>): void => {
     test(title, async () => {
       const store = await make()
@@ -69,6 +79,9 @@ export function storeConformance({ name, make, describe, test }: ConformanceOpti
   })
 }
 
+/** In ms. */
+const DAY = 86_400_000
+
 function entries(it: It): void {
   it('row 191: a missing key is undefined', async (store) => {
     ok((await store.read('missing')) === undefined, 'something was there')
@@ -92,6 +105,32 @@ function entries(it: It): void {
     for (const key of KEYS) same((await mustRead(store, key)).key, key, 'another key answered')
   })
 
+  it('instants are given back as they were: fractions of a millisecond, long ago, far away, or never', async (store) => {
+    const now = Date.now()
+    const instants: readonly (readonly [created: number, expires: number, keep: number])[] = [
+      [now + 0.25, now + 60_000.5, now + 100_000.125],
+      [0, 0, now + 60_000],
+      [-5, -1.5, now + 60_000],
+      // Over 30 days, and over 68 years: where servers count lifetimes in other ways.
+      [now, now + 40 * DAY, now + 40 * DAY + 0.5],
+      [now, now + 40_000 * DAY, now + 40_000 * DAY],
+      [NEVER, NEVER, NEVER],
+    ]
+    for (const [createdAt, expiresAt, keepUntil] of instants) {
+      await store.write(sampleHead('k', { createdAt, expiresAt, keepUntil }), bytesOf(10))
+      const entry = await mustRead(store, 'k')
+      same([entry.createdAt, entry.expiresAt, entry.keepUntil], [createdAt, expiresAt, keepUntil], 'instants')
+      const change = { meta: sampleMeta('k'), expiresAt: expiresAt - 0.5, keepUntil: Math.min(keepUntil + 0.5, NEVER) }
+      ok(await store.update('k', change, entry.version), 'update refused its own version')
+      const after = await mustRead(store, 'k')
+      same(
+        [after.createdAt, after.expiresAt, after.keepUntil],
+        [createdAt, change.expiresAt, change.keepUntil],
+        'after',
+      )
+    }
+  })
+
   it('indexes and marks are entries, too', async (store) => {
     const variants = {
       kind: 'variants',
@@ -107,9 +146,10 @@ function entries(it: It): void {
   it('row 192: a second write replaces the first, and is another version', async (store) => {
     await store.write(sampleHead('k'), bytesOf(10, 1))
     const first = await mustRead(store, 'k')
-    await store.write(sampleHead('k', { createdAt: 5000 }), bytesOf(20, 2))
+    const written = await store.write(sampleHead('k', { createdAt: 5000 }), bytesOf(20, 2))
     const second = await mustRead(store, 'k')
     ok(first.version !== second.version && second.createdAt === 5000, 'the version is the same')
+    ok(written === undefined || written === second.version, 'write gave another version than it wrote')
     ok(equal(await bodyOf(second), bytesOf(20, 2)), 'the body is the old one')
   })
 

@@ -235,12 +235,13 @@ describe('stores and options', () => {
       ttl: 'expireAfter',
       cookie_jar: 'cookies',
       stale_if_error: 'staleIfError',
+      only_if_cached: 'onlyIfCached',
     }
     for (const [theirs, ours] of Object.entries(others))
       expect(() => at.session({ [theirs]: 1 } as SessionOptions)).toThrow(
         `unknown option ${theirs}; did you mean ${ours}?`,
       )
-    for (const name of ['only_if_cached', 'forceRefresh', 'refresh'])
+    for (const name of ['force_refresh', 'forceRefresh', 'refresh'])
       expect(() => at.session({ [name]: true } as SessionOptions)).toThrow(/is for one request: httpCache: \{ \w+ \}/)
     await using s = at.session()
     for (const request of [{ expireAfter: 5 }, { refresh: true }, { onlyIfCached: true }])

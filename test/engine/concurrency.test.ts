@@ -135,6 +135,34 @@ describe.each(STORES)('on %s', (name, make) => {
     expect(origin.count(path)).toBe(3)
     await fetch.close()
   })
+
+  test('D59: identical requests among those for several variants make one request at the origin for each of them', async () => {
+    const path = `/herd-vary-${name}`
+    const { fetch, clock } = bench({ store: make() })
+    origin.route(path, ({ request }) => {
+      const language = request.header('accept-language') ?? 'none'
+      const date = new Date(clock.now()).toUTCString()
+      const headers = { date, 'cache-control': 'max-age=60', vary: 'accept-language', etag: `"${language}"` }
+      const isHeld = request.header('if-none-match')?.includes(language) === true
+      return isHeld ? { delay: 20, status: 304, headers } : { delay: 20, headers, body: language }
+    })
+    const herd = async (languages: string[]): Promise<void> => {
+      const asked = languages.flatMap((language) => [language, language, language])
+      const texts = asked.map(async (language) =>
+        (await fetch(origin.url + path, { headers: { 'accept-language': language } })).text(),
+      )
+      expect(await Promise.all(texts)).toEqual(asked)
+    }
+    await herd(['de', 'en', 'fr'])
+    expect(origin.count(path)).toBe(3)
+    await until(() => fetch.stats().stored === 3)
+    clock.advance(61_000)
+    await herd(['de', 'en', 'fr'])
+    expect(origin.count(path)).toBe(6)
+    await herd(['it', 'nl'])
+    expect(origin.count(path)).toBe(8)
+    await fetch.close()
+  })
 })
 
 test('row 150: a follower that aborts leaves at once, with its own reason', async () => {

@@ -192,7 +192,8 @@ export function may(kept: Kept, asks: Asks, now: number, shared: boolean): May {
   const left = lifetime(kept, shared) - current
   const limit = seconds(wanted, 'max-age')
   const reserve = seconds(wanted, 'min-fresh')
-  if (limit !== undefined && current > limit) return no
+  // max-age=0 asks for a validation, however young the answer.
+  if (limit !== undefined && (current > limit || limit === 0)) return no
   if (reserve !== undefined && left < reserve) return no
   if (left > 0) return 'yes'
   return mayBeStale(kept, wanted, -left, shared, only) ? 'yes' : no

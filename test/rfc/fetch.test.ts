@@ -162,6 +162,171 @@ describe('redirects', () => {
   })
 })
 
+describe('a redirect is not followed (HTTP fetch, HTTP-redirect fetch)', () => {
+  test("mode 'same-origin': to another origin, live or stored", async () => {
+    const other = await startOrigin({ now: () => clock.now() })
+    other.route('/away', () => ({ headers: FRESH, body: 'away' }))
+    origin.route('/leaving', () => ({ status: 302, headers: { ...FRESH, location: `${other.url}/away` } }))
+    origin.route('/staying', () => ({ status: 302, headers: { ...FRESH, location: '/here' } }))
+    origin.route('/here', () => ({ headers: FRESH, body: 'here' }))
+    const cached = createCachedFetch({ clock })
+    const init = { mode: 'same-origin' } as const
+    for (const ask of [fetch, cached, cached])
+      await expect(ask(`${origin.url}/leaving`, init)).rejects.toThrow(new TypeError('fetch failed'))
+    expect(await (await cached(`${origin.url}/leaving`)).text()).toBe('away')
+    for (const more of [{}, { cache: 'only-if-cached' }] as const)
+      await expect(cached(`${origin.url}/leaving`, { ...init, ...more })).rejects.toThrow(TypeError)
+    expect(await (await cached(`${origin.url}/staying`, init)).text()).toBe('here')
+    await other.close()
+  })
+
+  test("redirect 'error': though it leads nowhere", async () => {
+    origin.route('/nowhere', () => ({ status: 302, headers: FRESH, body: 'nowhere' }))
+    const cached = createCachedFetch({ clock })
+    for (const ask of [fetch, cached, cached]) {
+      await expect(ask(`${origin.url}/nowhere`, { redirect: 'error' })).rejects.toThrow(TypeError)
+      expect((await ask(`${origin.url}/nowhere`)).status).toBe(302)
+    }
+  })
+})
+
+type SomeBody = NonNullable<RequestInit['body']>
+
+describe('the body of a Request', () => {
+  const parts = (): [string, () => SomeBody][] => [
+    ['text', () => 'abc'],
+    ['a form', () => new URLSearchParams({ a: 'b' })],
+    ['bytes', () => new Uint8Array([97, 98])],
+    ['a blob', () => new Blob(['abc'], { type: 'text/x' })],
+  ]
+
+  test.for(parts())('%s: sent with its length, and again after a redirect', async ([, body]) => {
+    const seen = ['content-length', 'transfer-encoding', 'content-type']
+    origin.route('/takes', async ({ request }) => ({
+      json: [request.method, ...seen.map((name) => request.header(name)), Buffer.from(request.body).toString()],
+    }))
+    const statuses = [302, 307, 308]
+    for (const status of statuses) origin.route(`/on/${status}`, () => ({ status, headers: { location: '/takes' } }))
+    const cached = createCachedFetch({ clock })
+    for (const path of ['/takes', ...statuses.map((status) => `/on/${status}`)]) {
+      const [wanted, got] = await Promise.all(
+        [fetch, cached].map(async (ask) =>
+          (await ask(new Request(origin.url + path, { method: 'POST', body: body() }))).json(),
+        ),
+      )
+      expect(got).toEqual(wanted)
+    }
+  })
+
+  test('what is a stream stays one, and so does what is long', async () => {
+    let atOnce = 0
+    const chunks = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          atOnce += 1
+          if (atOnce > 3) controller.close()
+          else controller.enqueue(new Uint8Array([96 + atOnce]))
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    const counting = async (_url: unknown, init?: RequestInit): Promise<Response> =>
+      Response.json([init?.body instanceof ReadableStream, (await new Response(init?.body).arrayBuffer()).byteLength])
+    const cached = createCachedFetch({ clock, fetch: counting })
+    const sent = (body: SomeBody): Request => {
+      const init: RequestInit & { duplex: 'half' } = { method: 'POST', body, duplex: 'half' }
+      return new Request(`${origin.url}/long`, init)
+    }
+    const streamed = sent(chunks)
+    expect(atOnce).toBe(0)
+    expect(await (await cached(streamed)).json()).toEqual([true, 3])
+    expect(await (await cached(sent('x'.repeat(3_000_000)))).json()).toEqual([true, 3_000_000])
+    expect(await (await cached(sent('x'.repeat(300_000)))).json()).toEqual([false, 300_000])
+  })
+
+  test('it is used from the call on, aborted or not, and refused to a second; looking something up leaves it', async () => {
+    origin.route('/once', ({ request }) => ({ headers: FRESH, body: request.body }))
+    const cached = createCachedFetch({ clock, allowedMethods: ['GET', 'QUERY'] })
+    for (const method of ['POST', 'QUERY'])
+      for (const signal of [undefined, AbortSignal.abort()]) {
+        const request = new Request(`${origin.url}/once`, { method, body: 'abc', ...(signal && { signal }) })
+        expect(await cached.cache.has(request)).toBe(false)
+        expect(request.bodyUsed).toBe(false)
+        const first = cached(request)
+        expect(request.bodyUsed).toBe(true)
+        await expect(cached(request)).rejects.toThrow(TypeError)
+        if (signal) await expect(first).rejects.toThrow('aborted')
+        else expect(await (await first).text()).toBe('abc')
+        await cached.cache.clear()
+      }
+  })
+})
+
+describe('abort', () => {
+  const endless = (): { stream: ReadableStream<Uint8Array>; left: () => unknown } => {
+    let reason: unknown
+    const stream = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        controller.enqueue(new Uint8Array([1]))
+      },
+      cancel: (given) => void (reason = given),
+    })
+    return { stream, left: () => reason }
+  }
+  const posting = (method: string, body: SomeBody, signal: AbortSignal): RequestInit & { duplex: 'half' } => ({
+    method,
+    body,
+    signal,
+    duplex: 'half',
+  })
+
+  test('a stream for a body is cancelled at once where the signal was aborted before', async () => {
+    for (const ask of [fetch, createCachedFetch({ clock })]) {
+      const { stream, left } = endless()
+      const answer = ask(origin.url, posting('POST', stream, AbortSignal.abort()))
+      const error: unknown = await Promise.race([answer, Promise.resolve(left())]).catch((caught: unknown) => caught)
+      expect((left() as Error).name).toBe('AbortError')
+      await expect(answer).rejects.toBe(left())
+      expect(error).toBe(left())
+    }
+  })
+
+  test('a body that is read for its key is left when the signal aborts', async () => {
+    const { stream, left } = endless()
+    const aborter = new AbortController()
+    const answer = createCachedFetch({ clock })(origin.url, posting('QUERY', stream, aborter.signal))
+    const reason = new Error('no patience')
+    setImmediate(() => aborter.abort(reason))
+    await expect(answer).rejects.toBe(reason)
+    await expect.poll(left).toBe(reason)
+    expect(origin.count()).toBe(0)
+  })
+
+  test('what has come and was not read is not handed out any more, and a reader who waits for nothing is told', async () => {
+    origin.route('/trickle', () => ({ headers: FRESH, chunks: ['one', 'two'], hang: true }))
+    for (const ask of [fetch, createCachedFetch({ clock })])
+      for (const reads of [0, 1]) {
+        const aborter = new AbortController()
+        const response = await ask(`${origin.url}/trickle`, { signal: aborter.signal })
+        const reader = response.body?.getReader()
+        for (let n = 0; n < reads; n += 1) await reader?.read()
+        const closed = expect(reader?.closed).rejects.toThrow('no patience')
+        aborter.abort(new Error('no patience'))
+        await closed
+        await expect(reader?.read()).rejects.toThrow('no patience')
+      }
+  })
+})
+
+test('the type of a blob is the MIME type, not the field', async () => {
+  const url = route('/type', { headers: { ...FRESH, 'content-type': 'text/HTML;  charset="utf-8"' }, body: 'x' })
+  const cached = createCachedFetch({ clock })
+  const types = []
+  for (const ask of [fetch, cached, cached]) types.push((await (await ask(url)).blob()).type)
+  expect(types).toEqual(['text/html;charset=utf-8', 'text/html;charset=utf-8', 'text/html;charset=utf-8'])
+})
+
 describe('cache modes: what the origin is asked (HTTP-network-or-cache fetch)', () => {
   const NO_CACHE = 'no-cache'
   test.for([

@@ -1,5 +1,7 @@
 /** RFC 9111 sections 3.3 and 3.4; RFC 9110 sections 13.1.5, 14 and 15.3.7: parts of a representation. */
-import { describe } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { createCachedFetch } from '../../src/index.ts'
+import { startOrigin } from '../../src/testing/index.ts'
 import { at, hit, miss, rows, type Answer, type Ask, type Fields, type Row, type Step } from './support.ts'
 
 const TEXT = 'abcdefghij'
@@ -386,4 +388,17 @@ describe('section 3.4: parts put together', () => {
       ],
     },
   ])
+})
+
+test('section 3.3: who has read a part to its end finds it, and what is within it, in the store', async () => {
+  const origin = await startOrigin()
+  const headers = { 'cache-control': 'max-age=60', 'content-range': 'bytes 5-9/10' }
+  origin.route('/part', () => ({ status: 206, headers, body: TEXT.slice(5) }))
+  const cached = createCachedFetch()
+  const ask = (wanted: string): Promise<Response> => cached(`${origin.url}/part`, { headers: { range: wanted } })
+  expect(await (await ask('bytes=-5')).text()).toBe('fghij')
+  const seen = []
+  for (const wanted of ['bytes=-5', 'bytes=6-8', 'bytes=7-', 'bytes=-1']) seen.push(await (await ask(wanted)).text())
+  expect([seen, origin.count()]).toEqual([['fghij', 'ghi', 'hij', 'j'], 1])
+  await origin.close()
 })

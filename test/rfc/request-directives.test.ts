@@ -32,6 +32,8 @@ describe('5.2.1.1: max-age', () => {
     { says: 'max-age=30', after: 30, from: 'store' },
     { says: 'max-age=30', after: 31, from: 'validated' },
     { says: 'max-age=0', after: 1, from: 'validated' },
+    // Also in the very millisecond in which the answer came.
+    { says: 'max-age=0', after: 0, from: 'validated' },
     { says: 'max-age=600', after: 61, from: 'validated' },
     { says: 'max-age="30"', after: 31, from: 'validated' },
     { says: 'max-age=x', after: 1, from: 'validated' },

@@ -155,6 +155,14 @@ describe('RFC 5861 section 3: stale-while-revalidate', () => {
       steps: [stored(`${swr}, proxy-revalidate`), validated({ etag: '"1"' }, { after: 20 })],
     },
     {
+      name: '5.2.2.10: nor under s-maxage there, which means proxy-revalidate, too',
+      cache: 'shared',
+      steps: [
+        stored('s-maxage=10, stale-while-revalidate=20'),
+        validated({ etag: '"1"' }, { after: 20, ask: { headers: { 'cache-control': 'max-stale' } } }),
+      ],
+    },
+    {
       name: 'not where the request wants no-cache',
       steps: [
         stored(swr),

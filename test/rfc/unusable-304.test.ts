@@ -1,5 +1,6 @@
 /** RFC 9111 sections 3, 4.1 and 4.3.4: a 304 that does not fit what is stored, or makes of it what may not be stored. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { at, Bench, HOST, type Fields } from './support.ts'
 
 /** What a second request got after the stored response went stale and the origin said 304 with these fields. */
@@ -96,6 +97,37 @@ describe('section 3: a 304 that forbids storing', () => {
       { 'cache-control': 'no-store' },
     )
     expect(third).not.toBe('first')
+  })
+
+  /** What is stored after an update of a stale response that says no-store. */
+  async function left(bench: Bench, method: string, body: string): Promise<Map<string, string>[]> {
+    bench.next = { headers: { ...TEN, etag: '"1"' }, body }
+    await bench.ask()
+    bench.clock.advance(20_000)
+    const status = method === 'HEAD' ? 200 : 304
+    bench.next = { status, headers: { etag: '"1"', 'cache-control': 'no-store', 'x-secret': 'yes' } }
+    const seen = await bench.ask({ method })
+    expect([seen.status, seen.body, bench.log.length]).toEqual([200, method === 'HEAD' ? '' : body, 2])
+    const stored = await Array.fromAsync(bench.cached.cache.entries())
+    return stored.map(({ headers }) => new Map(headers))
+  }
+
+  test.each(['GET', 'HEAD'])(
+    '5.2.2.5: to %s, no-store is answered once, and nothing of it is stored',
+    async (method) => {
+      expect(await left(new Bench(), method, 'first')).toEqual([])
+    },
+  )
+
+  test('5.2.2.5: a long body is read to its end, and answers nobody else unasked', async () => {
+    const store = new SqliteStore(':memory:')
+    onTestFinished(() => store.close())
+    const bench = new Bench({ store })
+    const [entry, ...more] = await left(bench, 'GET', 'long '.repeat(400_000))
+    expect([entry?.has('x-secret'), entry?.get('cache-control'), more]).toEqual([false, 'max-age=10', []])
+    bench.next = { headers: { 'cache-control': 'no-store' }, body: 'anew' }
+    expect((await bench.ask()).body).toBe('anew')
+    expect(await Array.fromAsync(bench.cached.cache.entries())).toEqual([])
   })
 
   test('section 3.5: a 304 to a request with Authorization does not renew what a shared cache gives to all', async () => {

@@ -1,9 +1,11 @@
 /** keepfresh/fastify (features M1-M4): what is Fastify's own. */
+import { createServer } from 'node:http'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, describe, expect, it } from 'vitest'
 import { FakeClock } from '../../src/testing/index.ts'
 import { cacheControl, responseCache, type ServerCacheOptions } from '../../src/servers/fastify.ts'
+import { responseCache as aroundNode } from '../../src/servers/node.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
 import { until } from '../engine/support.ts'
 import { behaviours } from './behaviours/index.ts'
@@ -37,6 +39,28 @@ const twice = async (server: Running, path: string): Promise<boolean> =>
   (await server.get(path)).text === (await server.get(path)).text
 
 describe('Fastify', () => {
+  it('the cache of node:http stands around an application: hits are answered before any hook', async () => {
+    const cache = aroundNode({ ttl: 60 })
+    let hooks = 0
+    const app = fastify({ serverFactory: (handler) => createServer(cache.wrap(handler)) })
+    app.addHook('onRequest', async () => void (hooks += 1))
+    app.get('/', async (_request, reply) => reply.header('x-hooks', hooks).send({ hooks }))
+    app.get('/own', async (_request, reply) => reply.header('cache-control', 'private').send({ hooks }))
+    const server = await listenFastify(app)
+    open.push(server)
+    for (const path of ['/', '/own', '/']) await server.get(path)
+    const hit = await server.get('/')
+    expect([hit.text, hit.headers['x-hooks'], hit.headers['cache-status']]).toEqual([
+      '{"hooks":1}',
+      '1',
+      expect.stringContaining('keepfresh; hit'),
+    ])
+    expect((await server.get('/own')).text).toBe('{"hooks":3}')
+    expect((await server.get('/missing')).status).toBe(404)
+    expect(hooks).toBe(4)
+    await cache.close()
+  })
+
   it('routes say what they want in their config, in child scopes, too', async () => {
     const { app, start } = bench()
     let runs = 0

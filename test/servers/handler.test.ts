@@ -65,6 +65,25 @@ describe('cached()', () => {
     expect(constant.headers.get('cache-status')).toBeNull()
   })
 
+  it('an answer that can be shared after many that could not is noticed at once, or a second later where they were very many', async () => {
+    for (const [refusals, pause] of [
+      [20, 0],
+      [200, 1000],
+    ] as const) {
+      const clock = new FakeClock()
+      let runs = 0
+      const handler = cached(
+        () => new Response(`${++runs}`, { headers: { 'cache-control': runs > refusals ? 'max-age=60' : 'no-store' } }),
+        { clock },
+      )
+      const ask = async (): Promise<string> => (await handler(get('/'))).text()
+      for (let n = 0; n < refusals; n++) await ask()
+      clock.advance(pause)
+      // Noticed, kept, handed out.
+      expect([await ask(), await ask(), await ask()]).toEqual([`${refusals + 1}`, `${refusals + 2}`, `${refusals + 2}`])
+    }
+  })
+
   it('what it throws is thrown, to those who shared its run, too; a stale answer hides it from all but onError', async () => {
     const errors: unknown[] = []
     const broken = new Error('broken')

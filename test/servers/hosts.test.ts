@@ -115,6 +115,23 @@ describe.each(Object.keys(SITES))('%s', (name) => {
     },
   )
 
+  it.each([true, false])(
+    '103: trustProxy: true where the application does not believe its proxy is told of, once (it does: %s)',
+    async (trust) => {
+      const warnings: unknown[] = []
+      const hear = (warning: Error & { code?: string }): void => void warnings.push(warning.code)
+      process.on('warning', hear)
+      try {
+        const server = await start(trust, true)
+        for (const _ of 'ab') await server.get('/', evil)
+        await new Promise((resolve) => setImmediate(resolve))
+      } finally {
+        process.off('warning', hear)
+      }
+      expect(warnings.filter((code) => code === 'KEEPFRESH_TRUST_PROXY').length).toBe(trust ? 0 : 1)
+    },
+  )
+
   it('103: trustProxy: false keeps to Host all the same', async () => {
     const server = await start(true, false)
     await server.get('/', evil)

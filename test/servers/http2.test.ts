@@ -170,6 +170,7 @@ describe.each([
       (_req, res) => {
         res.write('first half, ')
         if (++runs > 1) res.end('second half')
+        else res.once('close', () => undefined)
       },
       { ttl: 60 },
     )
@@ -180,6 +181,28 @@ describe.each([
     await until(() => stream.closed)
     expect((await server.get('/')).text).toBe('first half, second half')
     await until(() => cache.stats()?.stored === 1)
+  })
+
+  it('A11: a handler that does not mind, and ends, is stored', async () => {
+    let runs = 0
+    const left = Promise.withResolvers<void>()
+    const { server, cache } = await serve(
+      async (_req, res) => {
+        runs++
+        res.write('first half, ')
+        await left.promise
+        res.end('second half')
+      },
+      { ttl: 60 },
+    )
+    const stream = server.session.request({ ':path': '/' })
+    stream.on('error', () => undefined)
+    await new Promise((resolve) => stream.once('data', resolve))
+    stream.close(8)
+    await until(() => stream.closed)
+    left.resolve()
+    await until(() => cache.stats()?.stored === 1)
+    expect([(await server.get('/')).text, runs]).toEqual(['first half, second half', 1])
   })
 
   it('D12: visitors who give up before the handler answers are no failures', async () => {

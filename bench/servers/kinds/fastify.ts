@@ -1,10 +1,18 @@
 import type { FastifyInstance } from 'fastify'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Kinds, Page } from '../page.ts'
 
-async function serve(page: Page, register: (app: FastifyInstance) => unknown): Promise<void> {
+type Around = (handler: RequestListener) => RequestListener
+
+async function serve(
+  page: Page,
+  register: (app: FastifyInstance) => unknown,
+  around: Around | null = null,
+): Promise<void> {
   const { default: Fastify } = await import('fastify')
-  const app = Fastify()
+  const app: FastifyInstance =
+    around === null ? Fastify() : Fastify({ serverFactory: (handler) => createServer(around(handler)) })
   await register(app)
   app.get('/page', async (_request, reply) => {
     const made = page.make()
@@ -22,6 +30,15 @@ export const kinds: Kinds = {
   'Fastify + keepfresh': async (page) => {
     const { responseCache } = await import('keepfresh/fastify')
     return serve(page, (app) => app.register(responseCache as never, page.mode === 'no-store' ? {} : { ttl: page.ttl }))
+  },
+  'Fastify + keepfresh around it': async (page) => {
+    const { responseCache } = await import('keepfresh/node')
+    const cache = responseCache(page.mode === 'no-store' ? {} : { ttl: page.ttl })
+    return serve(
+      page,
+      () => undefined,
+      (handler) => cache.wrap(handler) as RequestListener,
+    )
   },
   'Fastify + @fastify/caching': async (page) => {
     const { default: caching } = await import('@fastify/caching')

@@ -99,3 +99,25 @@ test('a deletion of all that has expired, over many turns, leaves what came anew
   expect(await deleting).toBe(24_999)
   expect(store.size().entries).toBe(2)
 })
+
+test.each(NAMES)(
+  '%s: who is told of an eviction may write and delete, even what is being written',
+  async (eviction) => {
+    const store: MemoryStore = new MemoryStore({
+      maxBytes: 4000,
+      maxEntrySize: 4000,
+      eviction,
+      onEvict: (key) => {
+        if (key !== 'log') store.write(head('log'), new Uint8Array(10))
+        store.delete(['x1'])
+      },
+    })
+    for (let round = 0; round < 20; round++) {
+      for (let n = 0; n < 7; n++) store.write(head(`x${n}`), new Uint8Array(10))
+      store.write(head('log'), new Uint8Array(2000))
+      expect(store.size().bytes).toBeLessThanOrEqual(4000)
+    }
+    store.delete(await Array.fromAsync(store.keys()))
+    expect(store.size()).toEqual({ entries: 0, bytes: 0 })
+  },
+)

@@ -28,7 +28,7 @@ export async function sendAnswer(exchange: OriginExchange, answer: OriginAnswer)
 }
 
 /** Sets header lines in order; a repeated name becomes repeated lines. */
-export function setHeaders(exchange: OriginExchange, headers: OriginHeaders | undefined): void {
+function setHeaders(exchange: OriginExchange, headers: OriginHeaders | undefined): void {
   if (headers === undefined) return
   const seen = new Set<string>()
   for (const [name, value] of isPairs(headers) ? headers : Object.entries(headers)) {

@@ -5,6 +5,8 @@
  * any range can be made without what is before it, and a mix of two bodies, a cut or a flipped byte shows.
  */
 
+import { OptionError } from '../../errors.ts'
+
 const HEAD = 64
 const BLOCK = 65_536
 
@@ -18,7 +20,18 @@ export interface BodyVerdict {
 }
 
 /** The bytes from `start` up to, but not including, `end` of the body of that size and seed, block by block. */
-export function* bodyBytes(size: number, seed = 0, start = 0, end: number = size): Generator<Uint8Array<ArrayBuffer>> {
+export function bodyBytes(size: number, seed = 0, start = 0, end: number = size): Generator<Uint8Array<ArrayBuffer>> {
+  for (const [name, value] of Object.entries({ size, seed, start, end }))
+    if (typeof value !== 'number' || !(value >= 0))
+      throw new OptionError('ERR_OPTION_VALUE', name, `${name} must be a number of at least 0, not ${describe(value)}`)
+  return blocks(size, seed, start, end)
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'number' ? String(value) : typeof value
+}
+
+function* blocks(size: number, seed: number, start: number, end: number): Generator<Uint8Array<ArrayBuffer>> {
   let at = start
   while (at < end) {
     const index = Math.floor(at / BLOCK)
@@ -32,9 +45,12 @@ export function* bodyBytes(size: number, seed = 0, start = 0, end: number = size
 
 /** The whole body at once: for sizes that fit in memory. */
 export function wholeBody(size: number, seed = 0): Uint8Array<ArrayBuffer> {
+  const chunks = bodyBytes(size, seed)
+  if (!Number.isSafeInteger(size))
+    throw new OptionError('ERR_OPTION_VALUE', 'size', `size must be a whole number of bytes, not ${size}`)
   const bytes = new Uint8Array(size)
   let at = 0
-  for (const chunk of bodyBytes(size, seed)) {
+  for (const chunk of chunks) {
     bytes.set(chunk, at)
     at += chunk.length
   }
@@ -57,8 +73,17 @@ export async function verifyBody(
   body: AsyncIterable<Uint8Array> | Uint8Array,
   expected: { readonly size?: number; readonly seed?: number } = {},
 ): Promise<BodyVerdict> {
+  const isBytes = body instanceof Uint8Array
+  if (!isBytes && !(typeof body === 'object' && body !== null && Symbol.asyncIterator in body))
+    throw new OptionError(
+      'ERR_OPTION_VALUE',
+      'body',
+      `verifyBody reads a Uint8Array, or a stream of them, not ${describe(body)}`,
+    )
+  if (typeof expected !== 'object' || expected === null)
+    throw new OptionError('ERR_OPTION_VALUE', 'expected', `verifyBody takes { size, seed }, not ${describe(expected)}`)
   const check = new Checker(expected)
-  if (body instanceof Uint8Array) check.push(body)
+  if (isBytes) check.push(body)
   else for await (const chunk of body) check.push(chunk)
   return check.end()
 }
@@ -95,7 +120,7 @@ class Checker {
     let at = 0
     const end = Math.min(this.#read + chunk.length, size)
     if (this.#wrongAt === null) {
-      for (const block of bodyBytes(size, seed, Math.min(this.#read, end), end)) {
+      for (const block of blocks(size, seed, Math.min(this.#read, end), end)) {
         for (const byte of block) {
           if (byte !== chunk[at]) return this.#fail(this.#read + at, chunk.length)
           at++

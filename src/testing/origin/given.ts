@@ -1,5 +1,5 @@
 /** What a test gives to the origin, checked: what it does not know would be lost without a word. */
-import { nearest, OptionError } from '../../errors.ts'
+import { isOptionsObject, nearest, OptionError } from '../../errors.ts'
 import type { OriginAnswer, OriginHandler, OriginOptions } from './types.ts'
 
 const ANSWER: { readonly [K in keyof Required<OriginAnswer>]: true } = {
@@ -30,6 +30,8 @@ export function checkHandler(handler: unknown, path: string): asserts handler is
 
 /** @throws OptionError */
 export function checkAnswers(answers: unknown, path: string): void {
+  if (typeof path !== 'string')
+    throw new OptionError('ERR_OPTION_VALUE', 'path', `a script is for '/path' or 'METHOD /path', not ${typeof path}`)
   if (!Array.isArray(answers) || answers.length === 0)
     throw new OptionError('ERR_OPTION_VALUE', 'answers', `the script for ${path} is an array of answers, at least one`)
   for (const answer of answers as readonly unknown[])
@@ -63,7 +65,7 @@ function isResponse(answer: unknown): answer is Response {
 }
 
 function checkNames(given: unknown, known: object, form: string): void {
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
+  if (!isOptionsObject(given))
     throw new OptionError('ERR_OPTION_VALUE', 'answer', `${form}, not ${given === null ? 'null' : typeof given}`)
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(known, name)) continue

@@ -1,4 +1,5 @@
 /** Routes of the origin: `/path`, `METHOD /path`, `{name}` for one segment, a trailing `*` for the rest. The newest match wins. */
+import { OptionError } from '../../errors.ts'
 import type { OriginHandler } from './types.ts'
 
 interface Route {
@@ -16,8 +17,11 @@ export class Router {
   #routes: Route[] = []
 
   add(route: string, handler: OriginHandler): void {
-    const [, method = null, path = '/'] = /^(?:([A-Z][A-Z-]*) )?(.*)$/s.exec(route) ?? []
-    if (!path.startsWith('/')) throw new TypeError(`an origin route is '/path' or 'METHOD /path', not '${route}'`)
+    const [, method = null, path = ''] = (typeof route === 'string' && /^(?:([A-Z][A-Z-]*) )?(.*)$/s.exec(route)) || []
+    if (!path.startsWith('/')) {
+      const given = typeof route === 'string' ? `'${route}'` : typeof route
+      throw new OptionError('ERR_OPTION_VALUE', 'route', `an origin route is '/path' or 'METHOD /path', not ${given}`)
+    }
     this.#routes.unshift({ method, pattern: compile(path), handler })
   }
 

@@ -67,6 +67,18 @@ export function keeping(edge: Edge): void {
       expect([runs, head.status, head.headers['content-length'], head.text]).toEqual([1, 200, '5', ''])
     })
 
+    it('253: a 304 has no length, asked for by GET or by HEAD', async () => {
+      const { server } = await serve(() => ({
+        headers: { ...FRESH, ETag: '"v1"', 'Content-Length': '5' },
+        body: 'hello',
+      }))
+      await server.get('/')
+      for (const method of ['GET', 'HEAD']) {
+        const { status, headers } = await server.get('/', { 'if-none-match': '"v1"' }, method)
+        expect([method, status, headers['content-length'], headers['etag']]).toEqual([method, 304, undefined, '"v1"'])
+      }
+    })
+
     it('a HEAD on a miss goes to the handler, and leaves no empty GET behind', async () => {
       const { server } = await serve(() => ({ headers: FRESH, body: 'hello' }))
       const head = await server.get('/', {}, 'HEAD')
@@ -120,6 +132,33 @@ export function keeping(edge: Edge): void {
       expect([first.status, first.phrase, first.text]).toEqual([304, 'Not Modified', ''])
       expect((await server.get('/')).text).toBe('hello')
       expect(runs).toBe(1)
+    })
+
+    it('253: If-Match and If-Unmodified-Since are for the handler to judge, whatever is stored (RFC 9111 section 4.3.2)', async () => {
+      let runs = 0
+      const { server } = await serve(({ headers }) => {
+        runs++
+        const wanted = headers['if-match'] ?? headers['if-unmodified-since']
+        const status = wanted === undefined || wanted === '"v1"' ? 200 : 412
+        return { status, headers: { ...FRESH, ETag: '"v1"' }, body: status === 200 ? 'hello' : '' }
+      })
+      const statuses = async (): Promise<number[]> => {
+        const all = []
+        for (const headers of [
+          { 'if-match': '"v0"' },
+          { 'if-match': '"v1"' },
+          { 'if-match': '"v0"', range: 'bytes=0-1' },
+          { 'if-unmodified-since': 'Thu, 01 Jan 1970 00:00:00 GMT' },
+        ])
+          all.push((await server.get('/', headers)).status)
+        return all
+      }
+      expect(await statuses()).toEqual([412, 200, 412, 412])
+      expect((await server.get('/')).headers['age']).toBeUndefined()
+      expect(await statuses()).toEqual([412, 200, 412, 412])
+      expect((await server.get('/', { 'if-match': '"v0"' }, 'HEAD')).status).toBe(412)
+      expect((await server.get('/')).headers['cache-status']).toMatch(/; hit;/)
+      expect(runs).toBe(10)
     })
 
     it('a range on a miss is the handler\u2019s own affair', async () => {

@@ -54,6 +54,30 @@ export function staleness(edge: Edge): void {
       expect(runs).toBe(2)
     })
 
+    it.each([
+      [
+        's-maxage, whatever stands beside it',
+        { 'Cache-Control': 'max-age=1, s-maxage=10, stale-while-revalidate=600' },
+        {},
+        2,
+      ],
+      ['s-maxage, whatever the options say', { 'Cache-Control': 's-maxage=10' }, { staleWhileRevalidate: 600 }, 2],
+      ['not CDN-Cache-Control', { 'CDN-Cache-Control': 'max-age=10, stale-while-revalidate=600' }, {}, 1],
+      [
+        'not a ttl that beats it',
+        { 'Cache-Control': 's-maxage=10' },
+        { ttl: 10, override: true, staleWhileRevalidate: 600 },
+        1,
+      ],
+    ] as const)('what forbids stale answers (RFC 9111 section 5.2.2.10): %s', async (_what, headers, options, run) => {
+      let runs = 0
+      const { server, clock } = await serve(() => ({ headers, body: `run ${++runs}` }), options)
+      await server.get('/')
+      clock.advance(20_000)
+      expect((await server.get('/')).text).toBe(`run ${waits ? 2 : run}`)
+      await until(() => runs === 2)
+    })
+
     it('a refresh goes on when its visitor leaves', async () => {
       let runs = 0
       const second = Promise.withResolvers<void>()
