@@ -260,7 +260,10 @@ export class CacheClient {
     const spare = input instanceof Request && input.body !== null && !input.bodyUsed
     const incoming = takeApart(spare ? input.clone() : input, init)
     if (incoming === null) throw new TypeError(`${String(input)} is not an http(s) URL without credentials`)
-    return (await this.#exchange({ ...incoming, signal: null })).exchange
+    const { exchange, body } = await this.#exchange({ ...incoming, signal: null })
+    // What was not read for the key would be held for it, as the Request's own is read.
+    if (spare) leaveBody(body, undefined)
+    return exchange
   }
 
   #origin({ body, mode, rest }: Incoming, effective: Effective): Origin {

@@ -18,7 +18,7 @@ const KEPT = 1024 * 1024
 export function withOwnBody(incoming: Incoming, input: FetchInput): Incoming | Promise<Incoming> {
   if (!(input instanceof Request) || input.body === null || input.body !== incoming.body) return incoming
   const atHand = probed(input)
-  if (atHand === null) return { ...incoming, body: new Request(input).body }
+  if (atHand === null) return { ...incoming, body: new Request(input, { signal: null }).body }
   return kept(atHand).then((body) => ({ ...incoming, body }))
 }
 

@@ -17,7 +17,7 @@ import { partOf } from '../policy/storable.ts'
 import type { Exchange } from './exchange.ts'
 import { joined, type Piece } from './joined.ts'
 import { discard, withoutRange } from './passing.ts'
-import { offsetOf, wholeHeaders } from './parts.ts'
+import { offsetOf, unmeasured, wholeHeaders } from './parts.ts'
 import type { OriginResponse } from './ports.ts'
 import { StoredReplyBody, type ResponseEntry } from './reply.ts'
 import type { StoreGuard } from './store-guard.ts'
@@ -146,9 +146,8 @@ export class Rest {
 }
 
 function partHeaders(headers: HeaderList, { first, last }: Part, { total }: ResponseMeta): HeaderList {
-  const kept = headers.filter(([name]) => name !== 'content-range' && name !== 'content-length')
   return [
-    ...kept,
+    ...unmeasured(headers),
     ['content-range', formatContentRange(first, last, total)],
     ['content-length', String(last - first + 1)],
   ]

@@ -5,6 +5,7 @@
  * Rule 2: a fill that an invalidation overtook writes nothing, and takes back what it wrote meanwhile, however late that came to be stored.
  * Rule 3: what is kept of a body that was cut is recorded as incomplete (cut.ts), and counts as refused: nobody is answered from it.
  */
+import type { HeaderList } from '../http/message.ts'
 import { copyOf, inlineBody } from './bytes.ts'
 import { StoreError } from '../errors.ts'
 import type { Draft, Keeper } from './keeper.ts'
@@ -252,8 +253,9 @@ export class Fill implements Sink {
   /** A part joins the stored ones, or replaces them; all parts together become the whole entry. Null: there is a whole already, or others. */
   #target(part: Part, there: StoredEntry | undefined, fresh: Omit<Piece, 'length'>): Target | null {
     const { meta } = this.#draft.head
+    const isAll = meta.total !== null && lengthOf(part) === meta.total
     const alone = {
-      draft: incomplete(this.#draft, [part], meta.total),
+      draft: isAll ? this.#draftOf(whole(meta, meta.headers, meta.total)) : incomplete(this.#draft, [part], meta.total),
       alone: true,
       open: () => joined([{ ...fresh, length: lengthOf(part) }]),
     }
@@ -265,11 +267,13 @@ export class Fill implements Sink {
     if (combined.size > this.maxSize) return alone
     // RFC 9110 section 15.3.7.3: fields that the new part left out are those of the stored ones.
     const headers = merged(stored.headers, meta.headers)
-    const all: ResponseMeta =
-      combined.complete && total !== null
-        ? { ...meta, status: 200, statusText: 'OK', headers: wholeHeaders(headers, total), parts: null, total }
-        : { ...meta, headers, parts: combined.parts, total }
-    return { draft: { ...this.#draft, head: entryHead(trust(all)) }, alone: false, open: combined.open }
+    const isWhole = combined.complete && total !== null
+    const all = isWhole ? whole(meta, headers, total) : { ...meta, headers, parts: combined.parts, total }
+    return { draft: this.#draftOf(all), alone: false, open: combined.open }
+  }
+
+  #draftOf(meta: ResponseMeta): Draft {
+    return { ...this.#draft, head: entryHead(trust(meta)) }
   }
 
   stream(body: ReadableStream<Uint8Array>): Promise<void> {
@@ -447,6 +451,11 @@ export class Fill implements Sink {
 /** What those who waited for a body that broke off are told. */
 export function interrupted(): BodyInterrupted {
   return new BodyInterrupted('the body was interrupted')
+}
+
+/** The head of the whole that parts make, or that one part is already. */
+function whole(meta: ResponseMeta, headers: HeaderList, total: number): ResponseMeta {
+  return { ...meta, status: 200, statusText: 'OK', headers: wholeHeaders(headers, total), parts: null, total }
 }
 
 /** Where a part is written, and of what it is made. */

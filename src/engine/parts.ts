@@ -65,6 +65,12 @@ export function offsetOf(parts: readonly Part[], position: number): number {
 
 /** The head of the whole entry that combined parts make: that of a 200 with its full length. */
 export function wholeHeaders(headers: HeaderList, total: number): HeaderList {
-  const kept = headers.filter(([name]) => name !== 'content-range' && name !== 'content-length')
-  return [...kept, ['content-length', String(total)]]
+  return [...unmeasured(headers), ['content-length', String(total)]]
 }
+
+/** Without what says how long another body is, and how it was sent. */
+export function unmeasured(headers: HeaderList): HeaderList {
+  return headers.filter(([name]) => !OF_ANOTHER.has(name))
+}
+
+const OF_ANOTHER: ReadonlySet<string> = new Set(['content-length', 'content-range', 'transfer-encoding'])

@@ -19,6 +19,7 @@ import { isPersonal, ownFields, refreshed } from './gate.ts'
 import { restore, stateOf, type Before } from './node-before.ts'
 import { Capture } from './node-capture.ts'
 import { isSendable } from './node-given.ts'
+import { isGone } from './node-minds.ts'
 import type { Visit } from './node-visit.ts'
 import {
   askConditionally,
@@ -216,6 +217,8 @@ export class NodeLead {
       if (this.#conditional && this.#own?.status === 304)
         throw new Error('the handler confirmed what cannot be read any more')
       capture.pass([])
+      // HTTP/2 says so once.
+      if (capture.isOver && !response.headersSent && !isGone(response)) throw new Error('the answer cannot be sent')
     } catch (error) {
       this.#cache.report(error)
       if (this.#conditional && !response.headersSent) capture.swallow()

@@ -28,6 +28,12 @@ export function departureOf(response: ServerResponse): () => boolean {
   return () => known.some(([emitter, name, before]) => emitter.rawListeners(name).some((one) => !before.includes(one)))
 }
 
+/** Whether a response, or the stream of HTTP/2 it goes out on, is closed: nothing can be sent any more. */
+export function isGone(response: ServerResponse): boolean {
+  const { destroyed, stream } = response as ServerResponse & { readonly stream?: { readonly destroyed: boolean } }
+  return destroyed || stream?.destroyed === true
+}
+
 /** To be called when a response is closed. HTTP/2 does not say who has closed its stream. */
 export function hasLeft({ req: { httpVersionMajor, socket } }: ServerResponse): boolean {
   if (httpVersionMajor >= 2) return true

@@ -89,7 +89,12 @@ function run(handler: NodeHandler, request: IncomingMessage, response: ServerRes
     if (!response.headersSent) {
       forgetBody(response)
       response.statusCode = 500
-      response.end()
+      try {
+        response.end()
+      } catch {
+        // What else was set cannot be sent, either.
+        response.destroy()
+      }
     } else if (!response.writableEnded) response.destroy()
     const { onError } = cache.settings
     if (onError !== null) onError(error)

@@ -39,9 +39,6 @@ interface Made {
   readonly over: () => void
 }
 
-/** Bodies whose response was dropped unread: their handler is let go. */
-const dropped = new FinalizationRegistry<LiveBody>((body) => body.leave(undefined))
-
 const nothing = (): void => undefined
 
 export class WebLead {
@@ -222,9 +219,7 @@ export class WebLead {
       await body.read()
       return this.#answer(own, reply, made.whole)
     }
-    const stream = body.stream()
-    dropped.register(stream, body)
-    return this.#answer(own, reply, stream)
+    return this.#answer(own, reply, body.stream())
   }
 
   async #stored(reply: StoredReply): Promise<Response> {

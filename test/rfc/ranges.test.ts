@@ -163,7 +163,11 @@ describe('section 3.3: parts that are stored', () => {
     { name: 'an open end within a part at the end', steps: [part(6, 9), inside('bytes=8-', 'ij')] },
     { name: 'the last bytes, where the length is known', steps: [part(6, 9), inside('bytes=-2', 'ij')] },
     { name: 'not where it is not', steps: [part(6, 9, {}, '*'), { ask: range('bytes=-2'), from: 'origin' }] },
-    { name: 'a HEAD is not answered by a part', steps: [part(0, 9), { ask: { method: 'HEAD' }, from: 'origin' }] },
+    { name: 'a HEAD is not answered by a part', steps: [part(0, 8), { ask: { method: 'HEAD' }, from: 'origin' }] },
+    {
+      name: 'RFC 9110 section 15.3.7.3: a part that is all of it is the whole',
+      steps: [part(0, 9), hit({ status: 200, body: TEXT }), hit({ ask: { method: 'HEAD' }, status: 200, body: '' })],
+    },
     { name: 'a whole that comes later answers ranges', steps: [part(2, 5), whole(), inside('bytes=0-1', 'ab')] },
     {
       name: '14.4: a 206 without Content-Range is not stored',

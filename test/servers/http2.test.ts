@@ -1,4 +1,5 @@
 /** keepfresh/node, keepfresh/fastify and keepfresh/koa behind node:http2's own requests and responses (feature M2). */
+import { once } from 'node:events'
 import { createSecureServer, createServer, type Http2SecureServer, type Http2Server } from 'node:http2'
 import { text } from 'node:stream/consumers'
 import fastify from 'fastify'
@@ -14,6 +15,7 @@ import { purging } from './behaviours/purging.ts'
 import { refusing } from './behaviours/refusing.ts'
 import { fastifyHandler, koaHandler, onNode, type Edge } from './edges.ts'
 import { listen2, TLS, type Running2 } from './http2-support.ts'
+import { codeOf, later } from './side-by-side.ts'
 import type { Start } from './support.ts'
 
 type Make = (handler: never) => Http2Server | Http2SecureServer
@@ -225,6 +227,79 @@ describe.each([
     stream.pause()
     await new Promise((resolve) => setTimeout(resolve, 20))
     expect((await text(stream)).length).toBe(3_000_000)
+  })
+
+  it('250: fields that HTTP/2 refuses are an error for each visitor, not the end of the process', async () => {
+    const errors: unknown[] = []
+    const onError = (error: unknown): void => void errors.push((error as { code?: unknown }).code)
+    const { server } = await serve(
+      (_req, res) => {
+        res.setHeader('ETag', ['"a"', '"b"'])
+        res.end('page')
+      },
+      { ttl: 60, onError },
+    )
+    const conditions = [{}, {}, { 'if-none-match': '"c"' }, { range: 'bytes=0-1' }]
+    for (const headers of conditions) expect((await server.get('/', headers)).status).toBe(500)
+    expect(errors.slice(0, 2)).toEqual(['ERR_HTTP2_HEADER_SINGLE_VALUE', 'ERR_HTTP2_HEADER_SINGLE_VALUE'])
+  })
+
+  it('250: a handler that fails when it has set such fields is answered all the same', async () => {
+    const { server } = await serve(
+      (_req, res) => {
+        res.setHeader('ETag', ['"a"', '"b"'])
+        throw new Error('failed')
+      },
+      { ttl: 60, onError: () => undefined },
+    )
+    expect((await server.get('/')).status).toBe(500)
+    // Nothing is held for a range of what is not stored: only its stream ends.
+    await once(server.session.request({ ':path': '/', range: 'bytes=0-1' }).resume(), 'close')
+    expect((await server.get('/')).status).toBe(500)
+  })
+
+  it('250: fields cannot be changed once the head is made', async () => {
+    const thrown: unknown[] = []
+    const { server } = await serve(
+      (_req, res) => {
+        res.setHeader('X-A', 'b')
+        res.write('pa')
+        const late = [
+          () => res.setHeader('X-B', '1'),
+          () => res.removeHeader('X-A'),
+          () => res.appendHeader('X-A', 'c'),
+        ]
+        for (const change of late) thrown.push(codeOf(change))
+        return res.end('ge')
+      },
+      { ttl: 60 },
+    )
+    for (const _ of [1, 2]) {
+      const { headers, text: body } = await server.get('/')
+      expect([headers['x-a'], headers['x-b'], body]).toEqual(['b', undefined, 'page'])
+    }
+    expect(thrown).toEqual(Array(3).fill('ERR_HTTP2_HEADERS_SENT'))
+  })
+
+  it('A11: a handler that breaks its answer off, in the turn it began it or later, leaves nothing behind', async () => {
+    for (const wait of [false, true]) {
+      let runs = 0
+      const { server, cache } = await serve(
+        async (_req, res) => {
+          if (++runs > 1) return res.end('whole')
+          res.write('first, ')
+          if (wait) await later()
+          res.destroy()
+          return res.end('no more')
+        },
+        { ttl: 60 },
+      )
+      const first = server.session.request({ ':path': '/' }).resume()
+      first.on('error', () => undefined)
+      await once(first, 'close')
+      expect((await server.get('/')).text).toBe('whole')
+      expect([runs, cache.stats()?.stored]).toEqual([2, 1])
+    }
   })
 
   it('M4: stale-if-error takes the place of a 5xx, and an unsafe method purges', async () => {
