@@ -209,12 +209,16 @@ describe('the body of a Request', () => {
     for (const status of statuses) origin.route(`/on/${status}`, () => ({ status, headers: { location: '/takes' } }))
     const cached = createCachedFetch({ clock })
     for (const path of ['/takes', ...statuses.map((status) => `/on/${status}`)]) {
-      const [wanted, got] = await Promise.all(
-        [fetch, cached].map(async (ask) =>
-          (await ask(new Request(origin.url + path, { method: 'POST', body: body() }))).json(),
-        ),
-      )
-      expect(got).toEqual(wanted)
+      const ask = async (by: typeof fetch): Promise<unknown> =>
+        (await by(new Request(origin.url + path, { method: 'POST', body: body() }))).json()
+      const got = await ask(cached)
+      try {
+        expect(got).toEqual(await ask(fetch))
+      } catch (error) {
+        // The fetch of Node 22 cannot send bytes again: it fails by a buffer of its own that it has given away.
+        if (!(error instanceof TypeError && String(error.cause).includes('detached'))) throw error
+        expect(got).toEqual(['POST', '2', null, null, 'ab'])
+      }
     }
   })
 
