@@ -7,7 +7,7 @@
  * Rule 3: bytes handed out are copies: no caller can change what the next one gets (RELIABILITY 70).
  */
 import { copyOf, inlineBody, overBy } from '../engine/bytes.ts'
-import { Dropped, type Watch } from '../engine/dropped.ts'
+import { whenDropped, type Watch } from '../engine/dropped.ts'
 import { currentAge } from '../policy/age.ts'
 import { REASONS, type Explanation } from '../policy/reasons.ts'
 import type { CacheOutcome, Reply, ReplyBody } from '../engine/exchange.ts'
@@ -72,8 +72,10 @@ const decoder = new TextDecoder()
 /** What console.log of Node.js, Deno and Bun asks an object for. */
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
-/** Bodies whose response was collected unread: their connection is freed (RELIABILITY 14). */
-const abandoned = new Dropped<ReplyBody>((body) => body.leave(undefined))
+/** The connection of a body whose response is collected unread is freed (RELIABILITY 14). A function of its own: hits make nothing of it. */
+function watched(response: object, body: ReplyBody): Watch {
+  return whenDropped(response, () => body.leave(undefined))
+}
 
 export class LazyResponse implements CachedResponse {
   readonly #reply: Reply
@@ -83,7 +85,7 @@ export class LazyResponse implements CachedResponse {
   #headers: Headers | null = null
   #native: Response | null = null
   #used = false
-  #watch: Watch<ReplyBody> | null = null
+  #watch: Watch | null = null
 
   constructor(
     reply: Reply,
@@ -99,12 +101,7 @@ export class LazyResponse implements CachedResponse {
     this.#native = native
     // A clone has one of the two streams of it: both are read from one that is looked after (live-body.ts, passing-body.ts).
     if (native !== null || reply.info.fromCache) return
-    if (reply.body !== null) this.#watch = abandoned.watch(this, reply.body)
-  }
-
-  /** Whoever reads the body sees to it from here on. */
-  #unwatch(): void {
-    if (this.#watch !== null) abandoned.end(this.#watch)
+    if (reply.body !== null) this.#watch = watched(this, reply.body)
   }
 
   get status(): number {
@@ -150,7 +147,8 @@ export class LazyResponse implements CachedResponse {
     if (this.#native) return this.#native
     const { body } = this.#reply
     const stream = body === null ? null : this.#used ? new ReadableStream<Uint8Array>() : body.stream()
-    this.#unwatch()
+    // Whoever reads the body sees to it from here on.
+    this.#watch?.end()
     this.#native = new Response(stream, { headers: this.headers })
     // A body already read by text() and its like shows as a locked stream; no Response can be made of one that is locked before.
     if (this.#used) this.#native.body?.getReader()
@@ -176,7 +174,7 @@ export class LazyResponse implements CachedResponse {
       if (over !== null) throw over.error
       return body.bytes
     }
-    this.#unwatch()
+    this.#watch?.end()
     return body.read()
   }
 

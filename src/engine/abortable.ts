@@ -4,11 +4,9 @@
  * Rule 1: a signal that outlives it holds on to nothing of it: who drops the stream has what is open on its account let go (stores/file-body.ts).
  */
 import { closeBytes } from './bytes.ts'
+import { whenDropped } from './dropped.ts'
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
-
-/** Takes the listeners of streams that were dropped away. */
-const dropped = new FinalizationRegistry<() => void>((over) => over())
 
 export function abortable(stream: ReadableStream<Uint8Array>, signal: AbortSignal): ReadableStream<Uint8Array> {
   const reader = stream.getReader()
@@ -51,6 +49,9 @@ function watch(signal: AbortSignal, controller: ReadableByteStreamController, re
   const over = (): void => signal.removeEventListener('abort', abort)
   if (signal.aborted) abort()
   else signal.addEventListener('abort', abort, { once: true })
-  dropped.register(controller, over)
-  return over
+  const dropped = whenDropped(controller, over)
+  return () => {
+    dropped.end()
+    over()
+  }
 }

@@ -4,6 +4,7 @@
  * (store-guard.ts).
  */
 import type { Part, ResponseMeta } from '../policy/decision.ts'
+import { lengthOf, lengthOfAll } from '../policy/partial.ts'
 import { trust } from './meta.ts'
 import type { StoredEntry } from './ports.ts'
 
@@ -12,7 +13,7 @@ export function clipped(entry: StoredEntry): StoredEntry {
   const { meta, body } = entry
   if (meta.kind !== 'response' || meta.total === null) return entry
   const parts = partsOf(meta, meta.total)
-  if (body.size >= parts.reduce((sum, { first, last }) => sum + last - first + 1, 0)) return entry
+  if (body.size >= lengthOfAll(parts)) return entry
   return { ...entry, meta: trust<ResponseMeta>({ ...meta, parts: upTo(body.size, parts) }) }
 }
 
@@ -24,10 +25,10 @@ function partsOf({ parts }: ResponseMeta, total: number): readonly Part[] {
 function upTo(size: number, parts: readonly Part[]): Part[] {
   const there: Part[] = []
   let left = size
-  for (const { first, last } of parts) {
+  for (const part of parts) {
     if (left <= 0) break
-    there.push({ first, last: Math.min(last, first + left - 1) })
-    left -= last - first + 1
+    there.push({ first: part.first, last: Math.min(part.last, part.first + left - 1) })
+    left -= lengthOf(part)
   }
   return there
 }

@@ -12,12 +12,12 @@ import type { HeaderList, RequestHead } from '../http/message.ts'
 import { merged } from '../policy/conditional.ts'
 import type { Lack, Part, ResponseMeta } from '../policy/decision.ts'
 import { brings, fieldsFor } from '../policy/lack.ts'
-import { lengthOf } from '../policy/partial.ts'
+import { lengthOf, placeOf } from '../policy/partial.ts'
 import { partOf } from '../policy/storable.ts'
 import type { Exchange } from './exchange.ts'
 import { joined, type Piece } from './joined.ts'
 import { discard, withoutRange } from './passing.ts'
-import { offsetOf, unmeasured, wholeHeaders } from './parts.ts'
+import { unmeasured, wholeHeaders } from './parts.ts'
 import type { OriginResponse } from './ports.ts'
 import { StoredReplyBody, type ResponseEntry } from './reply.ts'
 import type { StoreGuard } from './store-guard.ts'
@@ -73,7 +73,9 @@ export class Rest {
 
   #stretch(part: Part): StoredReplyBody | null {
     if (part.first > part.last) return null
-    const start = offsetOf(this.#entry.meta.parts ?? [], part.first)
+    const place = placeOf(this.#entry.meta.parts ?? [], part.first)
+    if (place === null) throw new RangeError(`byte ${part.first} is not stored`)
+    const start = place.offset
     const failed = (error: unknown): void => this.#guard.report('read', this.#entry.key, error)
     return new StoredReplyBody(this.#entry.body, start, start + lengthOf(part), failed)
   }
@@ -145,10 +147,10 @@ export class Rest {
   }
 }
 
-function partHeaders(headers: HeaderList, { first, last }: Part, { total }: ResponseMeta): HeaderList {
+function partHeaders(headers: HeaderList, part: Part, { total }: ResponseMeta): HeaderList {
   return [
     ...unmeasured(headers),
-    ['content-range', formatContentRange(first, last, total)],
-    ['content-length', String(last - first + 1)],
+    ['content-range', formatContentRange(part.first, part.last, total)],
+    ['content-length', String(lengthOf(part))],
   ]
 }

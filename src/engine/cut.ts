@@ -7,7 +7,7 @@
 import { getHeader } from '../http/headers.ts'
 import type { Part, ResponseMeta } from '../policy/decision.ts'
 import { strongValidator } from '../policy/lack.ts'
-import { givesWayTo, isOutdatedBy, lengthOf, mayCombine } from '../policy/partial.ts'
+import { givesWayTo, isOutdatedBy, lengthOfAll, mayCombine } from '../policy/partial.ts'
 import type { Exchange } from './exchange.ts'
 import { entryHead, type Draft } from './keeper.ts'
 import { trust } from './meta.ts'
@@ -48,7 +48,7 @@ export function mayTakeItsPlace(
   // A part joins the stored ones.
   if (meta.parts !== null) return stored.parts !== null || isOutdatedBy(stored, meta)
   if (stored.parts === null) return givesWayTo(meta, stored, now, x.effective.policy)
-  return !mayCombine(stored, meta) || received > stored.parts.reduce((sum, part) => sum + lengthOf(part), 0)
+  return !mayCombine(stored, meta) || received > lengthOfAll(stored.parts)
 }
 
 /** The draft of an entry that holds these parts alone. */

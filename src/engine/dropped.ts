@@ -5,31 +5,31 @@
  *   unregistering until its next full collection: everything reachable from them would grow old with them. So both are a box, emptied.)
  */
 
-/** What the registry holds; null: let go of. */
-export interface Watch<T> {
-  held: T | null
+const registry = new FinalizationRegistry<Watch>((watch) => watch.happened())
+
+/** Waits for an object to be collected. */
+export class Watch {
+  #then: (() => void) | null
+
+  constructor(then: () => void) {
+    this.#then = then
+  }
+
+  happened(): void {
+    this.#then?.()
+  }
+
+  /** Nothing is open any more, or somebody else sees to it. */
+  end(): void {
+    if (this.#then === null) return
+    this.#then = null
+    registry.unregister(this)
+  }
 }
 
-export class Dropped<T> {
-  readonly #registry: FinalizationRegistry<Watch<T>>
-
-  /** `end` is told what is still open; it must not lead back to the object that is watched. */
-  constructor(end: (held: T) => void) {
-    this.#registry = new FinalizationRegistry(({ held }) => {
-      if (held !== null) end(held)
-    })
-  }
-
-  watch(object: object, held: T): Watch<T> {
-    const watch: Watch<T> = { held }
-    this.#registry.register(object, watch, watch)
-    return watch
-  }
-
-  /** Lets go: nothing is open any more, or somebody else sees to it. */
-  end(watch: Watch<T>): void {
-    if (watch.held === null) return
-    watch.held = null
-    this.#registry.unregister(watch)
-  }
+/** Calls `then` once the object was collected, unless the watch is ended before. Nothing in `then` may lead back to the object. */
+export function whenDropped(object: object, then: () => void): Watch {
+  const watch = new Watch(then)
+  registry.register(object, watch, watch)
+  return watch
 }

@@ -28,7 +28,7 @@ import type { ResponseEntry } from './reply.ts'
 import type { Flight } from './single-flight.ts'
 import type { Counters } from './stats.ts'
 import type { StoreGuard } from './store-guard.ts'
-import { fenceNames, type Tags } from './tags.ts'
+import { isOvertaken, type Tags } from './tags.ts'
 import { quietlyAfter } from './timer.ts'
 
 /** What a flight brings: an entry at hand, word to look it up in the store, what arrived of it to go on from, or nothing that could be shared. */
@@ -97,23 +97,17 @@ export class Fill implements Sink {
     return this.#x.effective
   }
 
-  /** RELIABILITY 65: the key or a tag of the entry was invalidated since the origin was asked, or what was asked for later is under its key. */
-  #fenced(): boolean {
-    const { fences } = this.#tools
+  /** RELIABILITY 65: what came first since the origin was asked: a later answer under its key, or an invalidation of it. Null: nothing. */
+  #overtaken(): 'superseded' | 'invalidated' | null {
     const { epoch, primary, head } = this.#draft
-    if (fences.epoch !== epoch && fences.overtook(epoch, fenceNames(primary, head.meta))) return true
-    return this.#isOutrun()
+    if (this.#isOutrun()) return 'superseded'
+    return isOvertaken(this.#tools.fences, epoch, primary, head.meta) ? 'invalidated' : null
   }
 
   /** Parts join others, whichever comes first. */
   #isOutrun(): boolean {
     const { head, order } = this.#draft
     return head.meta.parts === null && this.#tools.fences.isOutrun(head.key, order)
-  }
-
-  /** Why it is not stored although it could be. */
-  #overtaken(): string {
-    return this.#isOutrun() ? 'superseded' : 'invalidated'
   }
 
   /** Nothing more will be written: fences need not be remembered on its account. */
@@ -163,7 +157,8 @@ export class Fill implements Sink {
   }
 
   #writeInline(draft: Draft, bytes: Uint8Array): void | Promise<void> {
-    if (this.#fenced()) return this.#refuse(this.#overtaken())
+    const overtaken = this.#overtaken()
+    if (overtaken !== null) return this.#refuse(overtaken)
     const { guard, keeper } = this.#tools
     const orphans = keeper.orphans(this.#before, draft)
     const late = (): void => void this.#afterWrite(draft, orphans)
@@ -191,9 +186,9 @@ export class Fill implements Sink {
 
   async #afterWrite(draft: Draft, orphans: string[]): Promise<void> {
     const { guard, keeper } = this.#tools
-    if (!this.#fenced()) await keeper.index(draft)
+    if (this.#overtaken() === null) await keeper.index(draft)
     // Looked at last: what deletes the entry's key may have come before the entry, or before its row in the index.
-    if (this.#fenced()) await this.#takeBack(draft.head)
+    if (this.#overtaken() !== null) await this.#takeBack(draft.head)
     else if (orphans.length > 0) await guard.delete(orphans)
   }
 
@@ -205,7 +200,7 @@ export class Fill implements Sink {
   }
 
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
-    const reason = !written ? 'store-failed' : this.#fenced() ? this.#overtaken() : null
+    const reason = written ? this.#overtaken() : 'store-failed'
     if (reason === null) this.#stored(draft, bytes?.length ?? 0)
     this.#written = written
     this.#leave()
@@ -307,8 +302,9 @@ export class Fill implements Sink {
   }
 
   async #writeStream(draft: Draft, body: ReadableStream<Uint8Array>): Promise<void> {
-    if (this.#fenced()) {
-      this.#refuse(this.#overtaken())
+    const overtaken = this.#overtaken()
+    if (overtaken !== null) {
+      this.#refuse(overtaken)
       return body.cancel()
     }
     const guarded = this.#flight?.mayStore ? endingOnly(body, () => this.#mayStore()) : body
@@ -324,7 +320,7 @@ export class Fill implements Sink {
   keeps(received: number, taken: number): boolean {
     const cuttable = this.#cuttable
     if (cuttable === null || taken < cuttable.least || received === 0 || received >= cuttable.length) return false
-    return !this.#fenced()
+    return this.#overtaken() === null
   }
 
   mayEnd(): MaybePromise<boolean> {
@@ -359,7 +355,7 @@ export class Fill implements Sink {
     const there = await this.#there()
     const target = this.#isPart ? this.#target(part, there, atHand(bytes)) : null
     const fits = this.#isPart ? target !== null : this.#mayTakePlaceOf(there)
-    const may = fits && (await this.#mayStore()) && !this.#fenced()
+    const may = fits && (await this.#mayStore()) && this.#overtaken() === null
     const draft = target?.draft ?? incomplete(this.#draft, [part], this.#total)
     const body = target === null || target.alone ? bytes : target.open()
     const written = may && (await this.#tools.guard.write(draft.head, body, { background: true, isOwnFailure }))
@@ -383,7 +379,7 @@ export class Fill implements Sink {
   }
 
   #landedCut(written: boolean): void {
-    const kept = written && !this.#fenced()
+    const kept = written && this.#overtaken() === null
     this.#leave()
     if (kept) this.#flight?.land(PART)
     else this.#flight?.fail(interrupted())

@@ -47,7 +47,7 @@ import {
 import { put } from './put.ts'
 import type { Flight } from './single-flight.ts'
 import { gatewayTimeout } from './synthetic.ts'
-import { fenceNames } from './tags.ts'
+import { isOvertaken } from './tags.ts'
 import { atMost } from './timer.ts'
 import { Unshareable } from './unshareable.ts'
 import { Departure } from './departure.ts'
@@ -342,7 +342,8 @@ export class Forwarder {
       if (x.once) throw new Error('the handler confirmed what the store has lost')
       return this.#askAnew(asked)
     }
-    if (!x.effective.readOnly && !this.#overtook(key, meta, received.epoch))
+    // RELIABILITY 65: what was invalidated while the origin was asked is not renewed by its answer.
+    if (!x.effective.readOnly && !isOvertaken(this.#options.fences, received.epoch, key, meta))
       await this.#renew(entry, meta, asked.found.primary)
     flight?.land({ kind: 'entry', entry: fresh })
     const { counters, events } = this.#options
@@ -362,12 +363,6 @@ export class Forwarder {
     if (!isPromise(updated)) return
     this.#options.pending.add(updated)
     await atMost(this.#options.readTimeout, updated)
-  }
-
-  /** RELIABILITY 65: what was invalidated while the origin was asked is not renewed by its answer. */
-  #overtook(primary: string, meta: ResponseMeta, epoch: number): boolean {
-    const { fences } = this.#options
-    return epoch !== fences.epoch && fences.overtook(epoch, fenceNames(primary, meta))
   }
 
   /** Asks for the whole, without conditions of ours. */

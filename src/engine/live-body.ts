@@ -12,7 +12,7 @@
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
 import { closeBytes, concat, copyOf, overBy } from './bytes.ts'
-import { Dropped, type Watch } from './dropped.ts'
+import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import { isPromise } from './maybe.ts'
 import type { MaybePromise } from './ports.ts'
@@ -70,9 +70,6 @@ export class BodyInterrupted extends Error {
   override readonly name: 'BodyInterrupted' = 'BodyInterrupted'
 }
 
-/** Bodies whose stream was collected before its end: nobody reads them. */
-const dropped = new Dropped<LiveBody>((body) => body.leave(undefined))
-
 export class LiveBody implements ReplyBody, Watcher {
   readonly bytes: null = null
   readonly size: number | null
@@ -97,7 +94,7 @@ export class LiveBody implements ReplyBody, Watcher {
   #callerFailure: { readonly error: unknown } | null = null
   /** Weak: who gives up the stream is noticed by its being collected, while this is held on to (clients/response.ts). */
   #controller: WeakRef<ReadableByteStreamController> | null = null
-  #watch: Watch<LiveBody> | null = null
+  #watch: Watch | null = null
   #wakePump: (() => void) | null = null
   #wakeCaller: (() => void) | null = null
   #wakeSink: (() => void) | null = null
@@ -124,14 +121,15 @@ export class LiveBody implements ReplyBody, Watcher {
       pull: (controller) => this.#pullCaller(controller),
       cancel: (reason) => this.leave(reason),
     })
-    this.#watch = dropped.watch(stream, this)
+    // Collected before its end: nobody reads it.
+    this.#watch = whenDropped(stream, () => this.leave(undefined))
     return stream
   }
 
   /** Nothing that is kept here must keep its stream any longer: what it failed with may lead back to that. */
   #callerLeft(): void {
     this.#caller = 'gone'
-    if (this.#watch !== null) dropped.end(this.#watch)
+    this.#watch?.end()
   }
 
   read(): Promise<Uint8Array> {
@@ -199,7 +197,7 @@ export class LiveBody implements ReplyBody, Watcher {
 
   #failCaller(error: unknown): void {
     this.#callerFailure = { error }
-    if (this.#watch !== null) dropped.end(this.#watch)
+    this.#watch?.end()
     this.#wakeCaller?.()
   }
 

@@ -4,7 +4,7 @@
  */
 import type { HeaderList } from '../http/message.ts'
 import type { Part, ResponseMeta } from '../policy/decision.ts'
-import { lengthOf, mergeParts } from '../policy/partial.ts'
+import { lengthOf, lengthOfAll, mergeParts } from '../policy/partial.ts'
 import { joined, type Piece } from './joined.ts'
 import type { StoredBody } from './ports.ts'
 
@@ -30,7 +30,7 @@ export function combine(
     parts,
     total,
     complete: parts.length === 1 && only !== undefined && total !== null && only.first === 0 && only.last === total - 1,
-    size: parts.reduce((sum, each) => sum + lengthOf(each), 0),
+    size: lengthOfAll(parts),
     open: () => joined(layOut(stored.parts ?? [], body, part, { ...fresh, length: lengthOf(part) })),
   }
 }
@@ -39,28 +39,19 @@ export function combine(
 function layOut(stored: readonly Part[], body: StoredBody, part: Part, fresh: Piece): Piece[] {
   const [before, after]: [Piece[], Piece[]] = [[], []]
   let offset = 0
-  for (const { first, last } of stored) {
+  for (const held of stored) {
+    const { first, last } = held
     const end = Math.min(last, part.first - 1)
     if (first <= end) before.push(stretch(body, offset, end - first + 1))
     const start = Math.max(first, part.last + 1)
     if (start <= last) after.push(stretch(body, offset + start - first, last - start + 1))
-    offset += last - first + 1
+    offset += lengthOf(held)
   }
   return [...before, fresh, ...after]
 }
 
 function stretch(body: StoredBody, offset: number, length: number): Piece {
   return { length, open: () => body.open(offset, offset + length) }
-}
-
-/** Where a position that is held is in the stored body. */
-export function offsetOf(parts: readonly Part[], position: number): number {
-  let offset = 0
-  for (const { first, last } of parts) {
-    if (first <= position && position <= last) return offset + position - first
-    offset += last - first + 1
-  }
-  throw new RangeError(`byte ${position} is not stored`)
 }
 
 /** The head of the whole entry that combined parts make: that of a 200 with its full length. */

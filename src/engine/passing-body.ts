@@ -5,12 +5,9 @@
  * Rule 2: the caller's abort ends it, whether it is being read or not: its reader is told the reason, and the connection is freed.
  */
 import { closeBytes, concat } from './bytes.ts'
-import { Dropped, type Watch } from './dropped.ts'
+import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import type { OriginResponse } from './ports.ts'
-
-/** Bodies whose stream was collected before its end: nobody reads them. */
-const dropped = new Dropped<PassingBody>((body) => body.leave(undefined))
 
 export class PassingBody implements ReplyBody {
   readonly bytes: null = null
@@ -24,7 +21,7 @@ export class PassingBody implements ReplyBody {
   #controller: WeakRef<ReadableByteStreamController> | null = null
   #aborted: { readonly error: unknown } | null = null
   #onAbort: (() => void) | null = null
-  #watched: Watch<PassingBody> | null = null
+  #watched: Watch | null = null
 
   constructor(
     response: OriginResponse,
@@ -52,7 +49,7 @@ export class PassingBody implements ReplyBody {
   /** It has come to its end, one way or the other. */
   #over(): void {
     if (this.#onAbort !== null) this.#signal?.removeEventListener('abort', this.#onAbort)
-    if (this.#watched !== null) dropped.end(this.#watched)
+    this.#watched?.end()
   }
 
   /** What was left ends like what has come to its end: it is told from that. @throws the reason of the caller's abort */
@@ -74,7 +71,8 @@ export class PassingBody implements ReplyBody {
         return reader.cancel(reason)
       },
     })
-    this.#watched = dropped.watch(stream, this)
+    // Collected before its end: nobody reads it.
+    this.#watched = whenDropped(stream, () => this.leave(undefined))
     return stream
   }
 

@@ -3,7 +3,7 @@ import type { Outcome, ResponseMeta } from '../policy/decision.ts'
 import type { Exchange } from './exchange.ts'
 import type { FillTools } from './fill.ts'
 import type { Received } from './keeper.ts'
-import { fenceNames } from './tags.ts'
+import { isOvertaken } from './tags.ts'
 
 export type PutTools = Pick<FillTools, 'fences' | 'guard' | 'keeper'>
 
@@ -26,7 +26,7 @@ export async function put(
     // Parts are for who asks for parts.
     if (outcome.kind !== 'store' || outcome.part !== null) return false
     const draft = await keeper.draft(x, key, outcome, received)
-    const overtook = (): boolean => epoch !== fences.epoch && fences.overtook(epoch, fenceNames(key, draft.head.meta))
+    const overtook = (): boolean => isOvertaken(fences, epoch, key, draft.head.meta)
     if (overtook() || !(await guard.write(draft.head, bytes))) return false
     await keeper.index(draft)
     fences.wrote(draft.head.key, order)

@@ -42,8 +42,18 @@ export function tagsOf(effective: Effective, response: ResponseHead, origin: str
 export const originFence = (url: string): string => `\norigin ${originOf(url)}`
 
 /** The names by which an invalidation reaches an entry that is under way (fences.ts). */
-export function fenceNames(primary: string, { key, url, tags }: Pick<ResponseMeta, 'key' | 'url' | 'tags'>): string[] {
+function fenceNames(primary: string, { key, url, tags }: Pick<ResponseMeta, 'key' | 'url' | 'tags'>): string[] {
   return [primary, key, originFence(url), tagKey(urlTag(url)), ...tags.map(tagKey)]
+}
+
+/** RELIABILITY 65: whether an invalidation overtook what was asked for in this epoch and is, or is to be, stored as this. */
+export function isOvertaken(
+  fences: Fences,
+  epoch: number,
+  primary: string,
+  meta: Pick<ResponseMeta, 'key' | 'url' | 'tags'>,
+): boolean {
+  return epoch !== fences.epoch && fences.overtook(epoch, fenceNames(primary, meta))
 }
 
 export const NO_TAGS: readonly string[] = Object.freeze([])

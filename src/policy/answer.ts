@@ -6,6 +6,7 @@ import type { RequestHead } from '../http/message.ts'
 import { parseRange, resolveRange } from '../http/range.ts'
 import type { Answer, ResponseMeta } from './decision.ts'
 import { dateOf } from './freshness.ts'
+import { placeOf } from './partial.ts'
 import { hasStrongDate } from './strong-date.ts'
 
 const WHOLE: Answer = Object.freeze({ kind: 'whole' })
@@ -69,12 +70,7 @@ function rangeOfParts(value: string, meta: ResponseMeta): Answer {
   const wanted = total === null ? range : resolveRange(range, total)
   if (wanted === null) return { kind: 'range-not-satisfiable', total: total ?? 0 }
   if ('suffix' in wanted || wanted.last === null) return WHOLE
-  let offset = 0
-  for (const { first, last } of meta.parts ?? []) {
-    if (first <= wanted.first && wanted.last <= last) {
-      return { kind: 'range', first: wanted.first, last: wanted.last, total, offset: offset + wanted.first - first }
-    }
-    offset += last - first + 1
-  }
-  return WHOLE
+  const place = placeOf(meta.parts ?? [], wanted.first)
+  if (place === null || wanted.last > place.last) return WHOLE
+  return { kind: 'range', first: wanted.first, last: wanted.last, total, offset: place.offset }
 }

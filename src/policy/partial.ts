@@ -42,6 +42,25 @@ export function lengthOf({ first, last }: Part): number {
   return last - first + 1
 }
 
+/** How many bytes parts are together. */
+export function lengthOfAll(parts: readonly Part[]): number {
+  return parts.reduce((sum, part) => sum + lengthOf(part), 0)
+}
+
+/** Where a position is in the body that these parts make, and the last that its part holds; null: it is not there. */
+export function placeOf(
+  parts: readonly Part[],
+  position: number,
+): { readonly offset: number; readonly last: number } | null {
+  let before = 0
+  for (const part of parts) {
+    if (part.first <= position && position <= part.last)
+      return { offset: before + position - part.first, last: part.last }
+    before += lengthOf(part)
+  }
+  return null
+}
+
 /**
  * Whether a stored whole may give way to the beginning of what the origin has in its place: it answers nobody any more, fresh or stale, and
  * could not be confirmed, either.

@@ -10,7 +10,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { OptionError, StoreError } from '../errors.ts'
 import { groupsOf } from './groups-of.ts'
 import { MemcachedConnection } from './memcached-connection.ts'
-import { Generations } from './memcached-generations.ts'
+import { Generations } from './generations.ts'
 import {
   deletion,
   MOST_KEYS,
@@ -103,7 +103,7 @@ export class MemcachedClient implements MemcachedBatchCommands {
   readonly #connections: readonly MemcachedConnection[]
   readonly #ring: HashRing | null
   /** Where the keys asked for lately are: each of them was checked. */
-  readonly #known = new Generations<MemcachedConnection>()
+  readonly #known = new Generations<string, MemcachedConnection>()
 
   /**
    * @param servers as in the store's option `servers`

@@ -6,7 +6,7 @@
  *     {namespace}:l:{H}          a lease
  */
 import { keyHash } from './key-hash.ts'
-import { Generations } from './memcached-generations.ts'
+import { Generations } from './generations.ts'
 
 /** Printable ASCII without spaces, short enough for what follows it in 250 bytes. */
 export const NAMESPACE: RegExp = /^[\x21-\x7e]{1,150}$/
@@ -14,7 +14,7 @@ export const NAMESPACE: RegExp = /^[\x21-\x7e]{1,150}$/
 export class MemcachedKeys {
   readonly #prefix: string
   /** The names of entries asked for lately: the same text again, of which a client knows the server. */
-  readonly #entries = new Generations<string>()
+  readonly #entries = new Generations<string, string>()
 
   constructor(namespace: string) {
     this.#prefix = `${namespace}:`

@@ -3,8 +3,8 @@ import { StoreError } from '../errors.ts'
 import { crc32, crc32ByTable, crc32Text } from '../engine/crc32.ts'
 import type { EntryMeta } from '../engine/ports.ts'
 import { decodeMeta, decodeMetaText } from '../engine/record.ts'
+import { Generations } from './generations.ts'
 
-const MEMORISED = 1000
 const SLOTS = 4096
 
 const numbers = new Float64Array(4)
@@ -49,34 +49,27 @@ interface Known {
 
 /**
  * Decoded metadata of recently read entries, by id, which no other row ever has: a repeated hit parses no JSON. The checksum is still
- * computed on every read. Two generations: the older one is forgotten whole, so that nothing ever looks for the oldest entry. What is
- * read once is not kept: of a million entries read at random, keeping each would cost more than it ever saves.
+ * computed on every read. What is read once is not kept: of a million entries read at random, keeping each would cost more than it ever saves.
  */
 export class MetaMemory {
-  #young = new Map<number, Known>()
-  #old = new Map<number, Known>()
+  readonly #known = new Generations<number, Known>()
   /** Ids read lately, each in the slot of its last digits. */
   readonly #seen = new Float64Array(SLOTS)
 
   /** The metadata of a row: the same object as long as the row is the same. */
   decode(id: number, version: number, crc: number, value: string | Uint8Array): EntryMeta {
-    const known = this.#young.get(id) ?? this.#old.get(id)
+    const known = this.#known.get(id)
     if (known !== undefined && known.version === version && known.crc === crc) return known.meta
     const meta = metaOf(value)
     if (this.#seen[id % SLOTS] !== id) {
       this.#seen[id % SLOTS] = id
       return meta
     }
-    if (this.#young.size >= MEMORISED) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
-    this.#young.set(id, { version, crc, meta })
+    this.#known.set(id, { version, crc, meta })
     return meta
   }
 
   clear(): void {
-    this.#young.clear()
-    this.#old.clear()
+    this.#known.clear()
   }
 }

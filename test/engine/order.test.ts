@@ -1,7 +1,6 @@
 /** Of two answers under one key the one that was asked for later stays, whichever comes or is written first (RFC 9111 section 4; RELIABILITY 65). */
 import { expect, test } from 'vitest'
-import { MemoryStore, type Store } from '../../src/index.ts'
-import { bench, until } from './support.ts'
+import { bench, FarStore, until } from './support.ts'
 
 const SHORT = new Uint8Array(10).fill(49)
 const FIELDS = { 'cache-control': 'max-age=0, stale-while-revalidate=60' }
@@ -40,48 +39,20 @@ test.each([
   await fetch.close()
 })
 
-/** Its first write is done when it is let go, the others at once. */
-class SlowToWrite implements Store {
-  readonly #memory: MemoryStore = new MemoryStore()
-  readonly name = 'slow'
-  readonly limits: Store['limits'] = this.#memory.limits
-  readonly first: PromiseWithResolvers<void> = Promise.withResolvers<void>()
-  #writes = 0
-
-  async read(key: string): Promise<Awaited<ReturnType<Store['read']>>> {
-    return this.#memory.read(key)
-  }
-
-  async write(...given: Parameters<Store['write']>): Promise<void> {
-    if (this.#writes++ === 0) await this.first.promise
-    await this.#memory.write(...given)
-  }
-
-  async update(...given: Parameters<Store['update']>): Promise<boolean> {
-    return this.#memory.update(...given)
-  }
-
-  async delete(keys: readonly string[]): Promise<number> {
-    return this.#memory.delete(keys)
-  }
-
-  async close(): Promise<void> {
-    await this.#memory.close()
-  }
-}
-
 test('65: an older answer that the store was slow to write is taken back', async () => {
-  const store = new SlowToWrite()
+  const store = new FarStore()
+  const first = (store.writesAfter = Promise.withResolvers<void>())
   let asked = 0
   const { fetch, clock, events } = bench({
     store,
     fetch: async () => new Response(`v${asked++}`, { headers: FIELDS }),
   })
   expect(await (await fetch(URL_OF_IT)).text()).toBe('v0')
+  store.writesAfter = null
   clock.advance(10)
   expect(await (await fetch(URL_OF_IT, { cache: 'reload' })).text()).toBe('v1')
   await until(() => events.some(({ type }) => type === 'stored'))
-  store.first.resolve()
+  first.resolve()
   await until(() => events.some((event) => event.type === 'refused' && event.reason === 'superseded'))
   const next = await fetch(URL_OF_IT)
   expect(await next.text()).not.toBe('v0')

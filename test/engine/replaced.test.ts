@@ -1,44 +1,7 @@
 /** What a caller had fetched anew is what the next one is given, however long its store takes to write (rows 93, 94; features S10, S11). */
 import { afterEach, expect, test } from 'vitest'
-import { CachedSession, MemoryStore, type CachedRequestInit, type Store } from '../../src/index.ts'
-
-/** A store behind a network: nothing is there before its write has ended. */
-class FarStore implements Store {
-  readonly #memory: MemoryStore = new MemoryStore()
-  readonly name = 'far'
-  readonly limits: Store['limits'] = this.#memory.limits
-  /** What writes wait for. */
-  ahead: PromiseWithResolvers<void> | null = null
-
-  readonly #isNear: boolean
-
-  /** `isNear`: what is there is read at once, as from a tier in memory. */
-  constructor(isNear: boolean) {
-    this.#isNear = isNear
-  }
-
-  read(key: string): ReturnType<Store['read']> {
-    const entry = this.#memory.read(key)
-    return this.#isNear ? entry : Promise.resolve(entry)
-  }
-
-  async write(...given: Parameters<Store['write']>): Promise<void> {
-    await this.ahead?.promise
-    await this.#memory.write(...given)
-  }
-
-  async update(...given: Parameters<Store['update']>): Promise<boolean> {
-    return this.#memory.update(...given)
-  }
-
-  async delete(keys: readonly string[]): Promise<number> {
-    return this.#memory.delete(keys)
-  }
-
-  async close(): Promise<void> {
-    await this.#memory.close()
-  }
-}
+import { CachedSession, type CachedRequestInit } from '../../src/index.ts'
+import { FarStore } from './support.ts'
 
 const open: CachedSession[] = []
 afterEach(() => Promise.all(open.splice(0).map((session) => session.close())))
@@ -69,10 +32,10 @@ test.each(CASES)(
       (await session.fetch('http://a.test/x', init)).text()
 
     expect([await body(), await body()]).toEqual(['v1', 'v1'])
-    store.ahead = Promise.withResolvers()
+    store.writesAfter = Promise.withResolvers()
     expect(await body(demand)).toBe('v2')
     const next = body()
-    setImmediate(() => store.ahead?.resolve())
+    setImmediate(() => store.writesAfter?.resolve())
     expect(await next).toBe('v2')
     expect(await body()).toBe('v2')
     expect(version).toBe(2)

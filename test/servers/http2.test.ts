@@ -56,6 +56,15 @@ const EDGES: readonly Edge[] = [
 
 for (const edge of EDGES) for (const suite of [keeping, refusing, purging]) suite(edge)
 
+/** A visitor who has the beginning of an answer, and leaves. */
+async function leaveInTheMiddle({ session }: Running2): Promise<void> {
+  const stream = session.request({ ':path': '/' })
+  stream.on('error', () => undefined)
+  await new Promise((resolve) => stream.once('data', resolve))
+  stream.close(8)
+  await until(() => stream.closed)
+}
+
 const open: Running2[] = []
 afterEach(async () => {
   for (const each of open.splice(0)) await each.close()
@@ -176,11 +185,7 @@ describe.each([
       },
       { ttl: 60 },
     )
-    const stream = server.session.request({ ':path': '/' })
-    stream.on('error', () => undefined)
-    await new Promise((resolve) => stream.once('data', resolve))
-    stream.close(8)
-    await until(() => stream.closed)
+    await leaveInTheMiddle(server)
     expect((await server.get('/')).text).toBe('first half, second half')
     await until(() => cache.stats()?.stored === 1)
   })
@@ -197,11 +202,7 @@ describe.each([
       },
       { ttl: 60 },
     )
-    const stream = server.session.request({ ':path': '/' })
-    stream.on('error', () => undefined)
-    await new Promise((resolve) => stream.once('data', resolve))
-    stream.close(8)
-    await until(() => stream.closed)
+    await leaveInTheMiddle(server)
     left.resolve()
     await until(() => cache.stats()?.stored === 1)
     expect([(await server.get('/')).text, runs]).toEqual(['first half, second half', 1])

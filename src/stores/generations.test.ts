@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
-import { Generations } from './memcached-generations.ts'
+import { Generations } from './generations.ts'
 
 it('keeps what is asked for again, and no more than two generations', () => {
-  const kept = new Generations<number>()
+  const kept = new Generations<string, number>()
   kept.set('often', 1)
   for (let n = 0; n < 5000; n++) {
     kept.set(`once${n}`, n)

@@ -1,16 +1,16 @@
 /**
- * What was worked out for the keys asked for lately. Two generations: the older one is forgotten whole, so that nothing ever looks for the
+ * What was worked out for the keys asked for lately, of stores that are asked for the same ones again and again. Two generations: the older one is forgotten whole, so that nothing ever looks for the
  * oldest, and keys that never come again cost no more than two look-ups and a place.
  */
 
 /** In a generation. */
 const MOST = 1000
 
-export class Generations<V> {
-  #young = new Map<string, V>()
-  #old = new Map<string, V>()
+export class Generations<K, V> {
+  #young = new Map<K, V>()
+  #old = new Map<K, V>()
 
-  get(key: string): V | undefined {
+  get(key: K): V | undefined {
     const value = this.#young.get(key)
     if (value !== undefined || this.#old.size === 0) return value
     const old = this.#old.get(key)
@@ -19,11 +19,16 @@ export class Generations<V> {
     return old
   }
 
-  set(key: string, value: V): void {
+  set(key: K, value: V): void {
     if (this.#young.size >= MOST) {
       this.#old = this.#young
       this.#young = new Map()
     }
     this.#young.set(key, value)
+  }
+
+  clear(): void {
+    this.#young.clear()
+    this.#old.clear()
   }
 }
