@@ -6,7 +6,7 @@
  * Rule 3: what is not for the cache goes to fetch as it came.
  */
 import { StateError } from '../errors.ts'
-import { getHeader, hasHeader } from '../http/headers.ts'
+import { getHeader } from '../http/headers.ts'
 import type { HeaderLine, HeaderList, RequestHead } from '../http/message.ts'
 import { Engine, type AlreadyRead } from '../engine/engine.ts'
 import { diagnosticsChannel } from '../engine/events.ts'
@@ -19,6 +19,8 @@ import { redactUrl } from '../engine/redact.ts'
 import { StoredReply, type ResponseEntry } from '../engine/reply.ts'
 import { connect } from './broadcast.ts'
 import { Calls } from './calls.ts'
+import { ask, isNative, isPlain } from './direct.ts'
+import type { Dispatcher } from './dispatcher.ts'
 import { clearOrigin, originToClear } from './clear-site-data.ts'
 import {
   bodyBytes,
@@ -33,6 +35,7 @@ import {
   type Incoming,
 } from './incoming.ts'
 import { hasIntegrity, integrityOf } from './integrity.ts'
+import { checkResponse, plainResponse } from './origin-response.ts'
 import { failed, isRedirect, MAX_REDIRECTS, nextHop } from './redirect.ts'
 import { leaveBody, withOwnBody } from './request-body.ts'
 import { LazyResponse, type CachedResponse } from './response.ts'
@@ -40,9 +43,6 @@ import { effectiveFor, type Settings } from './settings.ts'
 
 /** URLs whose key is remembered. */
 const MAX_MEMO = 10_000
-
-/** Encodings fetch decodes by itself (RFC 9110 section 8.4.1). */
-const DECODED = /^(?:x-)?(?:gzip|deflate|br|zstd|compress)/i
 
 const inNode = (globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined
 
@@ -266,25 +266,45 @@ export class CacheClient {
     return exchange
   }
 
-  #origin({ body, mode, rest }: Incoming, effective: Effective): Origin {
+  #origin(incoming: Incoming, effective: Effective): Origin {
     return async (request, signal): Promise<OriginResponse> => {
       if (effective.enabled) this.assertInstalled()
-      // Only what differs from fetch's defaults: each field it must convert costs a miss microseconds.
-      const init: Record<string, unknown> = { ...rest, redirect: 'manual' }
-      if (request.method !== 'GET') init['method'] = request.method
-      if (request.headers.length > 0) init['headers'] = request.headers as HeaderLine[]
-      if (body !== null) init['body'] = body
-      if (body instanceof ReadableStream) init['duplex'] = 'half'
-      if (signal !== null) init['signal'] = signal
-      const cache = modeFor(mode, request)
-      if (cache !== null) init['cache'] = cache
-      const response = await this.#fetchFunction()(request.url, init)
-      checkResponse(response)
-      const answer = plainResponse(response)
+      const answer = await this.#asked(incoming, request, signal)
       const origin = this.#clears(answer, request.url, effective)
       if (origin !== null) await clearOrigin(this.engine, origin, this.#settings.writeTimeout)
       return answer
     }
+  }
+
+  #asked(incoming: Incoming, request: RequestHead, signal: AbortSignal | null): Promise<OriginResponse> {
+    const { method, url, headers } = request
+    const fetch = this.#fetchFunction()
+    const byFetch = (dispatcher: Dispatcher | null): Promise<OriginResponse> =>
+      this.#byFetch(fetch, incoming, request, signal, dispatcher)
+    const isDirect = this.settings.fetch === null && isPlain(incoming, method) && isNative(fetch)
+    return isDirect ? ask({ method, url, headers, signal, byFetch }) : byFetch(null)
+  }
+
+  async #byFetch(
+    fetch: typeof globalThis.fetch,
+    { body, mode, rest }: Incoming,
+    request: RequestHead,
+    signal: AbortSignal | null,
+    dispatcher: Dispatcher | null,
+  ): Promise<OriginResponse> {
+    // Only what differs from fetch's defaults: each field it must convert costs a miss microseconds.
+    const init: Record<string, unknown> = { ...rest, redirect: 'manual' }
+    if (request.method !== 'GET') init['method'] = request.method
+    if (request.headers.length > 0) init['headers'] = request.headers as HeaderLine[]
+    if (body !== null) init['body'] = body
+    if (body instanceof ReadableStream) init['duplex'] = 'half'
+    if (signal !== null) init['signal'] = signal
+    if (dispatcher !== null) init['dispatcher'] = dispatcher
+    const cache = modeFor(mode, request)
+    if (cache !== null) init['cache'] = cache
+    const response = await fetch(request.url, init)
+    checkResponse(response)
+    return plainResponse(response)
   }
 
   /** Row 248: the origin whose part of the cache a response has cleared. */
@@ -393,41 +413,3 @@ function modeFor(mode: Incoming['mode'], request: RequestHead): Incoming['mode']
   if (mode !== 'default') return mode === 'only-if-cached' ? null : mode
   return inNode && request.headers.some(([name]) => name.startsWith('if-')) ? 'force-cache' : null
 }
-
-/** @throws TypeError for what fetch would never resolve to */
-function checkResponse(response: unknown): asserts response is Response {
-  if (typeof response !== 'object' || response === null || !('headers' in response && 'status' in response))
-    throw new TypeError('the given fetch did not resolve to a Response')
-  const { body, bodyUsed } = response as Partial<Response>
-  if (body !== null && typeof body?.getReader !== 'function')
-    throw new TypeError('the given fetch resolved to a Response whose body is no ReadableStream')
-  if (bodyUsed || body?.locked)
-    throw new TypeError(
-      'the given fetch resolved to a Response whose body has been read: it must give a new one each time',
-    )
-}
-
-function plainResponse(response: Response): OriginResponse {
-  const headers: HeaderLine[] = []
-  // Each line comes as an array of its own: no second one is made of it.
-  for (const line of response.headers) headers.push(line)
-  const encoding = getHeader(headers, 'content-encoding')
-  return {
-    status: response.status,
-    statusText: response.statusText,
-    headers,
-    body: response.body,
-    decoded: encoding !== null && DECODED.test(encoding),
-    undelimited: response.body !== null && isUndelimited(headers),
-    owner: response,
-  }
-}
-
-/** RFC 9112 section 6.3 rule 8: fetch shows a connection that was reset like one that was closed (RELIABILITY 4). */
-function isUndelimited(headers: HeaderList): boolean {
-  const connection = getHeader(headers, 'connection')
-  if (connection === null || !CLOSE.test(connection)) return false
-  return !hasHeader(headers, 'content-length') && !hasHeader(headers, 'transfer-encoding')
-}
-
-const CLOSE = /(?:^|[,\s])close(?:[,\s]|$)/i

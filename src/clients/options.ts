@@ -95,7 +95,10 @@ export type UrlRules =
 export interface CacheOptions extends RuleOptions {
   /** Where entries live: a store, or a URL ('memory:', 'sqlite:http.db'). Default: memory, bounded, gone with the process. */
   store?: Store | string
-  /** The fetch to wrap. Default: the global one, looked up at each call. */
+  /**
+   * The fetch to wrap. Default: the global one, looked up at each call; where that is Node's own, a plain GET goes to its dispatcher without it,
+   * and nobody can tell but by the time it takes.
+   */
   fetch?: typeof globalThis.fetch
   /** A shared cache by RFC 9111: stores nothing that is one user's. Default false. */
   shared?: boolean

@@ -18,7 +18,7 @@ import type { Exchange } from './exchange.ts'
 import { joined, type Piece } from './joined.ts'
 import { discard, withoutRange } from './passing.ts'
 import { unmeasured, wholeHeaders } from './parts.ts'
-import type { OriginResponse } from './ports.ts'
+import type { OriginBody, OriginResponse } from './ports.ts'
 import { StoredReplyBody, type ResponseEntry } from './reply.ts'
 import type { StoreGuard } from './store-guard.ts'
 
@@ -90,7 +90,7 @@ export class Rest {
     return { ...request, headers: [...headers, ...fieldsFor({ ...this.#lack, missing }, this.#entry.meta.total)] }
   }
 
-  #brings(response: OriginResponse, missing: Part): response is OriginResponse & { body: ReadableStream<Uint8Array> } {
+  #brings(response: OriginResponse, missing: Part): response is OriginResponse & { body: OriginBody } {
     return response.body !== null && !response.decoded && brings(response, missing, this.#entry.meta)
   }
 

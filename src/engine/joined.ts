@@ -5,26 +5,25 @@
  * Rule 2: whoever cancels it leaves at once the source that is being read, and those whose turn has not come where they are open already.
  */
 import { BodyInterrupted } from './live-body.ts'
+import type { OriginBody, OriginReader } from './ports.ts'
 
 export interface Piece {
   /** How many bytes it gives. */
   readonly length: number
-  open(): ReadableStream<Uint8Array>
+  open(): OriginBody
   /** Lets go of it unread. Absent: it is open only once it is read. */
   readonly leave?: (reason: unknown) => void
   /** Where the rest of it is, where it fails after so many bytes. Absent: nowhere. */
-  readonly instead?: (after: number, error: unknown) => Promise<ReadableStream<Uint8Array>>
+  readonly instead?: (after: number, error: unknown) => Promise<OriginBody>
   /** Asked where it ends short: whether everything ends there. Absent: it does not. */
   readonly endsAll?: () => boolean
 }
-
-type Reader = ReadableStreamDefaultReader<Uint8Array>
 
 class Joined {
   readonly #pieces: readonly Piece[]
   #at = 0
   #given = 0
-  #reader: Reader | null = null
+  #reader: OriginReader | null = null
   #wentOn = false
   #hasLeft = false
 
@@ -55,7 +54,7 @@ class Joined {
     }
   }
 
-  async #read(piece: Piece): ReturnType<Reader['read']> {
+  async #read(piece: Piece): ReturnType<OriginReader['read']> {
     try {
       this.#reader ??= piece.open().getReader()
       return await this.#reader.read()

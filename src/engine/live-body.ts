@@ -15,7 +15,7 @@ import { closeBytes, concat, copyOf, overBy } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import { isPromise } from './maybe.ts'
-import type { MaybePromise } from './ports.ts'
+import type { MaybePromise, OriginBody, OriginReader } from './ports.ts'
 import type { Watcher } from './single-flight.ts'
 import { after, quietlyAfter, type Timer } from './timer.ts'
 
@@ -74,7 +74,7 @@ export class LiveBody implements ReplyBody, Watcher {
   readonly bytes: null = null
   readonly size: number | null
   readonly repeatable: false = false
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly #reader: OriginReader
   readonly #options: LiveBodyOptions
   readonly #sink: Sink
   /** Chunks not yet taken by both sides; `#base` is the index of the first. */
@@ -100,7 +100,7 @@ export class LiveBody implements ReplyBody, Watcher {
   #wakeSink: (() => void) | null = null
   #patience: Timer | undefined
 
-  constructor(source: ReadableStream<Uint8Array>, sink: Sink, options: LiveBodyOptions) {
+  constructor(source: OriginBody, sink: Sink, options: LiveBodyOptions) {
     this.#reader = source.getReader()
     this.#sink = sink
     this.#options = options
@@ -292,7 +292,7 @@ export class LiveBody implements ReplyBody, Watcher {
       this.#sinkMode = 'none'
       const whole = concat(this.#chunks, this.#received)
       // Put together once for both: what `read` gives is copied before anything writable is handed out (exchange.ts).
-      if (this.#caller !== 'streaming' && this.#base === 0) this.#chunks = [whole]
+      if (this.#caller !== 'streaming' && this.#base === 0 && whole.length > 0) this.#chunks = [whole]
       this.#sink.whole(whole)
     } else if (this.#sinkMode === 'streaming') this.#sink.ended()
     this.#wake()

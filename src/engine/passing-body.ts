@@ -7,28 +7,23 @@
 import { closeBytes, concat } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
-import type { OriginResponse } from './ports.ts'
+import type { OriginBody, OriginReader, OriginResponse } from './ports.ts'
 
 export class PassingBody implements ReplyBody {
   readonly bytes: null = null
   readonly size: number | null
   readonly repeatable: false = false
-  readonly #stream: ReadableStream<Uint8Array>
+  readonly #stream: OriginBody
   readonly #response: OriginResponse
   readonly #signal: AbortSignal | null
-  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null
+  #reader: OriginReader | null = null
   /** Weak: who gives up the stream is noticed by its being collected, while this is held on to (clients/response.ts). */
   #controller: WeakRef<ReadableByteStreamController> | null = null
   #aborted: { readonly error: unknown } | null = null
   #onAbort: (() => void) | null = null
   #watched: Watch | null = null
 
-  constructor(
-    response: OriginResponse,
-    stream: ReadableStream<Uint8Array>,
-    size: number | null,
-    signal: AbortSignal | null,
-  ) {
+  constructor(response: OriginResponse, stream: OriginBody, size: number | null, signal: AbortSignal | null) {
     this.#response = response
     this.#stream = stream
     this.size = size
@@ -76,10 +71,7 @@ export class PassingBody implements ReplyBody {
     return stream
   }
 
-  async #pull(
-    controller: ReadableByteStreamController,
-    reader: ReadableStreamDefaultReader<Uint8Array>,
-  ): Promise<void> {
+  async #pull(controller: ReadableByteStreamController, reader: OriginReader): Promise<void> {
     try {
       let next = await reader.read()
       // A byte stream refuses empty chunks.

@@ -231,9 +231,27 @@ export interface Clock {
   now(): number
 }
 
+/** A body as it comes in, read once: a stream, or what costs less than one. */
+export type OriginBody = ReadableStream<Uint8Array> | PlainBody
+
+/** What is used of a stream. */
+export interface PlainBody {
+  getReader(): OriginReader
+  cancel(reason?: unknown): Promise<void>
+}
+
+export interface OriginReader {
+  read(): Promise<OriginChunk>
+  cancel(reason?: unknown): Promise<void>
+}
+
+export type OriginChunk =
+  | { readonly done: false; readonly value: Uint8Array }
+  | { readonly done: true; readonly value?: Uint8Array | undefined }
+
 /** What the origin answered: a head, and the body as it streams in (null: there is none). */
 export interface OriginResponse extends ResponseHead {
-  readonly body: ReadableStream<Uint8Array> | null
+  readonly body: OriginBody | null
   /** The body is already decoded although the headers say Content-Encoding. */
   readonly decoded: boolean
   /** Nothing but the end of the connection ends the body: one that was cut looks whole. */

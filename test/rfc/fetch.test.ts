@@ -55,6 +55,18 @@ describe('a response', () => {
   )
 })
 
+test('an empty body that is read some time after it came is an empty stream', async () => {
+  for (const control of ['max-age=60', 'no-store']) {
+    const cached = createCachedFetch({ clock })
+    const { body } = await cached(route('/empty', { headers: { 'cache-control': control }, body: '' }))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(await body?.getReader().read()).toEqual({ done: true, value: undefined })
+    const late = await cached(route('/late', { headers: { 'cache-control': control }, body: '' }))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(await late.body?.getReader().read()).toEqual({ done: true, value: undefined })
+  }
+})
+
 const digest = (text: string, algorithm = 'sha256', form: 'base64' | 'base64url' = 'base64'): string =>
   `${algorithm}-${createHash(algorithm).update(text).digest(form)}`
 
