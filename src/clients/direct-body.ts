@@ -1,7 +1,7 @@
 /**
  * A body as it comes from a connection: read once, chunk by chunk.
  *
- * Rule 1: a chunk that is handed out has a buffer of its own: those of the connection are views of what was read for many.
+ * Rule 1: a chunk is handed out as it came, a view of what was read from the connection: whoever keeps it, or gives it away, copies it.
  * Rule 2: what has arrived before a failure is handed out first; what is aborted hands out nothing more.
  * Rule 3: at most `AHEAD` bytes and one chunk wait for a reader; then the connection is not read on.
  */
@@ -38,15 +38,18 @@ export class DirectBody implements PlainBody, OriginReader {
   }
 
   read(): Promise<OriginChunk> {
-    const chunk = this.#chunks.shift()
-    if (chunk !== undefined) {
-      this.#queued -= chunk.length
-      this.#goOn()
-      return Promise.resolve({ done: false, value: chunk })
-    }
+    const next = this.atHand()
+    if (next !== null) return Promise.resolve(next)
     if (this.#failure !== null) return Promise.reject(this.#failure.error)
-    if (this.#ended) return Promise.resolve(DONE)
     return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
+  }
+
+  atHand(): OriginChunk | null {
+    const value = this.#chunks.shift()
+    if (value === undefined) return this.#ended ? DONE : null
+    this.#queued -= value.length
+    this.#goOn()
+    return { done: false, value }
   }
 
   #goOn(): void {
@@ -70,16 +73,14 @@ export class DirectBody implements PlainBody, OriginReader {
   /** Whether the connection is to be read on. */
   push(chunk: Uint8Array): boolean {
     if (this.#isOver()) return true
-    // Not slice(): that of a Buffer copies nothing.
-    const value = new Uint8Array(chunk)
     if (this.#waiting !== null) {
       const { resolve } = this.#waiting
       this.#waiting = null
-      resolve({ done: false, value })
+      resolve({ done: false, value: chunk })
       return true
     }
-    this.#chunks.push(value)
-    this.#queued += value.length
+    this.#chunks.push(chunk)
+    this.#queued += chunk.length
     this.#paused = this.#queued >= AHEAD
     return !this.#paused
   }

@@ -6,6 +6,11 @@ export function copyOf(bytes: Uint8Array, start: number = 0, end: number = bytes
   return new Uint8Array(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
 }
 
+/** Whether nothing else is in their buffer: whoever keeps them keeps no more, and whoever is given them for good takes nothing from others. */
+export function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
+}
+
 /** One array of all chunks; the chunk itself where there is only one. */
 export function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
   if (chunks.length === 1 && chunks[0]) return chunks[0]

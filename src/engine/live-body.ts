@@ -11,7 +11,7 @@
  *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
-import { closeBytes, concat, copyOf, overBy } from './bytes.ts'
+import { closeBytes, concat, copyOf, isOwn, overBy } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import { isPromise } from './maybe.ts'
@@ -107,7 +107,7 @@ export class LiveBody implements ReplyBody, Watcher {
     this.size = options.expected
     options.signal?.addEventListener('abort', this.#aborted, { once: true })
     if (options.expected !== null && options.expected > sink.maxSize) this.#abandonSink('too-large')
-    void this.#pump()
+    if (!this.#readAtHand()) void this.#pump()
   }
 
   stream(): ReadableStream<Uint8Array> {
@@ -208,6 +208,20 @@ export class LiveBody implements ReplyBody, Watcher {
     return expected !== null ? expected - this.#received <= backgroundFill : backgroundFill === Infinity
   }
 
+  /** What has arrived already; true: that was all. */
+  #readAtHand(): boolean {
+    while (this.#hasRoom()) {
+      const next = this.#reader.atHand?.() ?? null
+      if (next === null) return false
+      if (next.done) {
+        this.#finish()
+        return true
+      }
+      this.#arrived(next.value)
+    }
+    return false
+  }
+
   async #pump(): Promise<void> {
     try {
       while (this.#failure === null) {
@@ -290,12 +304,18 @@ export class LiveBody implements ReplyBody, Watcher {
     if (this.#cut) return this.#wake()
     if (this.#sinkMode === 'inline') {
       this.#sinkMode = 'none'
-      const whole = concat(this.#chunks, this.#received)
+      const whole = this.#all()
       // Put together once for both: what `read` gives is copied before anything writable is handed out (exchange.ts).
       if (this.#caller !== 'streaming' && this.#base === 0 && whole.length > 0) this.#chunks = [whole]
       this.#sink.whole(whole)
     } else if (this.#sinkMode === 'streaming') this.#sink.ended()
     this.#wake()
+  }
+
+  /** What has arrived, for who keeps it. */
+  #all(): Uint8Array {
+    const all = concat(this.#chunks, this.#received)
+    return isOwn(all) ? all : copyOf(all)
   }
 
   #fail(error: unknown, taken: number = this.#received): void {
@@ -317,7 +337,7 @@ export class LiveBody implements ReplyBody, Watcher {
       return this.#sink.cut(null, this.#received)
     }
     this.#sinkMode = 'none'
-    this.#sink.cut(concat(this.#chunks, this.#received), this.#received)
+    this.#sink.cut(this.#all(), this.#received)
     this.#trim()
   }
 
@@ -363,20 +383,14 @@ export class LiveBody implements ReplyBody, Watcher {
     }
     this.#callerAt += 1
     this.#callerLag -= chunk.length
-    controller.enqueue(this.#ownCopy(chunk))
+    // Enqueuing transfers the buffer, which may be the origin's own, or have others' bytes in it.
+    controller.enqueue(copyOf(chunk))
     this.#trim()
     this.#wakePump?.()
     if (this.#ended && this.#callerAt >= this.#base + this.#chunks.length) {
       this.#callerLeft()
       closeBytes(controller)
     }
-  }
-
-  /** Enqueuing transfers the buffer: only a chunk that nobody else holds and that is its whole buffer may go without a copy. */
-  #ownCopy(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
-    const whole = chunk.constructor === Uint8Array && chunk.byteLength === chunk.buffer.byteLength
-    const alone = this.#sinkMode === 'none' && !this.#ended && !this.#cut && whole
-    return alone ? (chunk as Uint8Array<ArrayBuffer>) : copyOf(chunk)
   }
 
   async #pullSink(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {

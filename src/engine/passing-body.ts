@@ -4,7 +4,7 @@
  * Rule 1: until it is read it holds on to the response it belongs to (ports.ts, `owner`).
  * Rule 2: the caller's abort ends it, whether it is being read or not: its reader is told the reason, and the connection is freed.
  */
-import { closeBytes, concat } from './bytes.ts'
+import { closeBytes, concat, copyOf } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import type { OriginBody, OriginReader, OriginResponse } from './ports.ts'
@@ -77,7 +77,8 @@ export class PassingBody implements ReplyBody {
       // A byte stream refuses empty chunks.
       while (next.value?.length === 0) next = await reader.read()
       this.#assertWanted()
-      if (!next.done) return controller.enqueue(next.value as Uint8Array<ArrayBuffer>)
+      // Enqueuing transfers the buffer, which may be the origin's own, or have others' bytes in it.
+      if (!next.done) return controller.enqueue(copyOf(next.value))
       closeBytes(controller)
     } catch (error) {
       this.#over()

@@ -242,6 +242,8 @@ export interface PlainBody {
 
 export interface OriginReader {
   read(): Promise<OriginChunk>
+  /** What `read` would give without waiting; null: nothing yet. It does not fail: `read` says why there will be no more. */
+  atHand?(): OriginChunk | null
   cancel(reason?: unknown): Promise<void>
 }
 

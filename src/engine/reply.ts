@@ -7,7 +7,7 @@ import { currentAge } from '../policy/age.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { Answer, ResponseMeta } from '../policy/decision.ts'
 import { abortable } from './abortable.ts'
-import { concat, copyOf, overBy, streamOf } from './bytes.ts'
+import { concat, copyOf, overBy, streamOf, isOwn } from './bytes.ts'
 import type { CacheOutcome, Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
 import type { StoredEntry } from './ports.ts'
 
@@ -291,8 +291,4 @@ function watched(
     },
     cancel: (reason) => reader.cancel(reason),
   })
-}
-
-function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
-  return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
 }

@@ -71,3 +71,33 @@ it.each([1, 5])('an origin that streams %i Buffers of one pool is stored as it w
   const entry = store.read('GET http://a.test/') as StoredEntry
   expect([first.length, Buffer.from(entry.body.bytes ?? []).toString()]).toEqual([count * 100, 'x'.repeat(count * 100)])
 })
+
+it.each(['no-store', 'max-age=60'])(
+  '70: what an origin hands out stays its own, %s: views of its memory, the same each time',
+  async (control) => {
+    const [pooled, own] = [Buffer.from('pooled '), new TextEncoder().encode('own')]
+    const fetch = createCachedFetch({
+      fetch: async () => {
+        const chunks = [pooled, own]
+        const body = new ReadableStream<Uint8Array>({
+          pull(controller) {
+            const chunk = chunks.shift()
+            if (chunk === undefined) controller.close()
+            else controller.enqueue(chunk)
+          },
+        })
+        return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, { headers: { 'cache-control': control } })
+      },
+    })
+    for (let time = 0; time < 2; time++) {
+      const { body } = await fetch('http://a.test/', { cache: 'reload' })
+      let text = ''
+      for await (const chunk of body ?? []) {
+        text += new TextDecoder().decode(chunk)
+        chunk.fill(0)
+      }
+      expect(text).toBe('pooled own')
+    }
+    await fetch.close()
+  },
+)
