@@ -86,6 +86,7 @@ export class DirectBody implements PlainBody, OriginReader {
   }
 
   end(): void {
+    if (this.#isOver()) return
     this.#ended = true
     this.#waiting?.resolve(DONE)
   }

@@ -1,8 +1,8 @@
 /**
  * One exchange with an origin, by a dispatcher of undici's.
  *
- * Rule 1: what is not plain in an answer (a content coding to undo, a status that fetch itself acts on) is fetch's: it is handed the exchange as it
- *   stands, and the origin is not asked again.
+ * Rule 1: what is not plain in an answer (a content coding to undo, a status that fetch itself acts on, a failure) is fetch's: it is handed the
+ *   exchange as it stands, and the origin is not asked again.
  */
 import { getHeader } from '../http/headers.ts'
 import type { OriginResponse } from '../engine/ports.ts'
@@ -10,14 +10,14 @@ import { DirectBody } from './direct-body.ts'
 import { headerLines } from './direct-lines.ts'
 import { Relay } from './direct-relay.ts'
 import { Timing } from './direct-timing.ts'
-import { isUndelimited } from './origin-response.ts'
+import { isDecoded, isUndelimited } from './origin-response.ts'
 import type { Dispatcher, Handler, RawHeaders } from './dispatcher.ts'
 
 /** Fetch gives nobody an answer of such a status: it asks again, or fails. */
 const FOR_FETCH: ReadonlySet<number> = new Set([407, 421])
 
-/** The Fetch standard's null body statuses. */
-const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
+/** The Fetch standard's null body statuses, those of final answers. */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 
 export interface CallOptions {
   readonly method: string
@@ -36,6 +36,7 @@ export class Call implements Handler {
   #leave: ((reason: unknown) => void) | null = null
   #body: DirectBody | null = null
   #relay: Relay | null = null
+  #isAnswered = false
   #isOver = false
 
   constructor(options: CallOptions) {
@@ -70,32 +71,38 @@ export class Call implements Handler {
     if (this.#isOver) this.#left(this.#options.signal?.reason)
   }
 
+  onResponseStarted(): void {
+    this.#timing.answered()
+  }
+
   onHeaders(status: number, raw: RawHeaders, resume: () => void, statusText: string): boolean {
-    if (status < 200) return false
-    this.#timing.answered(status)
+    // Before the last answer come those that only say that it will (RFC 9110 section 15.2): nobody would resume them.
+    if (status < 200) return true
+    this.#timing.status = status
     const headers = headerLines(raw)
     const hasBody = this.#options.method !== 'HEAD' && !BODILESS.has(status)
-    if (FOR_FETCH.has(status) || (hasBody && getHeader(headers, 'content-encoding') !== null)) {
-      this.#settle.resolve(this.#handOver((handler) => handler.onHeaders(status, raw, resume, statusText), resume))
-      return false
+    const coding = getHeader(headers, 'content-encoding')
+    if (FOR_FETCH.has(status) || (hasBody && coding !== null)) {
+      return this.#handOver((handler) => handler.onHeaders(status, raw, resume, statusText), resume)
     }
     if (hasBody) this.#body = new DirectBody(resume, (reason) => this.#left(reason))
+    this.#isAnswered = true
     const undelimited = hasBody && isUndelimited(headers)
-    this.#settle.resolve({ status, statusText, headers, body: this.#body, decoded: false, undelimited })
+    this.#settle.resolve({ status, statusText, headers, body: this.#body, decoded: isDecoded(coding), undelimited })
     return true
   }
 
-  /** Rule 1. From here on the signal is fetch's to obey. */
-  async #handOver(head: (handler: Handler) => boolean, resume: () => void): Promise<OriginResponse> {
+  /** Rule 1. From here on the signal is fetch's to obey. Whether the connection is to be read on. */
+  #handOver(event: (handler: Handler) => unknown, resume: () => void = () => undefined): boolean {
     const { signal, dispatcher, byFetch } = this.#options
     signal?.removeEventListener('abort', this)
-    const relay = new Relay(head, resume, (reason) => this.#leave?.(reason), dispatcher)
+    const relay = new Relay(event, resume, (reason) => this.#leave?.(reason), dispatcher)
     this.#relay = relay
-    try {
-      return await byFetch(relay)
-    } finally {
+    const answer = byFetch(relay).finally(() => {
       if (!relay.isTaken) this.#left(undefined)
-    }
+    })
+    this.#settle.resolve(answer)
+    return relay.goesOn
   }
 
   onData(chunk: Uint8Array): boolean {
@@ -105,17 +112,20 @@ export class Call implements Handler {
   }
 
   onComplete(trailers: unknown): void {
-    if (this.#relay === null) this.#timing.mark()
-    else this.#relay.pass((handler) => handler.onComplete(trailers))
+    if (this.#relay !== null) this.#relay.pass((handler) => handler.onComplete(trailers))
+    else if (this.#isOver) return
+    // As fetch does: whoever told of an end without a beginning must see to it.
+    else if (!this.#isAnswered) throw new TypeError('an answer without a head')
+    else this.#timing.mark()
     this.#body?.end()
     this.#over()
   }
 
   onError(error: unknown): void {
-    this.#relay?.pass((handler) => handler.onError(error))
-    if (this.#isOver) return
+    if (this.#relay !== null) this.#relay.pass((handler) => handler.onError(error))
+    else if (this.#isOver) return
+    else if (!this.#isAnswered) this.#handOver((handler) => handler.onError(error))
+    else this.#body?.fail(new TypeError('terminated', { cause: error }), false)
     this.#over()
-    this.#body?.fail(new TypeError('terminated', { cause: error }), false)
-    this.#settle.reject(new TypeError('fetch failed', { cause: error }))
   }
 }

@@ -11,6 +11,7 @@ export class Relay implements Dispatcher {
   /** What has happened while nobody listened. */
   readonly #events: Event[]
   #handler: Handler | null = null
+  #goesOn = false
 
   constructor(head: Event, resume: () => void, leave: (reason: unknown) => void, dispatcher: Dispatcher) {
     this.#events = [head]
@@ -23,12 +24,19 @@ export class Relay implements Dispatcher {
     return this.#handler !== null
   }
 
+  /** Whether the connection is to be read on. Fetch may well ask while the head is still being told of: nothing could be resumed then. */
+  get goesOn(): boolean {
+    return this.#goesOn
+  }
+
   dispatch(options: DispatchOptions, given: AnyHandler): boolean {
     if (this.#handler !== null) return this.#dispatcher.dispatch(options, given)
     const handler = (this.#handler = asHandler(given))
     handler.onConnect(this.#leave)
+    handler.onResponseStarted?.()
     const [goesOn] = this.#events.splice(0).map((event) => event(handler))
-    if (goesOn !== false) this.#resume()
+    this.#goesOn = goesOn !== false
+    if (this.#goesOn) this.#resume()
     return true
   }
 

@@ -16,7 +16,7 @@ export class Timing {
   readonly #start: number = performance.now()
   #requested = 0
   #answered = 0
-  #status = 0
+  status = 0
   #size = 0
 
   constructor(url: string) {
@@ -27,9 +27,8 @@ export class Timing {
     this.#requested = performance.now()
   }
 
-  answered(status: number): void {
+  answered(): void {
     this.#answered = performance.now()
-    this.#status = status
   }
 
   arrived(bytes: number): void {
@@ -53,6 +52,6 @@ export class Timing {
       finalConnectionTimingInfo: { ...connection, connectionEndTime: start, secureConnectionStartTime: start },
     }
     const { markResourceTiming } = performance as { markResourceTiming?: Mark }
-    markResourceTiming?.call(performance, timing, this.#url, 'fetch', globalThis, '', '', this.#status, '')
+    markResourceTiming?.call(performance, timing, this.#url, 'fetch', globalThis, '', '', this.status, '')
   }
 }

@@ -2,8 +2,8 @@
  * Asking an origin as Node's fetch does, byte for byte and over the same connections, without what fetch costs besides: more than half of a small
  * exchange (docs/decisions/0009-direct.md).
  *
- * Rule 1: only what fetch was seen to do. The first plain request of a scheme goes by fetch, through a dispatcher that looks on; what it sent there
- *   is what is sent from then on.
+ * Rule 1: only what fetch was seen to do. One plain request of a scheme goes by fetch, through a dispatcher that looks on; what it sent there is
+ *   what is sent from then on.
  * Rule 2: only where nobody could tell: the fetch that would be called is Node's own, and the request is a GET or a HEAD with headers alone.
  *   Everything else is fetch's.
  */
@@ -12,6 +12,7 @@ import type { OriginResponse } from '../engine/ports.ts'
 import { Call } from './direct-call.ts'
 import {
   globalDispatcher,
+  hasDispatcher,
   ofVersion,
   versionOf,
   type AnyHandler,
@@ -45,7 +46,8 @@ export function ask(request: DirectRequest): Promise<OriginResponse> {
   const host = url.indexOf('//') + 2
   const scheme = url.slice(0, host)
   const known = plain.get(scheme)
-  if (known === undefined) return byFetch(method === 'GET' && headers.length === 0 ? new Onlooker(scheme) : null)
+  if (known === undefined)
+    return byFetch(method === 'GET' && headers.length === 0 && hasDispatcher() ? new Onlooker(scheme) : null)
   const pathAt = url.indexOf('/', host)
   const origin = url.slice(0, pathAt)
   const dispatcher = globalDispatcher(known.version)
@@ -74,14 +76,15 @@ class Onlooker implements Dispatcher {
     const version = versionOf(handler)
     const dispatcher = globalDispatcher(version)
     if (dispatcher === null) throw new TypeError("undici's dispatcher is not where it was")
-    plain.set(this.#scheme, { options, version })
+    // Copies, here and for each request: interceptors write into what they are given, credentials for one origin among it.
+    plain.set(this.#scheme, { options: { ...options, headers: { ...options.headers } }, version })
     return dispatcher.dispatch(options, handler)
   }
 }
 
 /** The request's own fields, then those fetch adds (Fetch standard, HTTP-network-or-cache fetch, steps 8.13 to 8.19). */
 function fieldsOf(headers: HeaderList, added: DispatchOptions['headers']): DispatchOptions['headers'] {
-  if (headers.length === 0) return added
+  if (headers.length === 0) return { ...added }
   const fields: Record<string, string> = {}
   // Of several lines the last may have been empty.
   for (const [name, value] of headers) if (name !== 'host') fields[name] = value.endsWith(' ') ? value.trimEnd() : value
@@ -111,9 +114,10 @@ function mayBeAsked(origin: string): boolean {
 
 let native: typeof globalThis.fetch | null = null
 
-/** Whether a fetch is Node's own: nobody has put another in its place. */
+/** Whether a fetch is Node's own: nobody has put another in its place. That of another realm (vm) has its dispatcher there. */
 export function isNative(fetch: typeof globalThis.fetch): boolean {
   if (fetch === native) return true
+  if (Reflect.getPrototypeOf(fetch) !== Function.prototype) return false
   if (!Function.prototype.toString.call(fetch).includes('internal/deps/undici/undici')) return false
   native = fetch
   return true

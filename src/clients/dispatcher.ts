@@ -12,9 +12,11 @@ export interface DispatchOptions {
   readonly [other: string]: unknown
 }
 
-/** Who is told of an exchange. What it is told it must not throw at. */
+/** Who is told of an exchange. */
 export interface Handler {
   onConnect(abort: (reason: unknown) => void): void
+  /** The first byte of an answer has come. */
+  onResponseStarted?(): void
   /** False: what follows is not to be read before `resume`. */
   onHeaders(status: number, headers: RawHeaders, resume: () => void, statusText: string): boolean
   /** False: as above. */
@@ -30,7 +32,7 @@ export interface Dispatcher {
 export type AnyHandler = Handler | Handler8
 
 interface Controller {
-  readonly rawHeaders?: unknown
+  readonly rawHeaders?: object | null
   abort(reason: unknown): void
   pause(): void
   resume(): void
@@ -39,6 +41,7 @@ interface Controller {
 /** Who is told of an exchange, as from version 8 on. */
 export interface Handler8 {
   onRequestStart(controller: Controller, context: unknown): void
+  onResponseStarted?(): void
   onResponseStart(controller: Controller, status: number, headers: object, statusText: string): void
   onResponseData(controller: Controller, chunk: Uint8Array): void
   onResponseEnd(controller: Controller, trailers: unknown): void
@@ -64,48 +67,61 @@ export function globalDispatcher(version: HandlerVersion): Dispatcher | null {
   return isDispatcher(found) ? found : null
 }
 
+/** There is none before the first fetch of a process, nor in a frozen globalThis. */
+export function hasDispatcher(): boolean {
+  return globalDispatcher(7) !== null || globalDispatcher(8) !== null
+}
+
 function isDispatcher(value: unknown): value is Dispatcher {
   return typeof (value as Partial<Dispatcher> | null | undefined)?.dispatch === 'function'
 }
 
+/**
+ * A handler as one of fetch is: an object whose functions are its own and do not ask what they are called on, since interceptors make copies
+ * of it and put others around it.
+ */
 export function ofVersion(version: HandlerVersion, handler: Handler): AnyHandler {
-  return version === 8 ? new As8(handler) : handler
+  return version === 8 ? as8(handler) : as7(handler)
 }
 
 export function asHandler(handler: AnyHandler): Handler {
   return 'onRequestStart' in handler ? new From8(handler) : handler
 }
 
-class As8 implements Handler8 {
-  readonly #handler: Handler
-
-  constructor(handler: Handler) {
-    this.#handler = handler
+function as7(handler: Handler): Handler {
+  return {
+    onConnect: (abort) => handler.onConnect(abort),
+    onResponseStarted: () => handler.onResponseStarted?.(),
+    onHeaders: (status, headers, resume, statusText) => handler.onHeaders(status, headers, resume, statusText),
+    onData: (chunk) => handler.onData(chunk),
+    onComplete: (trailers) => handler.onComplete(trailers),
+    onError: (error) => handler.onError(error),
   }
+}
 
-  onRequestStart(controller: Controller): void {
-    this.#handler.onConnect((reason) => controller.abort(reason))
+function as8(handler: Handler): Handler8 {
+  return {
+    onRequestStart: (controller) => handler.onConnect((reason) => controller.abort(reason)),
+    onResponseStarted: () => handler.onResponseStarted?.(),
+    onResponseStart(controller, status, headers, statusText) {
+      const raw = rawOf(controller.rawHeaders ?? [], headers)
+      if (!handler.onHeaders(status, raw, () => controller.resume(), statusText)) controller.pause()
+    },
+    onResponseData(controller, chunk) {
+      if (!handler.onData(chunk)) controller.pause()
+    },
+    onResponseEnd: (_, trailers) => handler.onComplete(trailers),
+    onResponseError: (_, error) => handler.onError(error),
   }
+}
 
-  onResponseStart(controller: Controller, status: number, headers: object, statusText: string): void {
-    const { rawHeaders } = controller
-    const raw = Array.isArray(rawHeaders) ? (rawHeaders as RawHeaders) : (Object.entries(headers).flat() as RawHeaders)
-    const goesOn = this.#handler.onHeaders(status, raw, () => controller.resume(), statusText)
-    // Before the last answer come those that only say that it will (RFC 9110 section 15.2).
-    if (!goesOn && status >= 200) controller.pause()
-  }
-
-  onResponseData(controller: Controller, chunk: Uint8Array): void {
-    if (!this.#handler.onData(chunk)) controller.pause()
-  }
-
-  onResponseEnd(_: Controller, trailers: unknown): void {
-    this.#handler.onComplete(trailers)
-  }
-
-  onResponseError(_: Controller, error: unknown): void {
-    this.#handler.onError(error)
-  }
+/** As fetch takes them: from the object only where the list is of another form. */
+function rawOf(given: object, headers: object): RawHeaders {
+  if (Array.isArray(given)) return given as RawHeaders
+  return Object.entries(headers).flatMap(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.map(String) : `${value}`,
+  ])
 }
 
 class From8 implements Handler, Controller {
@@ -140,6 +156,10 @@ class From8 implements Handler, Controller {
   onConnect(abort: (reason: unknown) => void): void {
     this.#abort = abort
     this.#handler.onRequestStart(this, {})
+  }
+
+  onResponseStarted(): void {
+    this.#handler.onResponseStarted?.()
   }
 
   onHeaders(status: number, headers: RawHeaders, resume: () => void, statusText: string): boolean {

@@ -29,10 +29,15 @@ export function plainResponse(response: Response): OriginResponse {
     statusText: response.statusText,
     headers,
     body: response.body,
-    decoded: encoding !== null && DECODED.test(encoding),
+    decoded: isDecoded(encoding),
     undelimited: response.body !== null && isUndelimited(headers),
     owner: response,
   }
+}
+
+/** Of a Content-Encoding: whether fetch undoes it. */
+export function isDecoded(encoding: string | null): boolean {
+  return encoding !== null && DECODED.test(encoding)
 }
 
 /** RFC 9112 section 6.3 rule 8: fetch shows a connection that was reset like one that was closed (RELIABILITY 4). */
