@@ -3,10 +3,13 @@
  *
  * Rule 1: what is not plain in an answer (a content coding to undo, a status that fetch itself acts on, a failure) is fetch's: it is handed the
  *   exchange as it stands, and the origin is not asked again.
+ * Rule 2: a coded body that comes whole with its head, as short ones do, is decoded here (direct-decode.ts). Nobody waits for that: what has not
+ *   come by the end of this turn is fetch's.
  */
 import { getHeader } from '../http/headers.ts'
 import type { OriginResponse } from '../engine/ports.ts'
 import { DirectBody } from './direct-body.ts'
+import { canDecode, CodedBody } from './direct-decode.ts'
 import { headerLines } from './direct-lines.ts'
 import { Relay } from './direct-relay.ts'
 import { Timing } from './direct-timing.ts'
@@ -28,6 +31,13 @@ export interface CallOptions {
   byFetch(dispatcher: Dispatcher): Promise<OriginResponse>
 }
 
+/** An answer whose body may yet be decoded here. */
+interface Coded {
+  readonly body: CodedBody
+  readonly head: Omit<OriginResponse, 'body'>
+  giveBack(): boolean
+}
+
 export class Call implements Handler {
   readonly answer: Promise<OriginResponse>
   readonly #options: CallOptions
@@ -35,6 +45,7 @@ export class Call implements Handler {
   readonly #settle: PromiseWithResolvers<OriginResponse> = Promise.withResolvers()
   #leave: ((reason: unknown) => void) | null = null
   #body: DirectBody | null = null
+  #coded: Coded | null = null
   #relay: Relay | null = null
   #isAnswered = false
   #isOver = false
@@ -62,6 +73,7 @@ export class Call implements Handler {
 
   #over(): void {
     this.#isOver = true
+    this.#coded = null
     this.#options.signal?.removeEventListener('abort', this)
   }
 
@@ -82,14 +94,51 @@ export class Call implements Handler {
     const headers = headerLines(raw)
     const hasBody = this.#options.method !== 'HEAD' && !BODILESS.has(status)
     const coding = getHeader(headers, 'content-encoding')
-    if (FOR_FETCH.has(status) || (hasBody && coding !== null)) {
-      return this.#handOver((handler) => handler.onHeaders(status, raw, resume, statusText), resume)
-    }
-    if (hasBody) this.#body = new DirectBody(resume, (reason) => this.#left(reason))
-    this.#isAnswered = true
     const undelimited = hasBody && isUndelimited(headers)
-    this.#settle.resolve({ status, statusText, headers, body: this.#body, decoded: isDecoded(coding), undelimited })
+    const head = { status, statusText, headers, decoded: isDecoded(coding), undelimited }
+    const giveBack = (): boolean =>
+      this.#handOver((handler) => handler.onHeaders(status, raw, resume, statusText), resume)
+    if (FOR_FETCH.has(status)) return giveBack()
+    if (hasBody && coding !== null) return this.#beginCoded(coding, head, giveBack)
+    if (hasBody) this.#body = new DirectBody(resume, (reason) => this.#left(reason))
+    this.#answer(head)
     return true
+  }
+
+  #answer(head: Omit<OriginResponse, 'body'>): void {
+    this.#isAnswered = true
+    this.#settle.resolve({ ...head, body: this.#body })
+  }
+
+  /** Rule 2. */
+  #beginCoded(coding: string, head: Coded['head'], giveBack: () => boolean): boolean {
+    if (!canDecode(coding)) return giveBack()
+    this.#coded = { body: new CodedBody(coding), head, giveBack }
+    queueMicrotask(() => this.#giveBack())
+    return true
+  }
+
+  #decode({ body, head }: Coded): void {
+    const bytes = body.decoded()
+    if (bytes === null) return void this.#giveBack()
+    this.#coded = null
+    this.#timing.decoded(bytes.length)
+    this.#body = new DirectBody(
+      () => undefined,
+      () => undefined,
+    )
+    this.#body.push(bytes)
+    this.#answer(head)
+  }
+
+  /** Whether the connection is to be read on. */
+  #giveBack(): boolean {
+    const coded = this.#coded
+    if (coded === null) return true
+    this.#coded = null
+    let goesOn = coded.giveBack()
+    for (const chunk of coded.body.chunks) goesOn = this.onData(chunk)
+    return goesOn
   }
 
   /** Rule 1. From here on the signal is fetch's to obey. Whether the connection is to be read on. */
@@ -108,10 +157,12 @@ export class Call implements Handler {
   onData(chunk: Uint8Array): boolean {
     if (this.#relay !== null) return this.#relay.pass((handler) => handler.onData(chunk)) !== false
     this.#timing.arrived(chunk.length)
+    if (this.#coded !== null) return this.#coded.body.push(chunk) || this.#giveBack()
     return this.#body === null || this.#body.push(chunk)
   }
 
   onComplete(trailers: unknown): void {
+    if (this.#coded !== null) this.#decode(this.#coded)
     if (this.#relay !== null) this.#relay.pass((handler) => handler.onComplete(trailers))
     else if (this.#isOver) return
     // As fetch does: whoever told of an end without a beginning must see to it.
@@ -122,6 +173,7 @@ export class Call implements Handler {
   }
 
   onError(error: unknown): void {
+    this.#giveBack()
     if (this.#relay !== null) this.#relay.pass((handler) => handler.onError(error))
     else if (this.#isOver) return
     else if (!this.#isAnswered) this.#handOver((handler) => handler.onError(error))

@@ -18,6 +18,7 @@ export class Timing {
   #answered = 0
   status = 0
   #size = 0
+  #decoded: number | null = null
 
   constructor(url: string) {
     this.#url = url
@@ -35,6 +36,10 @@ export class Timing {
     this.#size += bytes
   }
 
+  decoded(bytes: number): void {
+    this.#decoded = bytes
+  }
+
   mark(): void {
     const start = this.#start
     const connection = { domainLookupStartTime: start, domainLookupEndTime: start, connectionStartTime: start }
@@ -48,7 +53,7 @@ export class Timing {
       finalNetworkResponseStartTime: this.#answered,
       endTime: performance.now(),
       encodedBodySize: this.#size,
-      decodedBodySize: this.#size,
+      decodedBodySize: this.#decoded ?? this.#size,
       finalConnectionTimingInfo: { ...connection, connectionEndTime: start, secureConnectionStartTime: start },
     }
     const { markResourceTiming } = performance as { markResourceTiming?: Mark }

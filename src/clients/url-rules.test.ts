@@ -77,6 +77,18 @@ describe('row 79: globs', () => {
     expect(matches(glob, url)).toBe(expected)
   })
 
+  test.each([
+    ['/api', 'http://site.test/api/x?y=1', true],
+    ['/api/*', 'https://other.test:8443/api', true],
+    ['/api', 'http://site.test/apis', false],
+    ['/api', 'http://site.test/v1/api', false],
+    ['/*.js', 'http://site.test/a/b.js', true],
+    ['/', 'http://site.test', true],
+    ['//site.test/api', 'http://other.test/api', false],
+  ])('one that begins with a slash is a path on any host: %s, %s', (glob, url, expected) => {
+    expect(matches(glob, url)).toBe(expected)
+  })
+
   test.each(['a.test/b?c=1', 'https://a.test/b#c'])('%s, which no address could match, is an error at once', (glob) => {
     expect(() => compilePattern(glob, 'patterns')).toThrow('for the query give a RegExp or a function')
   })

@@ -4,7 +4,7 @@
  * Rule 1: a glob is matched against host and path; the scheme is ignored, the query too. `*` is any run of characters.
  * Rule 2: a glob ends at a boundary: `example.com/a` matches `/a`, `/a/b` and `/a?x`, never `/ab` or `example.com.evil.org`; one that ends
  *   with a star does not: `example.com/a*` matches `/ab`, too.
- * Rule 3: hosts are compared in lower case; a glob without a port matches any port.
+ * Rule 3: hosts are compared in lower case; a glob without a port matches any port, one that begins with a slash any host.
  */
 import { OptionError } from '../errors.ts'
 
@@ -50,7 +50,7 @@ function compileGlob(glob: string, option: string): UrlMatcher {
   }
   if (/^\*+$/.test(bare)) return () => true
   const slash = bare.indexOf('/')
-  const host = (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase()
+  const host = slash === 0 ? '*' : (slash < 0 ? bare : bare.slice(0, slash)).toLowerCase()
   const path = slash < 0 ? '' : bare.slice(slash).replace(/\/\**$/, '')
   const hosts = host.split(/\*+/)
   const paths = path.split(/\*+/)

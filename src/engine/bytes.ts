@@ -11,6 +11,18 @@ export function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
   return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
 }
 
+/** What is no bytes has no length, or another one: a body would be another one without a word. */
+export function isBytes(chunk: unknown): chunk is Uint8Array {
+  if (chunk instanceof Uint8Array) return true
+  // By its name: bytes of another realm (a test runner's) are bytes, too.
+  return ArrayBuffer.isView(chunk) && Reflect.get(chunk, Symbol.toStringTag) === 'Uint8Array'
+}
+
+/** @throws TypeError, as whoever reads a Response with such a body is told */
+export function assertBytes(chunk: unknown): asserts chunk is Uint8Array {
+  if (!isBytes(chunk)) throw new TypeError('A body must be a stream of Uint8Array.')
+}
+
 /** One array of all chunks; the chunk itself where there is only one. */
 export function concat(chunks: readonly Uint8Array[], size: number): Uint8Array {
   if (chunks.length === 1 && chunks[0]) return chunks[0]

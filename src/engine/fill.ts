@@ -8,6 +8,7 @@
 import type { HeaderList } from '../http/message.ts'
 import { copyOf, inlineBody } from './bytes.ts'
 import { StoreError } from '../errors.ts'
+import { endingOnly } from './ending-only.ts'
 import type { Draft, Keeper } from './keeper.ts'
 import { entryHead } from './keeper.ts'
 import type { Effective, Exchange } from './exchange.ts'
@@ -18,7 +19,7 @@ import { chain, isPromise } from './maybe.ts'
 import { trust } from './meta.ts'
 import { merged } from '../policy/conditional.ts'
 import type { Part, ResponseMeta } from '../policy/decision.ts'
-import { isOutdatedBy, lengthOf, mayCombine } from '../policy/partial.ts'
+import { isOutdatedBy, lengthOf, lengthOfAll, mayCombine } from '../policy/partial.ts'
 import { incomplete, mayTakeItsPlace, measured, type Cuttable } from './cut.ts'
 import { joined, type Piece } from './joined.ts'
 import { combine, wholeHeaders } from './parts.ts'
@@ -67,6 +68,8 @@ export class Fill implements Sink {
   readonly #cuttable: Cuttable | null
   /** Bytes that had arrived when it was cut. */
   #cut: number | null = null
+  /** Bytes of a long body that has ended. */
+  #received = 0
   #refused: string | null = null
   #written = false
   #over = false
@@ -201,7 +204,7 @@ export class Fill implements Sink {
 
   #landed(draft: Draft, written: boolean, bytes: Uint8Array | null): void {
     const reason = written ? this.#overtaken() : 'store-failed'
-    if (reason === null) this.#stored(draft, bytes?.length ?? 0)
+    if (reason === null) this.#stored(draft, bytes?.length ?? this.#sizeOf(draft.head.meta))
     this.#written = written
     this.#leave()
     if (bytes !== null) this.#land(draft, bytes)
@@ -225,6 +228,11 @@ export class Fill implements Sink {
     if (flight === null) return
     // Nobody who has not joined by now will be told: nothing need be made for them.
     flight.land(flight.waiting === 0 ? STORED : { kind: 'entry', entry: entryAtHand(draft, bytes) })
+  }
+
+  /** Of a body that was written as a stream. */
+  #sizeOf({ parts, total }: ResponseMeta): number {
+    return parts === null ? (total ?? this.#received) : lengthOfAll(parts)
   }
 
   #stored(draft: Draft, size: number): void {
@@ -276,7 +284,8 @@ export class Fill implements Sink {
     return this.#writing
   }
 
-  ended(): void {
+  ended(received: number): void {
+    this.#received = received
     if (this.#flight) this.#flight.storing = true
     if (this.#writing !== null) this.#tools.pending.add(this.#writing)
   }
@@ -307,14 +316,21 @@ export class Fill implements Sink {
       this.#refuse(overtaken)
       return body.cancel()
     }
-    const guarded = this.#flight?.mayStore ? endingOnly(body, () => this.#mayStore()) : body
+    const guarded = this.#flight?.mayStore ? endingOnly(body, () => this.#keepsLease()) : body
     const written = await this.#tools.guard.write(draft.head, guarded, { isOwnFailure })
-    if (!written && !guarded.locked) await guarded.cancel()
+    // What has failed itself has nothing to cancel.
+    if (!written && !guarded.locked) await guarded.cancel().catch(() => undefined)
     const cut = this.#cut
     const done = cut === null ? draft : incomplete(draft, draft.head.meta.parts ?? [this.#begun(cut)], this.#total)
     if (written) await this.#afterWrite(done, this.#tools.keeper.orphans(this.#before, done))
     if (cut === null) this.#landed(draft, written, null)
     else this.#landedCut(written)
+  }
+
+  async #keepsLease(): Promise<boolean> {
+    const may = await this.#mayStore()
+    if (!may) this.#refuse('lease-lost')
+    return may
   }
 
   keeps(received: number, taken: number): boolean {
@@ -469,23 +485,6 @@ function atHand(bytes: Uint8Array): Omit<Piece, 'length'> {
 /** The origin broke off, or the lease was lost: nothing is wrong with the store. */
 function isOwnFailure(error: unknown): boolean {
   return error instanceof BodyInterrupted
-}
-
-/** A stream that ends only if `may` says so; else it fails, and what was written of it never becomes an entry. */
-function endingOnly(body: ReadableStream<Uint8Array>, may: () => Promise<boolean>): ReadableStream<Uint8Array> {
-  const reader = body.getReader()
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { done, value } = await reader.read()
-        if (!done) return controller.enqueue(value)
-        if (await may()) controller.close()
-        else controller.error(new BodyInterrupted('the lease was lost'))
-      },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  )
 }
 
 /** An entry as a reader would find it, made from what was just written. */

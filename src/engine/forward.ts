@@ -6,7 +6,7 @@
  * Rule 3: a failing origin costs the caller only what nothing stored can make good (RFC 5861, RFC 9111 section 4.2.4).
  */
 import { getHeader } from '../http/headers.ts'
-import { weakMatch } from '../http/etag.ts'
+import { strongMatch } from '../http/etag.ts'
 import { answer as answerOf } from '../policy/answer.ts'
 import type { BypassReason, Outcome, ResponseMeta } from '../policy/decision.ts'
 import { isSafe } from '../policy/invalidate.ts'
@@ -409,7 +409,9 @@ export class Forwarder {
     discard(response)
     const etag = getHeader(response.headers, 'etag')
     const named =
-      etag === null ? undefined : found.others.find((variant) => variant.etag !== null && weakMatch(variant.etag, etag))
+      etag === null
+        ? undefined
+        : found.others.find((variant) => variant.etag !== null && strongMatch(variant.etag, etag))
     const entry = named ? await this.#options.guard.read(named.key) : undefined
     if (named && entry?.meta.kind === 'response' && entry.meta.parts === null) {
       const stored = entry as ResponseEntry

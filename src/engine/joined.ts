@@ -4,6 +4,7 @@
  * Rule 1: a source gives exactly as many bytes as it said, or the stream fails: what comes after it would be in the wrong place.
  * Rule 2: whoever cancels it leaves at once the source that is being read, and those whose turn has not come where they are open already.
  */
+import { assertBytes } from './bytes.ts'
 import { BodyInterrupted } from './live-body.ts'
 import type { OriginBody, OriginReader } from './ports.ts'
 
@@ -46,11 +47,13 @@ class Joined {
         this.#given = 0
         this.#reader = null
         this.#wentOn = false
-      } else if (value.length > 0) {
-        this.#given += value.length
-        if (this.#given > piece.length) throw new BodyInterrupted('a part is longer than it said')
-        return value
+        continue
       }
+      assertBytes(value)
+      if (value.length === 0) continue
+      this.#given += value.length
+      if (this.#given > piece.length) throw new BodyInterrupted('a part is longer than it said')
+      return value
     }
   }
 

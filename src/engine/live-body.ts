@@ -11,7 +11,7 @@
  *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
-import { closeBytes, concat, copyOf, isOwn, overBy } from './bytes.ts'
+import { assertBytes, closeBytes, concat, copyOf, isOwn, overBy } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import { isPromise } from './maybe.ts'
@@ -46,8 +46,8 @@ export interface Sink {
   whole(bytes: Uint8Array): void
   /** A longer one, as a stream that fails where the body does. Resolves when the store is done with it, whether it read it all or not. */
   stream(body: ReadableStream<Uint8Array>): Promise<void>
-  /** The origin's part is done: the stream will end as soon as it is read. */
-  ended(): void
+  /** The origin's part is done: the stream will end as soon as it is read. `received`: its bytes. */
+  ended(received: number): void
   /**
    * Whether what has arrived of a body that was cut is kept, as what it is. `received`: bytes; `taken`: those of them that somebody had wanted.
    */
@@ -210,14 +210,14 @@ export class LiveBody implements ReplyBody, Watcher {
 
   /** What has arrived already; true: that was all. */
   #readAtHand(): boolean {
-    while (this.#hasRoom()) {
+    while (this.#failure === null && this.#hasRoom()) {
       const next = this.#reader.atHand?.() ?? null
       if (next === null) return false
       if (next.done) {
         this.#finish()
         return true
       }
-      this.#arrived(next.value)
+      this.#took(next.value)
     }
     return false
   }
@@ -232,11 +232,22 @@ export class LiveBody implements ReplyBody, Watcher {
         const { done, value } = await this.#reader.read()
         if (this.#failure !== null) return
         if (done) return this.#finish()
-        if (value.length > 0) this.#arrived(value)
+        this.#took(value)
       }
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** What is no bytes fails the body, as it fails who reads it of a fetch. */
+  #took(chunk: Uint8Array): void {
+    try {
+      assertBytes(chunk)
+    } catch (error) {
+      return this.#stop(error)
+    }
+    // A byte stream refuses empty chunks.
+    if (chunk.length > 0) this.#arrived(chunk)
   }
 
   #hasRoom(): boolean {
@@ -308,7 +319,7 @@ export class LiveBody implements ReplyBody, Watcher {
       // Put together once for both: what `read` gives is copied before anything writable is handed out (exchange.ts).
       if (this.#caller !== 'streaming' && this.#base === 0 && whole.length > 0) this.#chunks = [whole]
       this.#sink.whole(whole)
-    } else if (this.#sinkMode === 'streaming') this.#sink.ended()
+    } else if (this.#sinkMode === 'streaming') this.#sink.ended(this.#received)
     this.#wake()
   }
 
@@ -407,7 +418,8 @@ export class LiveBody implements ReplyBody, Watcher {
     }
     this.#sinkAt += 1
     this.#sinkLag -= chunk.length
-    controller.enqueue(chunk)
+    // Rule 5: a store may do with it what it likes, as with one that reads a fetch.
+    controller.enqueue(copyOf(chunk))
     this.#trim()
     this.#wakePump?.()
   }

@@ -4,10 +4,10 @@
  * Rule 1: until it is read it holds on to the response it belongs to (ports.ts, `owner`).
  * Rule 2: the caller's abort ends it, whether it is being read or not: its reader is told the reason, and the connection is freed.
  */
-import { closeBytes, concat, copyOf } from './bytes.ts'
+import { assertBytes, closeBytes, concat, copyOf } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
-import type { OriginBody, OriginReader, OriginResponse } from './ports.ts'
+import type { OriginBody, OriginChunk, OriginReader, OriginResponse } from './ports.ts'
 
 export class PassingBody implements ReplyBody {
   readonly bytes: null = null
@@ -71,12 +71,25 @@ export class PassingBody implements ReplyBody {
     return stream
   }
 
+  /** What comes next: a byte stream refuses empty chunks. @throws TypeError, having left, where it is no bytes */
+  async #next(reader: OriginReader): Promise<OriginChunk> {
+    for (;;) {
+      const next = await reader.read()
+      this.#assertWanted()
+      if (next.done) return next
+      try {
+        assertBytes(next.value)
+      } catch (error) {
+        this.leave(error)
+        throw error
+      }
+      if (next.value.length > 0) return next
+    }
+  }
+
   async #pull(controller: ReadableByteStreamController, reader: OriginReader): Promise<void> {
     try {
-      let next = await reader.read()
-      // A byte stream refuses empty chunks.
-      while (next.value?.length === 0) next = await reader.read()
-      this.#assertWanted()
+      const next = await this.#next(reader)
       // Enqueuing transfers the buffer, which may be the origin's own, or have others' bytes in it.
       if (!next.done) return controller.enqueue(copyOf(next.value))
       closeBytes(controller)
@@ -101,8 +114,7 @@ export class PassingBody implements ReplyBody {
     let size = 0
     try {
       for (;;) {
-        const { done, value } = await reader.read()
-        this.#assertWanted()
+        const { done, value } = await this.#next(reader)
         if (done) return concat(chunks, size)
         chunks.push(value)
         size += value.length

@@ -79,6 +79,9 @@ export interface Store {
    * Stores the entry under `head.key`, in place of what was there. The store consumes the stream; when the stream fails, nothing
    * is stored, what was there before stays, and the write rejects with the stream's own error; so it does, with a TypeError, where the
    * stream gives anything but Uint8Array. It may give the version it wrote, where it knows that without looking.
+   *
+   * The chunks of a stream are the store's own. A body given whole is not: it is kept or read, but never changed, and its buffer is not
+   * transferred, since whoever asked reads the same bytes.
    */
   write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): MaybePromise<Version | void>
   /** True if the entry still had this version and is changed; false if it is gone or was replaced. */

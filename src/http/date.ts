@@ -1,12 +1,16 @@
-/** HTTP dates (RFC 9110 section 5.6.7): the preferred form and the two obsolete ones, case-sensitive, nothing else. */
+/**
+ * HTTP dates (RFC 9110 section 5.6.7): the preferred form and the two obsolete ones, nothing else. Senders are bound to the case of the
+ * letters; a cache is to read them in any (RFC 9111 section 4.2).
+ */
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+const MONTH_INDEX: ReadonlyMap<string, number> = new Map(MONTHS.map((name, index) => [name.toLowerCase(), index]))
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat']
 
-const IMF = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/
+const IMF = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d{2}) ([a-z]{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT$/i
 const RFC850 =
-  /^(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday), (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/
-const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/
+  /^(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday), (\d{2})-([a-z]{3})-(\d{2}) (\d{2}):(\d{2}):(\d{2}) GMT$/i
+const ASCTIME = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([a-z]{3}) ([ \d]\d) (\d{2}):(\d{2}):(\d{2}) (\d{4})$/i
 
 /** The last preferred date parsed: the responses of one second carry the same. */
 let lastText = ''
@@ -36,9 +40,9 @@ export function parseDate(value: string, now: number = 0): number | null {
 type Text = string | undefined
 
 function at(year: Text, month: Text, day: Text, hour: Text, minute: Text, second: Text): number | null {
-  const monthIndex = MONTHS.indexOf(month ?? '')
+  const monthIndex = MONTH_INDEX.get((month ?? '').toLowerCase())
   const [d, h, m, s] = [Number(day), Number(hour), Number(minute), Number(second)]
-  if (monthIndex < 0 || d < 1 || d > 31 || h > 23 || m > 59 || s > 60) return null
+  if (monthIndex === undefined || d < 1 || d > 31 || h > 23 || m > 59 || s > 60) return null
   const instant = new Date(0)
   instant.setUTCFullYear(Number(year), monthIndex, d)
   if (instant.getUTCDate() !== d) return null

@@ -89,11 +89,12 @@ export class Batch<K, V> {
       rest.map(({ call }) => call.id),
     )
     currentRun()?.waitFor(run)
+    const keep = this.#options.write !== false
     const flights = rest.map((one) => {
       const { call, reason } = one
-      if (this.#options.refresh) core.flights.fence(call.id)
+      if (this.#options.refresh && keep) core.flights.fence(call.id)
       core.teller.miss(call.id, reason)
-      const flight = core.flights.start(call.id, run, attempt, core.knownTags(call.options))
+      const flight = core.flights.start(call.id, run, attempt, core.knownTags(call.options), keep)
       flight.over = reason !== 'absent'
       this.#answer(one, flight, core.wait(flight, this.#options.signal), true)
       return flight
@@ -112,7 +113,7 @@ export class Batch<K, V> {
     const running = this.#options.refresh ? undefined : core.flights.get(call.id)
     if (running === undefined) return false
     const { signal } = this.#options
-    const waiting = core.join(running, signal)
+    const waiting = core.join(running, this.#options)
     const again = (): Promise<V> => this.#again(missing)
     if (waiting === null) this.#answer(missing, running, Promise.reject(reentrant(textOf(call.id))), false)
     else this.#answer(missing, running, attempt > 0 ? waiting : core.orAgain(waiting, running, signal, again), false)

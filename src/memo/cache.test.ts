@@ -218,6 +218,54 @@ describe.each(PLACES)('AsyncCache, %s', (_, place) => {
     expect(await cache.get('kept')).toBe(3)
   })
 
+  test('row 263: a call for one who keeps nothing is kept once another joins who does', async () => {
+    await using cache = make<number>()
+    const first = Promise.withResolvers<number>()
+    const fn = vi.fn(() => first.promise)
+    const unkept = cache.getOrSet('k', fn, { write: false })
+    const many = cache.getOrSetMany(['m'], async () => [await first.promise], { write: false })
+    await vi.waitFor(() => expect(cache.stats().misses).toBe(2))
+    const kept = [cache.getOrSet('k', fn), cache.getOrSet('m', fn), cache.getOrSet('k', fn, { write: false })]
+    await vi.waitFor(() => expect(cache.stats().collapsed).toBe(3))
+    first.resolve(1)
+    expect(await Promise.all([unkept, ...kept])).toEqual([1, 1, 1, 1])
+    expect(await many).toEqual([1])
+    expect(fn).toHaveBeenCalledTimes(1)
+    await vi.waitFor(async () => expect(await cache.getMany(['k', 'm'])).toEqual([1, 1]))
+  })
+
+  test('row 263: a refresh that is not to be kept does not keep a call under way from being kept', async () => {
+    await using cache = make<number>()
+    const first = Promise.withResolvers<number>()
+    const under = cache.getOrSet('k', () => first.promise)
+    await vi.waitFor(() => expect(cache.stats().misses).toBe(1))
+    expect(await cache.refresh('k', () => 8, { write: false })).toBe(8)
+    expect(await cache.getOrSetMany(['k'], () => [9], { write: false, refresh: true })).toEqual([9])
+    const joined = cache.getOrSet('k', () => 7)
+    first.resolve(1)
+    expect(await Promise.all([under, joined])).toEqual([1, 1])
+    await vi.waitFor(async () => expect(await cache.get('k')).toBe(1))
+  })
+
+  test('row 263: one that was joined to be kept is as any other: an older one in its key\u2019s shadow is not kept after it', async () => {
+    await using cache = make<number>({ tags: (value) => [`t${value}`] })
+    const [older, newer] = [Promise.withResolvers<number>(), Promise.withResolvers<number>()]
+    const calls = [cache.getOrSet('k', () => older.promise)]
+    await vi.waitFor(() => expect(cache.stats().misses).toBe(1))
+    // It may be about the call under way, which can be joined no more.
+    await cache.invalidateTags('other')
+    calls.push(cache.getOrSet('k', () => newer.promise, { write: false }))
+    await vi.waitFor(() => expect(cache.stats().misses).toBe(2))
+    calls.push(cache.getOrSet('k', () => 0))
+    await vi.waitFor(() => expect(cache.stats().collapsed).toBe(1))
+    newer.resolve(2)
+    expect(await calls[1]).toBe(2)
+    await vi.waitFor(async () => expect(await cache.get('k')).toBe(2))
+    older.resolve(1)
+    expect(await Promise.all(calls)).toEqual([1, 2, 2])
+    expect(await cache.get('k')).toBe(2)
+  })
+
   test('S4: close is idempotent, and use after it is a clear error', async () => {
     const cache = make<number>({ name: 'users' })
     await cache.set('a', 1)

@@ -183,7 +183,7 @@ export class Core<K, V> {
 
   startRenewal(id: Id, run: Run, options: CallOptions): Flight<V> {
     this.teller.counters.refreshes += 1
-    const flight = this.flights.start(id, run, 0, this.knownTags(options))
+    const flight = this.flights.start(id, run, 0, this.knownTags(options), true)
     flight.background = true
     flight.held = true
     flight.over = true
@@ -245,8 +245,9 @@ export class Core<K, V> {
     this.teller.miss(id, reason)
     if (currentRun()?.repeats(this, id)) return Promise.reject(reentrant(textOf(id)))
     // What an earlier call brings may be older than what made the caller ask for a new one.
-    if (options.refresh) this.flights.fence(id)
-    const flight = this.flights.start(id, new Run(this, [id]), attempt, this.knownTags(options))
+    const keep = options.write !== false
+    if (options.refresh && keep) this.flights.fence(id)
+    const flight = this.flights.start(id, new Run(this, [id]), attempt, this.knownTags(options), keep)
     flight.over = reason !== 'absent'
     currentRun()?.waitFor(flight.run)
     const waiting = this.wait(flight, options.signal)
@@ -257,7 +258,7 @@ export class Core<K, V> {
 
   /** Waits for a call under way; where it fails, one of those who waited tries again, once (RELIABILITY 62). */
   #follow(flight: Flight<V>, call: Call<K, V>, reason: MissReason, attempt: number): Promise<V> {
-    const waiting = this.join(flight, call.options.signal)
+    const waiting = this.join(flight, call.options)
     if (waiting === null) return Promise.reject(reentrant(textOf(call.id)))
     call.watch?.(flight)
     if (attempt > 0) return waiting
@@ -280,8 +281,9 @@ export class Core<K, V> {
   }
 
   /** Waits for a flight that others started; null where that could never end. */
-  join(flight: Flight<V>, signal: AbortSignal | undefined): Promise<V> | null {
+  join(flight: Flight<V>, { signal, write }: CallOptions): Promise<V> | null {
     if (currentRun()?.waitFor(flight.run) === false) return null
+    if (write !== false && signal?.aborted !== true) this.flights.keep(flight)
     this.teller.collapsed(flight.id, 'flight')
     return this.wait(flight, signal)
   }

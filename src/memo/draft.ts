@@ -19,7 +19,6 @@ export function draftOfValue<K, V>(
   options: CallOptions,
   timing: Timing,
 ): Draft<K, V> | Refusal {
-  if (options.write === false) return 'write-off'
   if (timing.took < settings.minDuration) return 'too-quick'
   if (settings.filter !== null && !settings.filter(value, key)) return 'filter'
   const freshUntil = instantOf(expiryOf(settings, key, value, options), timing.now, settings.jitter, settings.random)

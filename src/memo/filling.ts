@@ -69,7 +69,7 @@ export class Filling<K, V> {
   async fly(flight: Flight<V>, call: Call<K, V>, than: number | null): Promise<void> {
     const timer = this.startTimer([flight])
     try {
-      if (this.#p.leases === null || than === null || call.options.write === false) await this.#call(flight, call, null)
+      if (this.#p.leases === null || than === null || !flight.kept) await this.#call(flight, call, null)
       else await this.#callUnderLease(this.#p.leases, flight, call, than)
     } catch (error) {
       flight.fail(error)
@@ -166,6 +166,7 @@ export class Filling<K, V> {
     const { settings, keeping, backoff } = this.#p
     if (!flight.settled) backoff.succeeded(textOf(call.id))
     const make = (): Draft<K, V> | Refusal => {
+      if (!flight.kept) return 'write-off'
       if (flight.fenced) return 'invalidated'
       const draft = draftOfValue(settings, call.key, value, call.options, timing)
       return typeof draft === 'string' || !flight.isStruck(draft.tags) ? draft : 'invalidated'
@@ -184,7 +185,7 @@ export class Filling<K, V> {
       return keeping.refuse(flight.id, 'too-large', error.message, flight.over)
     }
     this.#tellFailure(flight, error, timing.took)
-    if (settings.errorTtl === null || flight.fenced || call.options.write === false) return flight.fail(error)
+    if (settings.errorTtl === null || flight.fenced || !flight.kept) return flight.fail(error)
     return chain(keeper.peek(call.id), (before) => {
       const useful = before !== undefined && !before.failed && this.#judge(before) !== 'gone'
       const kept = useful

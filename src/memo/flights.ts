@@ -8,7 +8,8 @@
  * Rule 2: an invalidation fences a flight: it still lands for those who wait, but what it brings is not kept.
  * Rule 3: a flight is gone from the table the moment it has landed: nothing accumulates.
  * Rule 4: where an invalidation of tags may be about a flight, it can be joined no more, but what it brings may still be kept: it is told of all
- *         invalidations that follow, and is fenced as soon as another begins for its key.
+ *         invalidations that follow, and is fenced as soon as another that is to be kept begins for its key.
+ * Rule 5: a flight for those who keep nothing takes no other's place; it is kept as soon as one joins it who keeps what comes.
  */
 import type { Run } from './context.ts'
 import type { Id } from './entry.ts'
@@ -25,6 +26,8 @@ export class Flight<V> {
   held = false
   /** Nobody asked for it: a renewal. */
   background = false
+  /** Somebody who waits wants it kept. */
+  kept = true
   /** There may be an older value, which is the value no longer once this one has come. */
   over = false
   /** Everybody left, or the time was up: nobody hears how the call ends. */
@@ -148,13 +151,21 @@ export class Flights<V> {
     return this.#flights.get(id)
   }
 
-  /** It takes the place of one that was fenced. */
-  start(id: Id, run: Run, attempt: number, tags: readonly string[] | null): Flight<V> {
+  /** It takes the place of one that was fenced. @param keep false: who asks keeps nothing */
+  start(id: Id, run: Run, attempt: number, tags: readonly string[] | null, keep: boolean): Flight<V> {
     const flight = new Flight<V>(this, id, run, attempt, tags)
-    this.#fenceStruck(id)
-    this.#flights.set(id, flight)
+    flight.kept = keep
+    if (keep) this.#fenceStruck(id)
+    if (keep || !this.#flights.has(id)) this.#flights.set(id, flight)
     if (run.ids.length > 1) this.#ofRun.set(run, (this.#ofRun.get(run) ?? 0) + 1)
     return flight
+  }
+
+  /** Who joins it wants it kept. */
+  keep(flight: Flight<V>): void {
+    if (flight.kept) return
+    flight.kept = true
+    this.#fenceStruck(flight.id)
   }
 
   remove(flight: Flight<V>): void {

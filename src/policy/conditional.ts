@@ -17,9 +17,12 @@ export function conditionsFor(meta: ResponseMeta): HeaderList {
   return conditions
 }
 
-/** Section 4.3.1: the tags of other variants, one of which the origin may select. Unquoted tags cannot be listed. */
+/**
+ * Section 4.3.1: the tags of other variants, one of which the origin may select. Strong ones only: codings, formats and languages of one
+ * thing may share a weak one (RFC 9110 section 8.8.1), and a 304 to it would not say which of them. Unquoted ones cannot be listed.
+ */
 export function conditionsForVariants(variants: readonly Variant[]): HeaderList {
-  const tags = variants.map(({ etag }) => etag).filter((etag) => etag !== null && /^(?:W\/)?"[^"]*"$/.test(etag))
+  const tags = variants.map(({ etag }) => etag).filter((etag) => etag !== null && /^"[^"]*"$/.test(etag))
   return tags.length === 0 ? [] : [['if-none-match', [...new Set(tags)].join(', ')]]
 }
 

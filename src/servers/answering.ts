@@ -73,8 +73,8 @@ export function looksShareable(status: number, field: string | null, expires: bo
     if (status >= 400 && !policy.statuses?.has(status) && !policy.expireAfterByStatus.has(status)) return expires
     return policy.expireAfter !== null || policy.expireAfterByStatus.has(status) || expires
   }
-  const { noStore, private: isPrivate } = parseCacheControl(field)
-  return !noStore && !isPrivate
+  const { noStore, private: isPrivate, mustUnderstand } = parseCacheControl(field)
+  return (!noStore || mustUnderstand) && !isPrivate
 }
 
 /**

@@ -32,6 +32,9 @@ const FLAGS = {
   mustRevalidate: 'must-revalidate',
   immutable: 'immutable',
 } as const
+/** Whoever reads more takes it for this (RFC 9111 section 1.2.2), or reads it wrong. */
+const MOST_SECONDS = 2_147_483_648
+
 const TIMES = {
   maxAge: 'max-age',
   sMaxage: 's-maxage',
@@ -60,8 +63,12 @@ export function cacheControl(target: FieldTarget, directives: CacheDirectives): 
   for (const [name, value] of Object.entries(directives)) {
     if (Object.hasOwn(FLAGS, name)) {
       if (value === true) parts.push(FLAGS[name as keyof typeof FLAGS])
+      else if (value !== undefined && value !== false)
+        throw new OptionError('ERR_OPTION_VALUE', name, `cacheControl: ${name} must be true or false`)
     } else if (Object.hasOwn(TIMES, name)) {
-      parts.push(`${TIMES[name as keyof typeof TIMES]}=${Math.floor(parseSeconds(value as Duration, name))}`)
+      if (value === undefined) continue
+      const seconds = Math.min(MOST_SECONDS, Math.floor(parseSeconds(value as Duration, name)))
+      parts.push(`${TIMES[name as keyof typeof TIMES]}=${seconds}`)
     } else throw new OptionError('ERR_OPTION_UNKNOWN', name, `cacheControl has no directive ${name}`)
   }
   setField(target, 'Cache-Control', parts.join(', '))

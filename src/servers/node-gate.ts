@@ -9,7 +9,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AlreadyRead } from '../engine/engine.ts'
-import { isPromise } from '../engine/maybe.ts'
+import { chain, isPromise } from '../engine/maybe.ts'
+import type { StoredEntry } from '../engine/ports.ts'
 import { StoredReply } from '../engine/reply.ts'
 import { warn } from '../engine/warning.ts'
 import { FORWARDED, type Address } from './addresses.ts'
@@ -169,13 +170,14 @@ export class NodeGate {
     const { request, client, address } = visit
     if (request.headers.range === undefined) return lead.start(key, found)
     const go = (entry: unknown): void => (entry === undefined ? visit.proceed() : lead.start(key, found))
-    // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that.
-    if (found !== undefined) {
-      void Promise.resolve(found.read).then(go, lead.failed)
-      return
-    }
-    const exchange = this.#cache.exchange(headOf(request, address.url), key, visit, neverAsk)
-    client.engine.find(exchange).then(go, lead.failed)
+    const find = (): Promise<unknown> =>
+      client.engine.find(this.#cache.exchange(headOf(request, address.url), key, visit, neverAsk))
+    // A range is answered from what is stored; else the handler answers it itself, and nothing is kept of that. Of variants it must be the
+    // visitor's own, of parts one that holds it.
+    const isWhole = (read: StoredEntry): boolean => read.meta.kind === 'response' && read.meta.parts === null
+    const looked =
+      found === undefined ? find() : chain(found.read, (read) => (read === undefined || isWhole(read) ? read : find()))
+    void Promise.resolve(looked).then(go, lead.failed)
   }
 
   #hit(request: IncomingMessage, response: ServerResponse, reply: StoredReply, asksPart: boolean, url: string): void {

@@ -31,7 +31,10 @@ interface Prepared {
   readonly name: string | null
   /** The second of age the fields are right for. */
   readonly age: number
-  /** A plain object where no name comes twice: what runtimes take fastest. Never changed. */
+  /**
+   * A plain object where no name comes twice: what runtimes take fastest. Never changed. Pairs where no type is said, too: servers that add one
+   * to what the handler gave (@hono/node-server does) add it to pairs, but not to an object, and browsers would guess at what it is.
+   */
   readonly fields: Pairs | Record<string, string>
   /** Text where the body is short and is text: servers then send head and body in one piece. Null: empty, and servers add no type to it. */
   readonly body: string | Uint8Array<ArrayBuffer> | null
@@ -75,7 +78,8 @@ export function wholeResponse(reply: StoredReply, bytes: Uint8Array, name: strin
 }
 
 function simplified(fields: Pairs): Prepared['fields'] {
-  return new Set(fields.map(([name]) => name)).size === fields.length ? Object.fromEntries(fields) : fields
+  const names = new Set(fields.map(([name]) => name))
+  return names.size === fields.length && names.has('content-type') ? Object.fromEntries(fields) : fields
 }
 
 /** Any stored answer. */

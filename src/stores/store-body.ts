@@ -4,7 +4,7 @@
  * 1. No more is ever held than what is stored whole, and one piece.
  * 2. When the store fails, the stream is told that nobody reads on. It is not waited for: it may take its time, or never answer.
  */
-import { concat } from '../engine/bytes.ts'
+import { assertBytes, concat } from '../engine/bytes.ts'
 import type { MaybePromise, StoreLimits } from '../engine/ports.ts'
 import { StoreError } from '../errors.ts'
 
@@ -95,13 +95,6 @@ async function taking<T>(
   } finally {
     reader.releaseLock()
   }
-}
-
-/** What is no bytes has no length, or another one: a part of the body would be lost without a word. @throws TypeError */
-export function assertBytes(chunk: unknown): void {
-  // By its name: bytes of another realm (a test runner's) are bytes, too.
-  if (ArrayBuffer.isView(chunk) && Reflect.get(chunk, Symbol.toStringTag) === 'Uint8Array') return
-  throw new TypeError('A body must be a stream of Uint8Array.')
 }
 
 /** @throws StoreError ERR_STORE_FULL */

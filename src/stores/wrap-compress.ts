@@ -6,7 +6,7 @@
  * Rule 2: the length of a body that came as a stream is known at its end: the last 8 bytes of what is stored.
  * Rule 3: nothing larger than it was is ever made of what is stored: a body that decompresses to more is corrupt.
  */
-import { concat, inlineBody } from '../engine/bytes.ts'
+import { assertBytes, concat, inlineBody } from '../engine/bytes.ts'
 import { isValidMeta, isWrappedMeta } from '../engine/meta.ts'
 import type {
   EntryChange,
@@ -25,7 +25,6 @@ import { encodeMeta } from '../engine/record.ts'
 import { StoreError } from '../errors.ts'
 import { checkOptions, wrong } from './options.ts'
 import { EAGER } from './wrap-blocks.ts'
-import { assertBytes } from './store-body.ts'
 import {
   corrupt,
   wrappedMeta,

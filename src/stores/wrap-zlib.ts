@@ -7,8 +7,8 @@ import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
+import { assertBytes } from '../engine/bytes.ts'
 import { StoreError } from '../errors.ts'
-import { assertBytes } from './store-body.ts'
 
 export type Algorithm = 'zstd' | 'brotli' | 'gzip'
 

@@ -1,6 +1,8 @@
 /** Stores and origins that hand out Buffers: views of memory that others have a part of. */
-import { expect, it } from 'vitest'
-import { createCachedFetch, MemoryStore, type Store, type StoredEntry } from '../../src/index.ts'
+import { describe, expect, it } from 'vitest'
+import { LiveBody, type Sink } from '../../src/engine/live-body.ts'
+import type { OriginChunk } from '../../src/engine/ports.ts'
+import { createCachedFetch, MemoryStore, type EntryHead, type Store, type StoredEntry } from '../../src/index.ts'
 import { RecordStore } from '../../src/stores/record-store.ts'
 import { until } from './support.ts'
 
@@ -101,3 +103,109 @@ it.each(['no-store', 'max-age=60'])(
     await fetch.close()
   },
 )
+
+/** Gives the buffer of each chunk away, as a stream of bytes does with what it is given. */
+class Giving extends MemoryStore {
+  override readonly limits: Store['limits'] = { ...new MemoryStore().limits, inlineSize: 10 }
+  given = 0
+
+  override write(head: EntryHead, body: Uint8Array | ReadableStream<Uint8Array>): void | Promise<void> {
+    if (body instanceof Uint8Array) return super.write(head, body)
+    const gives = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, to) => {
+        to.enqueue(structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] }))
+        this.given += 1
+      },
+    })
+    return super.write(head, body.pipeThrough(gives))
+  }
+}
+
+it.each(['text', 'body'] as const)(
+  '70: a store that gives the buffers of its chunks away takes nothing from the caller, who reads its %s',
+  async (way) => {
+    const store = new Giving()
+    const packet = new TextEncoder().encode('of one packet, in three views of it')
+    const fetch = createCachedFetch({
+      store,
+      fetch: async () => {
+        const views = [packet.subarray(0, 8), packet.subarray(8, 20), packet.subarray(20)]
+        const body = new ReadableStream<Uint8Array>({
+          start(controller) {
+            for (const view of views) controller.enqueue(view)
+            controller.close()
+          },
+        })
+        return new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>, FRESH)
+      },
+    })
+    const response = await fetch('http://a.test/')
+    await until(() => store.given > 0)
+    expect(await (way === 'text' ? response.text() : new Response(response.body).text())).toBe(
+      'of one packet, in three views of it',
+    )
+    await until(() => fetch.stats().stored === 1)
+    expect(await (await fetch('http://a.test/')).text()).toBe('of one packet, in three views of it')
+    await fetch.close()
+  },
+)
+
+describe.each(['no-store', 'max-age=60'])('what is no bytes fails a body as it does with fetch, %s', (control) => {
+  const GIVEN: readonly (readonly [string, unknown[]])[] = [
+    ['a string', ['ab']],
+    ['a string of digits', ['12']],
+    ['a string after bytes', [new Uint8Array(1), '34']],
+    ['a number', [5]],
+    ['an ArrayBuffer', [new ArrayBuffer(3)]],
+    ['a Uint16Array', [new Uint16Array(2)]],
+    ['a list', [[1, 2]]],
+    ['null', [null]],
+  ]
+
+  it.each(GIVEN)('%s', async (_, chunks) => {
+    for (const way of ['text', 'body'] as const) {
+      const store = new MemoryStore()
+      const left = Promise.withResolvers<unknown>()
+      const rest = [...chunks]
+      const body = new ReadableStream({
+        pull: (controller) => controller.enqueue(rest.shift()),
+        cancel: (reason) => left.resolve(reason),
+      })
+      const headers = { 'cache-control': control }
+      const fetch = createCachedFetch({ store, fetch: async () => new Response(body, { headers }) })
+      const response = await fetch('http://a.test/')
+      const read = way === 'text' ? response.text() : new Response(response.body).text()
+      await expect(read).rejects.toThrow(TypeError)
+      // The origin is left.
+      await left.promise
+      expect(store.size().entries).toBe(0)
+      expect(fetch.stats()).toMatchObject({ stored: 0, refused: 1 })
+      await fetch.close()
+    }
+  })
+})
+
+it('a body that is at hand in pieces, some of them empty, is read as a stream', async () => {
+  const chunks: OriginChunk[] = ['', 'a', '', 'b', ''].map((text) => ({ done: false, value: Buffer.from(text) }))
+  const reader = {
+    atHand: (): OriginChunk => chunks.shift() ?? { done: true },
+    read: async (): Promise<OriginChunk> => reader.atHand(),
+    cancel: async (): Promise<void> => undefined,
+  }
+  const nothing = (): void => undefined
+  const sink: Sink = {
+    inlineSize: 0,
+    maxSize: 0,
+    whole: nothing,
+    stream: (stream) => stream.cancel(),
+    ended: nothing,
+    keeps: () => false,
+    cut: nothing,
+    mayEnd: () => true,
+    abandon: nothing,
+  }
+  const none = { expected: null, signal: null, wanted: () => false, release: nothing }
+  const limits = { readAhead: 100, backgroundFill: 0, stallTimeout: 1000 }
+  const body = new LiveBody({ getReader: () => reader, cancel: reader.cancel }, sink, { ...none, ...limits })
+  expect(await new Response(body.stream()).text()).toBe('ab')
+})

@@ -70,3 +70,19 @@ describe('D69, D64: a filter that throws where it looks under the lease', () => 
     await until(() => held.size === 0)
   })
 })
+
+test.each(['short', 'a body longer than is stored whole '.repeat(20_000)])(
+  'D69: who lost its lease stores nothing, and that is no failure of a store or a filter',
+  async (body) => {
+    const { fetch, events, held } = leased({
+      fetch: answering(() => {
+        // Another has taken it over.
+        for (const name of held.keys()) (held as Map<string, string>).set(name, 'another')
+        return new Response(body, { headers: { 'cache-control': 'max-age=60' } })
+      }),
+    })
+    expect(await (await fetch(PAGE)).text()).toBe(body)
+    await until(() => fetch.stats().refused === 1)
+    expect(events.map((event) => ('reason' in event ? event.reason : event.type))).toEqual(['uri-miss', 'lease-lost'])
+  },
+)

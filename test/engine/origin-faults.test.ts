@@ -30,6 +30,30 @@ describe.each(STORES)('on %s', (_, make) => {
     },
   )
 
+  test('A1, 34: a long body that is broken off is no failure of the store, nor of a filter', async () => {
+    const path = `/cut-long-${_}`
+    const body = 'x'.repeat(400_000)
+    origin.script(path, [{ headers: { ...FRESH, 'content-length': '400100' }, body, cut: 'end' }])
+    const { fetch, events } = bench({ store: make() })
+    await expect(fetch(origin.url + path).then((response) => response.text())).rejects.toThrow()
+    await fetch.close()
+    expect(events.map(({ type }) => type)).toEqual(['miss', 'refused'])
+  })
+
+  test('a long body counts with all its bytes among those that were stored', async () => {
+    const path = `/long-${_}`
+    const body = 'x'.repeat(400_000)
+    for (const headers of [FRESH, { ...FRESH, 'content-length': '400000' }]) {
+      origin.script(path, [{ headers, body }])
+      const { fetch, events } = bench({ store: make() })
+      await (await fetch(origin.url + path)).text()
+      await until(() => fetch.stats().stored === 1)
+      expect(fetch.stats().bytesStored).toBe(400_000)
+      expect(events).toContainEqual(expect.objectContaining({ type: 'stored', size: 400_000 }))
+      await fetch.close()
+    }
+  })
+
   test('A14: a small body nobody reads is stored all the same, and not downloaded again', async () => {
     const { fetch } = bench({ store: make() })
     await fetch(`${origin.url}/cache/60`)

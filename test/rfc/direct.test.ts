@@ -2,11 +2,13 @@
  * What goes without Node's fetch is what that would have sent and given: both ask one server, which keeps the bytes of the request and
  * answers with bytes of the test's (Fetch standard, HTTP-network-or-cache fetch; decision 9).
  */
+import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi, type Mock } from 'vitest'
 import { CachedSession, createCachedFetch, type CachedFetch } from '../../src/index.ts'
+import { Call } from '../../src/clients/direct-call.ts'
 import { globalDispatcher, type AnyHandler, type DispatchOptions } from '../../src/clients/dispatcher.ts'
 import { until } from '../engine/support.ts'
 
@@ -244,13 +246,17 @@ test('where a cached fetch is installed, the native one is still known', async (
   }
 })
 
+function coded(coding: string, bytes: Buffer): Buffer {
+  const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${coding}\r\ncontent-length: ${bytes.length}\r\n\r\n`
+  return Buffer.concat([Buffer.from(head), bytes])
+}
+
 describe('an answer', () => {
   const text = 'x'.repeat(200)
-  const coded = (coding: string, bytes: Buffer): Buffer =>
-    Buffer.concat([
-      Buffer.from(`HTTP/1.1 200 OK\r\ncontent-encoding: ${coding}\r\ncontent-length: ${bytes.length}\r\n\r\n`),
-      bytes,
-    ])
+  const broken = (bytes: Buffer): Buffer => {
+    bytes[bytes.length - 8] = (bytes[bytes.length - 8] ?? 0) ^ 1
+    return bytes
+  }
   const answers: Record<string, Answer> = {
     'with repeated lines and bytes that are not ASCII': Buffer.from(
       'HTTP/1.1 200 Fine\xe9\r\nB: 2\r\nX-A: 1\r\nx-a: \xe9\r\nSet-Cookie: b=1\r\nset-cookie: a=2\r\nCookie: 1\r\ncookie: 2\r\nA:\r\ncontent-length: 2\r\n\r\nok',
@@ -275,6 +281,17 @@ describe('an answer', () => {
     'an unknown coding': coded('own', Buffer.from(text)),
     identity: coded('identity', Buffer.from(text)),
     'gzip that is none': coded('gzip', Buffer.from(text)),
+    'gzip in two members, and more behind it': coded(
+      'gzip',
+      Buffer.concat([gzipSync(text), gzipSync('second'), Buffer.from('junk')]),
+    ),
+    'gzip with a wrong checksum': coded('gzip', broken(gzipSync(text))),
+    'gzip of nothing': coded('gzip', gzipSync('')),
+    'no bytes of gzip': coded('gzip', Buffer.alloc(0)),
+    'br, cut': coded('br', brotliCompressSync(text).subarray(0, 6)),
+    'gzip of much': coded('gzip', gzipSync('y'.repeat(2_000_000))),
+    'a long body of gzip': coded('gzip', gzipSync(randomBytes(60_000))),
+    'a long body of br, in chunks of its own': coded('br', brotliCompressSync(randomBytes(60_000))),
     'gzip, cut': coded('gzip', gzipSync(text).subarray(0, 20)),
     'too many codings': coded('gzip,gzip,gzip,gzip,gzip,gzip', Buffer.from(text)),
     '407': 'HTTP/1.1 407 Proxy\r\ncontent-length: 0\r\n\r\n',
@@ -348,6 +365,9 @@ test('observers of performance see it', async () => {
     await (await fetch(`${url}/timed`)).text()
     answer = 'HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n'
     await (await fetch(`${url}/timed/none`)).text()
+    const bytes = gzipSync('x'.repeat(500))
+    answer = coded('gzip', bytes)
+    await (await fetch(`${url}/timed/coded`)).text()
     await new Promise((resolve) => setTimeout(resolve, 50))
     return performance.getEntriesByType('resource').map((entry) => {
       const all = entry.toJSON() as Record<string, unknown>
@@ -362,6 +382,36 @@ test('observers of performance see it', async () => {
   // Node 22 does not say the status.
   const status = wanted[0]?.['responseStatus'] === undefined ? { responseStatus: expect.any(Number) as unknown } : {}
   expect(given).toEqual(wanted.map((entry) => ({ ...entry, ...status })))
+})
+
+describe('a coded body', () => {
+  const fields = [Buffer.from('Content-Encoding'), Buffer.from('gzip')]
+  const gzipped = gzipSync('text')
+  const begun = (): { call: Call; fetched: Mock } => {
+    const fetched = vi.fn(() => new Promise<never>(() => undefined))
+    const dispatcher = { dispatch: () => true }
+    const made = new Call({ method: 'GET', url: 'http://a.test/', signal: null, dispatcher, byFetch: fetched })
+    made.onConnect(() => undefined)
+    expect(made.onHeaders(200, fields, () => undefined, 'OK')).toBe(true)
+    return { call: made, fetched }
+  }
+
+  test('is decoded without fetch where it comes with its head', async () => {
+    const { call, fetched } = begun()
+    call.onData(gzipped.subarray(0, 5))
+    call.onData(gzipped.subarray(5))
+    call.onComplete([])
+    const { body, decoded } = await call.answer
+    const { value } = (await body?.getReader().read()) ?? {}
+    expect([Buffer.from(value ?? []).toString(), decoded, fetched.mock.calls.length]).toEqual(['text', true, 0])
+  })
+
+  test('is not waited for', async () => {
+    const { call, fetched } = begun()
+    call.onData(gzipped.subarray(0, 5))
+    await Promise.resolve()
+    expect(fetched).toHaveBeenCalledTimes(1)
+  })
 })
 
 describe('an abort', () => {

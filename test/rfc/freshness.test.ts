@@ -88,6 +88,8 @@ describe('section 4.2.1: the lifetime', () => {
       fresh: 60,
     },
     { name: 'Expires with an invalid Date, likewise', headers: { date: 'now', expires: at(60) }, fresh: 60 },
+    { name: 'Expires in letters of any case', headers: { expires: at(60).toUpperCase() }, fresh: 60 },
+    { name: 'Expires of the zone UTC is none', headers: { expires: at(60).replace('GMT', 'UTC') }, fresh: 0 },
     { name: 'Expires: 0', headers: { expires: '0' }, fresh: 0 },
     { name: 'Expires: -1', headers: { expires: '-1' }, fresh: 0 },
     { name: 'Expires equal to Date', headers: { expires: at(0) }, fresh: 0 },

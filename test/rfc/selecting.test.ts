@@ -71,6 +71,8 @@ describe('section 4.1: selecting headers', () => {
 describe('section 4.1: several variants', () => {
   const de = { 'x-lang': 'de' }
   const en = { 'x-lang': 'en' }
+  const gzip = { 'accept-encoding': 'gzip' }
+  const identity = { 'accept-encoding': 'identity' }
   rows([
     {
       name: 'each answers its own requests',
@@ -114,6 +116,32 @@ describe('section 4.1: several variants', () => {
         },
         hit({ ask: asking({ 'x-lang': 'de-AT' }), body: 'body 1' }),
         hit({ ask: asking(en), body: 'body 2' }),
+      ],
+    },
+    {
+      name: 'not weak ones, which several codings may share (RFC 9110 section 8.8.1)',
+      steps: [
+        varying('accept-encoding', gzip, { etag: 'W/"1"', 'content-encoding': 'gzip' }),
+        {
+          ...varying('accept-encoding', identity, { etag: 'W/"1"' }),
+          sent: { 'if-none-match': null },
+        },
+        hit({ ask: asking(gzip), sees: { 'content-encoding': 'gzip' }, body: 'body 1' }),
+        hit({ ask: asking(identity), sees: { 'content-encoding': null }, body: 'body 2' }),
+      ],
+    },
+    {
+      name: 'of weak and strong ones, the strong',
+      steps: [
+        varying('accept-encoding', gzip, { etag: 'W/"1"' }),
+        varying('accept-encoding', identity, { etag: '"1"' }),
+        {
+          ask: asking({ 'accept-encoding': 'br' }),
+          from: 'validated',
+          origin: { status: 304, headers: { etag: '"1"', vary: 'accept-encoding' } },
+          sent: { 'if-none-match': '"1"' },
+          body: 'body 2',
+        },
       ],
     },
     {

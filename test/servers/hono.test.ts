@@ -99,6 +99,27 @@ describe('Hono', () => {
     },
   )
 
+  it('M1: a body of no type is given the type on a hit that @hono/node-server gave it on the miss', async () => {
+    const { app, cache, start } = bench({ ttl: 60 })
+    app.use(cache)
+    app.get('/bytes', () => new Response(new TextEncoder().encode('<b>not HTML</b>')))
+    app.get('/stream', () => new Response(new Blob(['<b>not HTML</b>']).stream()))
+    app.get('/typed', () => new Response('{}', { headers: { 'content-type': 'application/json' } }))
+    app.get('/nothing', () => new Response(null))
+    const server = await start()
+    const types = async (path: string): Promise<(string | undefined)[]> => {
+      const found: (string | undefined)[] = []
+      for (let visit = 0; visit < 3; visit++) found.push((await server.get(path)).headers['content-type'])
+      return found
+    }
+    const text = 'text/plain; charset=UTF-8'
+    expect(await types('/bytes')).toEqual([text, text, text])
+    expect(await types('/stream')).toEqual([text, text, text])
+    expect(await types('/typed')).toEqual(Array(3).fill('application/json'))
+    expect(await types('/nothing')).toEqual([undefined, undefined, undefined])
+    expect(cache.stats()?.hits).toBe(8)
+  })
+
   it('what middlewares in front set is on hits, stale answers and refreshed ones', async () => {
     const { app, cache, clock } = bench({ ttl: 10, staleIfError: true, staleWhileRevalidate: 5 })
     let visit = 0

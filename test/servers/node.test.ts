@@ -352,6 +352,19 @@ describe('node:http', () => {
   })
 })
 
+it('cacheControl: a time without end is the most that others read; undefined says nothing; what is no flag is refused', () => {
+  const headers = new Headers()
+  const said = (directives: object): string | null => {
+    cacheControl({ headers }, directives)
+    return headers.get('cache-control')
+  }
+  expect(said({ public: true, maxAge: 'never' })).toBe('public, max-age=2147483648')
+  expect(said({ maxAge: 1e12, sMaxage: 1.9 })).toBe('max-age=2147483648, s-maxage=1')
+  expect(said({ maxAge: undefined, noStore: undefined, sMaxage: 5 })).toBe('s-maxage=5')
+  for (const wrong of [{ public: 'yes' }, { noStore: 1 }, { private: null }, { maxAge: Number.NaN }, { maxAge: null }])
+    expect(() => said(wrong)).toThrow(expect.objectContaining({ name: 'OptionError' }))
+})
+
 it('cacheControl says what it is told, and refuses what it does not know', async () => {
   const server = await listen(
     createServer((_req, res) => {

@@ -171,6 +171,34 @@ export function keeping(edge: Edge): void {
       expect((await server.get('/')).text).toBe('whole')
     })
 
+    it('so is one on a miss of a variant, though another is stored', async () => {
+      const { server } = await serve(({ headers: { range, 'x-lang': lang } }) => ({
+        status: range === undefined ? 200 : 206,
+        headers: { ...FRESH, Vary: 'X-Lang' },
+        body: `${lang} ${range ?? 'whole'}`,
+      }))
+      const get = async (lang: string, range?: string): Promise<string> =>
+        (await server.get('/', { 'x-lang': lang, ...(range === undefined ? {} : { range }) })).text
+      expect(await get('de')).toBe('de whole')
+      expect(await get('en', 'bytes=0-1')).toBe('en bytes=0-1')
+      expect(await get('de', 'bytes=0-1')).toBe('de')
+      expect(await get('en')).toBe('en whole')
+      expect(await get('en', 'bytes=0-1')).toBe('en')
+    })
+
+    it('no-store beside must-understand is kept as any other, after many that were not, too (RFC 9111 section 5.2.2.3)', async () => {
+      let control = 'no-store'
+      const { server } = await serve(() => ({ headers: { 'Cache-Control': control }, body: 'body' }))
+      for (let n = 0; n < 20; n++) await server.get('/')
+      control = 'must-understand, no-store, max-age=60'
+      for (let n = 0; n < 2; n++) await server.get('/')
+      const { headers } = await server.get('/')
+      expect([headers['cache-status'], headers.etag]).toEqual([
+        expect.stringContaining('; hit;'),
+        expect.stringMatching(/^"[\w-]{27}"$/),
+      ])
+    })
+
     it('compressed bodies are variants, by the meaning of Accept-Encoding', async () => {
       let runs = 0
       const { server } = await serve(({ headers }) => {
