@@ -189,6 +189,9 @@ export class CacheClient {
       if (history.length >= MAX_REDIRECTS) throw failed('redirect count exceeded')
       history.push(response)
       request = nextHop(request, reply.head.status, location, body)
+      // RFC 9110 section 15.4: what is stored may lead round in a circle that the origin has left. The second time it is asked.
+      if (request.mode === 'default' && history.some(({ url }) => url === request.url))
+        request = { ...request, mode: 'no-cache' }
     }
   }
 

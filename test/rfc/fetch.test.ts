@@ -174,6 +174,23 @@ describe('redirects', () => {
   })
 })
 
+test('redirects that are stored and lead round in a circle, which the origin has left, are asked for again (RFC 9110 section 15.4)', async () => {
+  const moves = (to: string): OriginAnswer => ({
+    status: 301,
+    headers: { 'cache-control': 'max-age=600', location: to },
+  })
+  origin.route('/circle/a', () => moves('/circle/b'))
+  origin.route('/circle/b', () => ({ body: 'at b' }))
+  const cached = createCachedFetch({ clock })
+  expect(await (await cached(`${origin.url}/circle/a`)).text()).toBe('at b')
+  origin.route('/circle/a', () => ({ body: 'at a' }))
+  origin.route('/circle/b', () => moves('/circle/a'))
+  expect(await (await cached(`${origin.url}/circle/a`)).text()).toBe('at a')
+  origin.route('/circle/a', () => moves('/circle/b'))
+  await cached.cache.clear()
+  await expect(cached(`${origin.url}/circle/a`)).rejects.toThrow('fetch failed')
+})
+
 describe('a redirect is not followed (HTTP fetch, HTTP-redirect fetch)', () => {
   test("mode 'same-origin': to another origin, live or stored", async () => {
     const other = await startOrigin({ now: () => clock.now() })

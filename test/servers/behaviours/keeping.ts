@@ -199,6 +199,20 @@ export function keeping(edge: Edge): void {
       ])
     })
 
+    it('a weak tag that two codings share hands nobody the other coding (RFC 9110 section 8.8.1)', async () => {
+      const { server } = await serve(({ headers }) => {
+        const said = { ...FRESH, Vary: 'Accept-Encoding', ETag: 'W/"1"' }
+        if (headers['if-none-match'] !== undefined) return { status: 304, headers: said, body: '' }
+        if (headers['accept-encoding'] !== 'gzip') return { headers: said, body: 'plain' }
+        return { headers: { ...said, 'Content-Encoding': 'gzip' }, body: gzipSync('zipped') }
+      })
+      expect((await server.get('/', { 'accept-encoding': 'gzip' })).body).toEqual(gzipSync('zipped'))
+      for (const what of ['miss', 'hit']) {
+        const { text, headers } = await server.get('/', { 'accept-encoding': 'identity' })
+        expect([what, text, headers['content-encoding']]).toEqual([what, 'plain', undefined])
+      }
+    })
+
     it('compressed bodies are variants, by the meaning of Accept-Encoding', async () => {
       let runs = 0
       const { server } = await serve(({ headers }) => {
