@@ -11,6 +11,12 @@ export function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
   return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
 }
 
+/** To be given away: what has its buffer to itself, or else a copy. */
+export function ownOf(bytes: Uint8Array): Uint8Array {
+  if (bytes.byteLength !== bytes.buffer.byteLength) return copyOf(bytes)
+  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer)
+}
+
 /** What is no bytes has no length, or another one: a body would be another one without a word. */
 export function isBytes(chunk: unknown): chunk is Uint8Array {
   if (chunk instanceof Uint8Array) return true

@@ -11,7 +11,7 @@
  *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
-import { assertBytes, closeBytes, concat, copyOf, isOwn, overBy } from './bytes.ts'
+import { assertBytes, closeBytes, concat, copyOf, isOwn, overBy, ownOf } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import { isPromise } from './maybe.ts'
@@ -416,10 +416,11 @@ export class LiveBody implements ReplyBody, Watcher {
       this.#closeSink()
       return controller.close()
     }
+    // Rule 5: a store may do with it what it likes; one that the caller has had its copy of is not copied once more.
+    const isWanted = this.#caller !== 'gone' && this.#callerAt <= this.#sinkAt
     this.#sinkAt += 1
     this.#sinkLag -= chunk.length
-    // Rule 5: a store may do with it what it likes, as with one that reads a fetch.
-    controller.enqueue(copyOf(chunk))
+    controller.enqueue(isWanted ? copyOf(chunk) : ownOf(chunk))
     this.#trim()
     this.#wakePump?.()
   }
