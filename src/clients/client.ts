@@ -285,7 +285,7 @@ export class CacheClient {
     const byFetch = (dispatcher: Dispatcher | null): Promise<OriginResponse> =>
       this.#byFetch(fetch, incoming, request, signal, dispatcher)
     const isDirect = this.settings.fetch === null && isPlain(incoming, method) && isNative(fetch)
-    return isDirect ? ask({ method, url, headers, signal, byFetch }) : byFetch(null)
+    return isDirect ? ask(fetch, { method, url, headers, signal, byFetch }) : byFetch(null)
   }
 
   async #byFetch(

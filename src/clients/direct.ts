@@ -2,8 +2,8 @@
  * Asking an origin as Node's fetch does, byte for byte and over the same connections, without what fetch costs besides: more than half of a small
  * exchange (docs/decisions/0009-direct.md).
  *
- * Rule 1: only what fetch was seen to do. One plain request of a scheme goes by fetch, through a dispatcher that looks on; what it sent there is
- *   what is sent from then on.
+ * Rule 1: only what fetch was seen to do. Before the first request of a scheme, fetch is given one for a dispatcher that sends nothing; what it
+ *   would have sent is what is sent from then on.
  * Rule 2: only where nobody could tell: the fetch that would be called is Node's own, and the request is a GET or a HEAD with headers alone.
  *   Everything else is fetch's.
  */
@@ -12,10 +12,8 @@ import type { OriginResponse } from '../engine/ports.ts'
 import { Call } from './direct-call.ts'
 import {
   globalDispatcher,
-  hasDispatcher,
   ofVersion,
   versionOf,
-  type AnyHandler,
   type Dispatcher,
   type DispatchOptions,
   type HandlerVersion,
@@ -37,22 +35,21 @@ interface Plain {
   readonly version: HandlerVersion
 }
 
-/** By scheme: the encodings that are accepted differ. */
-const plain = new Map<string, Plain>()
+/** By scheme: the encodings that are accepted differ. Null: it could not be seen. */
+const plain = new Map<string, Plain | null>()
 
-/** The answer of the origin, by fetch where it must be. */
-export function ask(request: DirectRequest): Promise<OriginResponse> {
+/** The answer of the origin, by `fetch` where it must be, which is Node's. */
+export function ask(fetch: typeof globalThis.fetch, request: DirectRequest): Promise<OriginResponse> {
   const { method, url, headers, signal, byFetch } = request
   const host = url.indexOf('//') + 2
   const scheme = url.slice(0, host)
-  const known = plain.get(scheme)
-  if (known === undefined)
-    return byFetch(method === 'GET' && headers.length === 0 && hasDispatcher() ? new Onlooker(scheme) : null)
+  let known = plain.get(scheme)
+  if (known === undefined) plain.set(scheme, (known = seen(fetch, scheme)))
   const pathAt = url.indexOf('/', host)
   const origin = url.slice(0, pathAt)
-  const dispatcher = globalDispatcher(known.version)
+  const dispatcher = known === null ? null : globalDispatcher(known.version)
   // Node 22 leaves out a question mark that nothing follows.
-  if (dispatcher === null || !mayBeAsked(origin) || url.endsWith('?')) return byFetch(null)
+  if (known === null || dispatcher === null || !mayBeAsked(origin) || url.endsWith('?')) return byFetch(null)
   if (signal?.aborted) return Promise.reject(signal.reason)
   const call = new Call({ method, url, signal, dispatcher, byFetch })
   const own = { origin, path: url.slice(pathAt), method, headers: fieldsOf(headers, known.options.headers) }
@@ -65,21 +62,21 @@ export function ask(request: DirectRequest): Promise<OriginResponse> {
 }
 
 /** Rule 1. */
-class Onlooker implements Dispatcher {
-  readonly #scheme: string
-
-  constructor(scheme: string) {
-    this.#scheme = scheme
+function seen(fetch: typeof globalThis.fetch, scheme: string): Plain | null {
+  const controller = new AbortController()
+  let plainly: Plain | null = null
+  const dispatcher: Dispatcher = {
+    dispatch(options, handler) {
+      // Copies, here and for each request: interceptors write into what they are given, credentials for one origin among it.
+      plainly = { options: { ...options, headers: { ...options.headers } }, version: versionOf(handler) }
+      return true
+    },
   }
-
-  dispatch(options: DispatchOptions, handler: AnyHandler): boolean {
-    const version = versionOf(handler)
-    const dispatcher = globalDispatcher(version)
-    if (dispatcher === null) throw new TypeError("undici's dispatcher is not where it was")
-    // Copies, here and for each request: interceptors write into what they are given, credentials for one origin among it.
-    plain.set(this.#scheme, { options: { ...options, headers: { ...options.headers } }, version })
-    return dispatcher.dispatch(options, handler)
-  }
+  const init: object = { dispatcher, signal: controller.signal }
+  // It asks at once. Aborted then, it leaves no trace in Resource Timing.
+  fetch(`${scheme}localhost/`, init).catch(() => undefined)
+  controller.abort()
+  return plainly
 }
 
 /** The request's own fields, then those fetch adds (Fetch standard, HTTP-network-or-cache fetch, steps 8.13 to 8.19). */

@@ -67,11 +67,6 @@ export function globalDispatcher(version: HandlerVersion): Dispatcher | null {
   return isDispatcher(found) ? found : null
 }
 
-/** There is none before the first fetch of a process, nor in a frozen globalThis. */
-export function hasDispatcher(): boolean {
-  return globalDispatcher(7) !== null || globalDispatcher(8) !== null
-}
-
 function isDispatcher(value: unknown): value is Dispatcher {
   return typeof (value as Partial<Dispatcher> | null | undefined)?.dispatch === 'function'
 }
