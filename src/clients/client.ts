@@ -19,9 +19,9 @@ import { redactUrl } from '../engine/redact.ts'
 import { StoredReply, type ResponseEntry } from '../engine/reply.ts'
 import { connect } from './broadcast.ts'
 import { Calls } from './calls.ts'
+import { clearOrigin, originToClear } from './clear-site-data.ts'
 import { ask, isNative, isPlain } from './direct.ts'
 import type { Dispatcher } from './dispatcher.ts'
-import { clearOrigin, originToClear } from './clear-site-data.ts'
 import {
   bodyBytes,
   headerList,

@@ -9,7 +9,7 @@
 import { getHeader } from '../http/headers.ts'
 import type { OriginResponse } from '../engine/ports.ts'
 import { DirectBody } from './direct-body.ts'
-import { canDecode, CodedBody } from './direct-decode.ts'
+import { CodedBody } from './direct-decode.ts'
 import { headerLines } from './direct-lines.ts'
 import { Relay } from './direct-relay.ts'
 import { Timing } from './direct-timing.ts'
@@ -112,8 +112,9 @@ export class Call implements Handler {
 
   /** Rule 2. */
   #beginCoded(coding: string, head: Coded['head'], giveBack: () => boolean): boolean {
-    if (!canDecode(coding)) return giveBack()
-    this.#coded = { body: new CodedBody(coding), head, giveBack }
+    const body = CodedBody.of(coding)
+    if (body === null) return giveBack()
+    this.#coded = { body, head, giveBack }
     queueMicrotask(() => this.#giveBack())
     return true
   }

@@ -4,7 +4,6 @@
  * Rule 1: only what is short, coded and decoded: the event loop waits for it.
  * Rule 2: what fails here is for fetch to fail at, in its own words.
  */
-
 import { concat } from '../engine/bytes.ts'
 
 type Decode = (bytes: Uint8Array, options: object) => Uint8Array
@@ -39,18 +38,20 @@ const DECODERS: ReadonlyMap<string, (bytes: Uint8Array) => Uint8Array> = new Map
       ],
 )
 
-export function canDecode(coding: string): boolean {
-  return DECODERS.has(coding.toLowerCase())
-}
-
 /** A coded body as it comes in. */
 export class CodedBody {
   readonly chunks: Uint8Array[] = []
-  readonly #coding: string
+  readonly #decode: (bytes: Uint8Array) => Uint8Array
   #size = 0
 
-  constructor(coding: string) {
-    this.#coding = coding.toLowerCase()
+  private constructor(decode: (bytes: Uint8Array) => Uint8Array) {
+    this.#decode = decode
+  }
+
+  /** Null: in a coding that is not for here. */
+  static of(coding: string): CodedBody | null {
+    const decode = DECODERS.get(coding.toLowerCase())
+    return decode === undefined ? null : new CodedBody(decode)
   }
 
   /** False: it is not short. */
@@ -64,7 +65,7 @@ export class CodedBody {
   decoded(): Uint8Array | null {
     if (this.#size === 0) return null
     try {
-      return DECODERS.get(this.#coding)?.(concat(this.chunks, this.#size)) ?? null
+      return this.#decode(concat(this.chunks, this.#size))
     } catch {
       // Rule 2.
       return null

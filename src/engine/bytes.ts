@@ -6,27 +6,21 @@ export function copyOf(bytes: Uint8Array, start: number = 0, end: number = bytes
   return new Uint8Array(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
 }
 
-/** Whether nothing else is in their buffer: whoever keeps them keeps no more, and whoever is given them for good takes nothing from others. */
-export function isOwn(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
-  return bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
+/** To be kept or given away: what has its buffer to itself, or else a copy. Nobody then holds on to more, or loses what is his. */
+export function ownOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const isAlone = bytes.constructor === Uint8Array && bytes.byteLength === bytes.buffer.byteLength
+  return isAlone ? (bytes as Uint8Array<ArrayBuffer>) : copyOf(bytes)
 }
 
-/** To be given away: what has its buffer to itself, or else a copy. */
-export function ownOf(bytes: Uint8Array): Uint8Array {
-  if (bytes.byteLength !== bytes.buffer.byteLength) return copyOf(bytes)
-  return bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer)
-}
-
-/** What is no bytes has no length, or another one: a body would be another one without a word. */
-export function isBytes(chunk: unknown): chunk is Uint8Array {
-  if (chunk instanceof Uint8Array) return true
-  // By its name: bytes of another realm (a test runner's) are bytes, too.
-  return ArrayBuffer.isView(chunk) && Reflect.get(chunk, Symbol.toStringTag) === 'Uint8Array'
-}
-
-/** @throws TypeError, as whoever reads a Response with such a body is told */
+/**
+ * What is no bytes has no length, or another one: a body would be another one without a word.
+ * @throws TypeError, as whoever reads a Response with such a body is told
+ */
 export function assertBytes(chunk: unknown): asserts chunk is Uint8Array {
-  if (!isBytes(chunk)) throw new TypeError('A body must be a stream of Uint8Array.')
+  if (chunk instanceof Uint8Array) return
+  // By its name: bytes of another realm (a test runner's) are bytes, too.
+  if (ArrayBuffer.isView(chunk) && Reflect.get(chunk, Symbol.toStringTag) === 'Uint8Array') return
+  throw new TypeError('A body must be a stream of Uint8Array.')
 }
 
 /** One array of all chunks; the chunk itself where there is only one. */

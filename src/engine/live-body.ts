@@ -11,7 +11,7 @@
  *   left, too, the origin is left.
  * Rule 5: the caller and the store never hold the same bytes: what one side does to a chunk, the other cannot see.
  */
-import { assertBytes, closeBytes, concat, copyOf, isOwn, overBy, ownOf } from './bytes.ts'
+import { assertBytes, closeBytes, concat, copyOf, overBy, ownOf } from './bytes.ts'
 import { whenDropped, type Watch } from './dropped.ts'
 import type { ReplyBody } from './exchange.ts'
 import { isPromise } from './maybe.ts'
@@ -325,8 +325,7 @@ export class LiveBody implements ReplyBody, Watcher {
 
   /** What has arrived, for who keeps it. */
   #all(): Uint8Array {
-    const all = concat(this.#chunks, this.#received)
-    return isOwn(all) ? all : copyOf(all)
+    return ownOf(concat(this.#chunks, this.#received))
   }
 
   #fail(error: unknown, taken: number = this.#received): void {

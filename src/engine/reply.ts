@@ -7,7 +7,7 @@ import { currentAge } from '../policy/age.ts'
 import { cacheStatus } from '../policy/cache-status.ts'
 import type { Answer, ResponseMeta } from '../policy/decision.ts'
 import { abortable } from './abortable.ts'
-import { concat, copyOf, overBy, streamOf, isOwn } from './bytes.ts'
+import { concat, overBy, ownOf, streamOf } from './bytes.ts'
 import type { CacheOutcome, Exchange, Reply, ReplyBody, ReplyInfo } from './exchange.ts'
 import type { StoredEntry } from './ports.ts'
 
@@ -276,7 +276,7 @@ function watched(
         } else {
           left -= value.length
           // Enqueuing transfers the buffer: what others may hold a part of goes as a copy.
-          controller.enqueue(isOwn(value) ? value : copyOf(value))
+          controller.enqueue(ownOf(value))
         }
         if (left === 0) {
           // All of it is here: a source that has something to close behind its end is told that nobody comes for that.

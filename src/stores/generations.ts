@@ -1,5 +1,5 @@
 /**
- * What was worked out for the keys asked for lately, of stores that are asked for the same ones again and again. Two generations: the older one is forgotten whole, so that nothing ever looks for the
+ * What was worked out for the keys asked for lately. Two generations: the older one is forgotten whole, so that nothing ever looks for the
  * oldest, and keys that never come again cost no more than two look-ups and a place.
  */
 
