@@ -18,6 +18,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it, test } from 'vit
 import { OptionError, StoreError } from '../errors.ts'
 import { NEVER, type StoredEntry } from '../engine/ports.ts'
 import { sampleHead, sampleMeta, storeConformance } from '../testing/index.ts'
+import { passThrough } from '../../test/memory.ts'
 import { FileStore, type FileOptions, type FileSystem } from './file.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'keepfresh-file-'))
@@ -342,19 +343,13 @@ describe('files', () => {
   })
 
   it('D68: a quarter of a GiB passes through in bounded memory', async () => {
-    const store = make({ chunkSize: 256 * 1024 })
-    const before = process.memoryUsage().rss
-    let peak = 0
-    await store.write(sampleHead('a'), stream(4096, 65_536, 3))
-    const body = (await store.read('a'))?.body
-    let size = 0
-    if (body !== undefined)
-      for await (const part of body.open(0, body.size)) {
-        size += part.length
-        peak = Math.max(peak, process.memoryUsage().rss)
-      }
+    const { size, growth } = await passThrough(
+      make({ chunkSize: 256 * 1024 }),
+      sampleHead('a'),
+      stream(4096, 65_536, 3),
+    )
     expect(size).toBe(268_435_456)
-    expect(peak - before).toBeLessThan(150 * 1024 * 1024)
+    expect(growth).toBeLessThan(150 * 1024 * 1024)
   })
 
   it('row 198: stores on one directory see the same data', async () => {

@@ -10,6 +10,7 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { OptionError, StoreError } from '../errors.ts'
 import type { EntryHead, StoredEntry } from '../engine/ports.ts'
+import { passThrough } from '../../test/memory.ts'
 import { SqliteStore, type SqliteOptions } from './sqlite.ts'
 
 let dir = ''
@@ -262,19 +263,9 @@ describe('long bodies', () => {
   })
 
   it('D68: a quarter of a GiB passes through in bounded memory', async () => {
-    const store = make()
-    const before = process.memoryUsage().rss
-    let peak = 0
-    await store.write(head('a'), stream(4096, 65_536, 3))
-    const body = store.read('a')?.body
-    let size = 0
-    if (body !== undefined)
-      for await (const part of body.open(0, body.size)) {
-        size += part.length
-        peak = Math.max(peak, process.memoryUsage().rss)
-      }
+    const { size, growth } = await passThrough(make(), head('a'), stream(4096, 65_536, 3))
     expect(size).toBe(268_435_456)
-    expect(peak - before).toBeLessThan(150 * 1024 * 1024)
+    expect(growth).toBeLessThan(150 * 1024 * 1024)
   })
 })
 
